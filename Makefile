@@ -1,0 +1,60 @@
+# make demo | test | lint | docs | clean: each sets up .venv first, from nothing but a Python.
+PYTHON  ?= python3
+MARKERS ?= not slow and not e2e and not gpu
+VENV    := .venv
+BIN     := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt -e
+
+# mkdocs-material prints a notice about another tool at every build
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: help demo test lint docs clean
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
+
+demo: $(VENV)/.demo-ready  ## set up, then run one edit of every mode into demo-output/
+	@echo "== demo: dragonkit demo --out demo-output"
+	@$(BIN)/dragonkit demo --out demo-output
+
+test: lint  ## set up, then run everything: lint, types, floors, quick tests, docs (MARKERS="not gpu" for all tests)
+	@echo "== tests: pytest -m '$(MARKERS)'"
+	@$(BIN)/python -m pytest -m "$(MARKERS)"
+	@echo "== docs: mkdocs build --strict"
+	@site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(BIN)/python -m mkdocs build --quiet --strict --site-dir "$$site"
+	@echo "== all good"
+
+lint: $(VENV)/.test-ready  ## style, types and import floors
+	@echo "== style: ruff check"
+	@$(BIN)/ruff check --output-format=concise .
+	@echo "== types: mypy"
+	@$(BIN)/mypy
+	@echo "== floors: lint-imports"
+	@$(BIN)/lint-imports --no-logo
+
+docs: $(VENV)/.test-ready  ## build the documentation into site/
+	@echo "== docs: mkdocs build --strict"
+	@$(BIN)/python -m mkdocs build --quiet --strict
+
+clean:  ## remove what was built or cached; .venv stays
+	@echo "== clean"
+	@rm -rf build dist site demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@echo "== environment: $(VENV)"
+	@command -v $(PYTHON) >/dev/null || { echo "dragonkit needs Python 3.11 or newer, and there is no '$(PYTHON)': name one with make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v < (3, 11) and sys.exit("dragonkit needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name another with make PYTHON=/path/to/python" % v[:2])'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo-ready: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "== install: dragonkit[bench] (the first time this fetches PyTorch)"
+	@$(INSTALL) '.[bench]'
+	@touch $@
+
+$(VENV)/.test-ready: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "== install: dragonkit[dev,docs,bench] (the first time this fetches PyTorch)"
+	@$(INSTALL) '.[dev,docs,bench]'
+	@touch $@

@@ -1,0 +1,244 @@
+"""Finding, calling and listing plugins.
+
+    registry = get_registry()
+    registry.edit_types()["move"]
+    registry.build_masks(edit, grid)
+
+Built-in modes and models are plugins as well, imported by name; others come from the entry-point group `dragonkit`. Every plugin
+is called on its own, so that an error names it. Environment:
+
+    DRAGONKIT_PLUGINS=a,b   load only these installed plugins (built-in ones stay)
+    DRAGONKIT_STRICT=1      a plugin that cannot be loaded is an error at once, not a warning
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+import warnings
+from collections.abc import Iterable
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from dragonkit import hookspecs
+from dragonkit.edits import Edit, EditFile, unknown_mode
+from dragonkit.errors import DuplicateModeError, PluginHookError, PluginLoadError
+from dragonkit.hookspecs import hookimpl
+from dragonkit.masks import Grid
+from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm
+from dragonkit.plugin_loading import Plugin, entry_points, flag, wanted_plugins
+from dragonkit.validation import closest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dragonkit.models.cards import ModelCard
+
+__all__ = ["BUILTIN", "Plugin", "PluginRegistry", "get_registry", "hookimpl"]
+
+BUILTIN = ("dragonkit.modes.move", "dragonkit.models.embedded")
+
+
+class PluginRegistry:
+    """All plugins of a process, and the only way to ask them something.
+
+    Args:
+        builtin: modules that must load; an error in one of them is raised.
+        discover: look for installed plugins. One that fails is skipped with a warning and listed as broken.
+
+    Raises:
+        PluginLoadError: a built-in plugin cannot be loaded; with DRAGONKIT_STRICT=1 an installed one.
+
+    Example:
+        PluginRegistry(builtin=(), discover=False)   # an empty one, for a test that registers its own plugins
+    """
+
+    def __init__(self, builtin: Iterable[str] = BUILTIN, discover: bool = True) -> None:
+        self._manager = pluggy.PluginManager("dragonkit")
+        self._manager.add_hookspecs(hookspecs)
+        self._plugins: list[Plugin] = []
+        for name in builtin:
+            self._register_builtin(name)
+        if discover:
+            self._register_installed(wanted_plugins(), strict=flag("DRAGONKIT_STRICT"))
+
+    def register(self, plugin: object, name: str | None = None) -> Plugin:
+        """Add a plugin by hand: a module, or an object with methods marked `@hookimpl`.
+
+        Args:
+            plugin: the module or object.
+            name: how messages and lists call it; default its own name.
+
+        Raises:
+            PluginLoadError: it breaks a rule, or the name is taken; it is not added then.
+        """
+        record = Plugin(name or getattr(plugin, "__name__", None) or type(plugin).__name__)
+        record.attach(self._manager, plugin)
+        self._plugins.append(record)
+        return record
+
+    def edit_types(self) -> dict[str, type[Edit]]:
+        """All edit modes by name. DuplicateModeError when two plugins offer one."""
+        return {mode: owner.modes[mode] for mode, owner in self._owners().items()}
+
+    def edits_from(self, file: EditFile) -> list[Edit]:
+        """The edits of a file, as `EditFile.edits_from`; a mode that a broken plugin may own is a PluginLoadError instead."""
+        if self._broken():  # owner() blames them for a mode that nobody has
+            for data in file.edits:
+                self.owner(str(data["mode"]))
+        return file.edits_from(self.edit_types())
+
+    def owner(self, mode: str) -> Plugin:
+        """The plugin that offers a mode.
+
+        Raises:
+            UnknownModeError: nobody does; the message lists the known modes.
+            PluginLoadError: nobody does, but a broken plugin may; its original error is the cause.
+        """
+        owners = self._owners()
+        if mode in owners:
+            return owners[mode]
+        broken = self._broken()
+        if not broken:
+            raise unknown_mode(mode, owners)
+        suspect = max(broken, key=lambda plugin: mode in plugin.name)  # otherwise the first
+        others = [plugin.name for plugin in broken if plugin is not suspect]
+        raise PluginLoadError(
+            suspect.name,
+            suspect.origin,
+            f"it may offer the edit mode {mode!r}, which no loaded plugin has, but it is broken: {suspect.reason}"
+            f"{closest(mode, list(owners))} Known modes: {', '.join(sorted(owners)) or 'none'}."
+            + (f" Other broken plugins: {', '.join(others)}." if others else ""),
+        ) from suspect.cause
+
+    def build_masks(self, edit: Edit, grid: Grid) -> EditMasks:
+        """Where the edit acts, from the owner of its mode. PluginHookError when it does not say."""
+        owner = self.owner(edit.mode)
+        masks = owner.call("dragonkit_build_masks", edit=edit, grid=grid)
+        if not isinstance(masks, EditMasks):
+            raise owner.wrong_answer("dragonkit_build_masks", f"the EditMasks of the mode {edit.mode!r}", masks)
+        return masks
+
+    def energy_terms(self, edit: Edit, masks: EditMasks) -> list[tuple[str, EnergyTerm]]:
+        """(plugin name, term) of all plugins, sorted by plugin and term name: a sum in this order can be repeated exactly."""
+        hook, terms = "dragonkit_energy_terms", []
+        for plugin in self._plugins:
+            own = plugin.call_for_list(hook, lambda item: isinstance(item, EnergyTerm), "EnergyTerms or None", edit=edit, masks=masks)
+            names = [term.name for term in own]
+            if len(set(names)) < len(names):
+                raise plugin.wrong_answer(hook, "EnergyTerms of different names", names)
+            terms += [(plugin.name, term) for term in own]
+        return sorted(terms, key=lambda pair: (pair[0], pair[1].name))
+
+    def initial_latents(self, edit: Edit, masks: EditMasks, source: Any) -> Tensor | None:
+        """z_T of the generation branch from the mode's owner, or None to start from the source's own."""
+        owner = self.owner(edit.mode)
+        latents = owner.call("dragonkit_initial_latents", edit=edit, masks=masks, source=source)
+        if latents is not None and not _is_a(latents, "torch", "Tensor"):
+            raise owner.wrong_answer("dragonkit_initial_latents", "a torch.Tensor or None", latents)
+        return latents
+
+    def attention(self, edit: Edit, masks: EditMasks) -> AttentionPlan | None:
+        """The attention plan from the mode's owner, or None for the default."""
+        owner = self.owner(edit.mode)
+        plan = owner.call("dragonkit_attention", edit=edit, masks=masks)
+        if plan is not None and not isinstance(plan, AttentionPlan):
+            raise owner.wrong_answer("dragonkit_attention", "an AttentionPlan or None", plan)
+        return plan
+
+    def models(self) -> dict[str, ModelCard]:
+        """Model cards by name. PluginHookError when two plugins name one alike."""
+
+        def is_card(item: object) -> bool:
+            return _is_a(item, "dragonkit.models.cards", "ModelCard")
+
+        cards: dict[str, ModelCard] = {}
+        owners: dict[str, str] = {}
+        for plugin in self._plugins:
+            for card in plugin.call_for_list("dragonkit_models", is_card, "ModelCards"):
+                if card.name in cards:
+                    message = f"dragonkit_models names the model {card.name!r}, which plugin {owners[card.name]!r} has named. Rename one."
+                    raise PluginHookError(plugin.name, plugin.origin, message)
+                cards[card.name], owners[card.name] = card, plugin.name
+        return cards
+
+    def step(self, step: Any) -> None:
+        """Tell every observer about a denoising step. `Cancelled` raised by one of them passes through."""
+        for plugin in self._plugins:
+            plugin.call("dragonkit_step", step=step)
+
+    def commands(self, cli: Any) -> None:
+        """Let every plugin add its commands to the command line."""
+        for plugin in self._plugins:
+            plugin.call("dragonkit_commands", cli=cli)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Every plugin, broken ones too: name, distribution, version, hooks, modes, status ("ok" or "broken") and reason."""
+        return [plugin.describe() for plugin in self._plugins]
+
+    def _broken(self) -> list[Plugin]:
+        return [plugin for plugin in self._plugins if plugin.reason is not None]
+
+    def _owners(self) -> dict[str, Plugin]:
+        owners: dict[str, Plugin] = {}
+        for plugin in self._plugins:
+            for mode in plugin.modes:
+                if mode in owners:
+                    other = owners[mode]
+                    raise DuplicateModeError(
+                        plugin.name,
+                        plugin.origin,
+                        f"it offers the edit mode {mode!r}, and so does plugin {other.name!r} (from {other.origin or 'this program'}). "
+                        "Uninstall one of them, or name those to load in DRAGONKIT_PLUGINS.",
+                    )
+                owners[mode] = plugin
+        return owners
+
+    def _register_builtin(self, module: str) -> None:
+        plugin = Plugin(module.rpartition(".")[2], "dragonkit", _own_version())
+        plugin.load(self._manager, functools.partial(importlib.import_module, module))
+        self._plugins.append(plugin)
+
+    def _register_installed(self, wanted: set[str] | None, strict: bool) -> None:
+        points = entry_points()
+        installed = sorted({point.name for point in points})
+        for name in sorted((wanted or set()) - set(installed)):
+            hint = f"{closest(name, installed)} Installed: {', '.join(installed) or 'none'}."
+            self._add_broken(Plugin(name, reason=f"DRAGONKIT_PLUGINS names it, but it is not installed.{hint}"), strict)
+        for point in points:
+            if wanted is None or point.name in wanted:
+                plugin = Plugin(point.name, *((point.dist.name, point.dist.version) if point.dist else ()))
+                try:
+                    plugin.load(self._manager, point.load)
+                except PluginLoadError:
+                    self._add_broken(plugin, strict)
+                else:
+                    self._plugins.append(plugin)
+
+    def _add_broken(self, plugin: Plugin, strict: bool) -> None:
+        if strict:
+            raise plugin.load_error() from plugin.cause
+        self._plugins.append(plugin)
+        warnings.warn(f"skipped: {plugin.load_error()}", stacklevel=5)
+
+
+@functools.cache
+def get_registry() -> PluginRegistry:
+    """The registry of this process, made on first use. `get_registry.cache_clear()` forgets it."""
+    return PluginRegistry()
+
+
+def _is_a(value: object, module: str, name: str) -> bool:
+    """isinstance without importing the class's module: where it is not loaded, nothing can be an instance of it."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(value, kind)
+
+
+def _own_version() -> str | None:
+    try:
+        return metadata.version("dragonkit")
+    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
+        return None

@@ -1,0 +1,74 @@
+"""The two computations on rasters that mask geometry rests on, both exact: area averages and Euclidean distances.
+
+Positions are in pixels, pixel i of an axis covers [i, i + 1].
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+__all__ = ["area_average", "squared_distance"]
+
+_TIE = 1e-9  # sqrt(10)**2 is not quite 10
+
+
+def area_average(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Average `values` (H, W) over rectangles, exactly, wherever their edges fall; beyond the raster lie zeros.
+
+    Args:
+        values: bool or numbers (H, W).
+        rows: increasing y positions of the h + 1 horizontal edges.
+        columns: increasing x positions of the w + 1 vertical edges.
+
+    Returns:
+        float64 (h, w): the mean over [rows[i], rows[i + 1]] x [columns[j], columns[j + 1]].
+    """
+    by_row = _interval_means(np.asarray(values, dtype=np.float64), rows)
+    return _interval_means(by_row.T, columns).T
+
+
+def squared_distance(mask: np.ndarray, radius: float) -> np.ndarray:
+    """Squared distance of every pixel to the nearest one inside the bool `mask` (H, W), centre to centre.
+
+    Returns:
+        float64 (H, W): exact up to `radius`, infinite beyond.
+    """
+    result = np.full(mask.shape, np.inf)
+    if not mask.any():
+        return result
+    reach = min(math.floor(radius), sum(mask.shape))
+    # only what lies within reach of the mask's box can be finite
+    rows, columns = (_within_reach(np.flatnonzero(mask.any(axis=axis)), reach) for axis in (1, 0))
+    along_row = _squared_row_distance(mask[rows, columns], reach)
+    nearest = along_row.copy()
+    for dy in range(1, min(reach, len(along_row) - 1) + 1):
+        shifted = along_row + dy * dy
+        np.minimum(nearest[dy:], shifted[:-dy], out=nearest[dy:])
+        np.minimum(nearest[:-dy], shifted[dy:], out=nearest[:-dy])
+    result[rows, columns] = np.where(nearest <= radius**2 + _TIE, nearest, np.inf)
+    return result
+
+
+def _interval_means(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Means of `values` along axis 0 between consecutive edges, from the running sum interpolated at the edges."""
+    running = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+    inside = np.clip(edges, 0, len(values))
+    pixel = np.minimum(inside.astype(int), len(values) - 1)
+    sums = running[pixel] + (inside - pixel)[:, None] * values[pixel]
+    return np.diff(sums, axis=0) / np.diff(edges)[:, None]
+
+
+def _within_reach(occupied: np.ndarray, reach: int) -> slice:
+    return slice(max(int(occupied[0]) - reach, 0), int(occupied[-1]) + reach + 1)
+
+
+def _squared_row_distance(mask: np.ndarray, reach: int) -> np.ndarray:
+    """int32 (H, W): squared distance to the nearest True pixel of the same row, capped beyond `reach`."""
+    width = mask.shape[1]
+    here = np.arange(width, dtype=np.int32)
+    never = np.int32(width + reach + 1)
+    last = np.maximum.accumulate(np.where(mask, here, -never), axis=1)
+    following = np.minimum.accumulate(np.where(mask, here, width + never)[:, ::-1], axis=1)[:, ::-1]
+    return np.minimum(np.minimum(here - last, following - here), reach + 1).astype(np.int32) ** 2

@@ -1,0 +1,39 @@
+"""What every test runs under: shape checks on, network off, two threads, the same seeds."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is imported: a test must never download
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# Shape annotations are checked in tests only. Must come before the first import of these modules.
+install_import_hook(["dragonkit.diffusion", "dragonkit.energy"], "beartype.beartype")
+
+torch.set_num_threads(2)
+
+settings.register_profile("dragonkit", deadline=None, derandomize=True, database=None, max_examples=50)
+settings.load_profile("dragonkit")
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    """Start every test from the same random state, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
