@@ -1,0 +1,66 @@
+"""dragonkit: grab a thing in a picture and move it, with a diffusion model that nobody had to fine-tune.
+
+    import dragonkit as dk
+
+    editor = dk.Editor.from_pretrained()
+    editor.edit("photo.png", dk.Move(mask="fish.png", shift=(40, 0))).save("moved.png")
+
+Names are loaded when they are first used, so that importing the package costs next to nothing and loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AttentionPlan": "plan",
+    "Cancelled": "errors",
+    "DragonkitError": "errors",
+    "Edit": "edits",
+    "EditError": "errors",
+    "EditFile": "edits",
+    "EditMasks": "plan",
+    "EditResult": "results",
+    "Editor": "editor",
+    "EnergyTerm": "plan",
+    "Features": "plan",
+    "Grid": "masks",
+    "Mask": "edits",
+    "ModelCard": "models.cards",
+    "Move": "modes.move",
+    "Report": "results",
+    "Settings": "edits",
+    "Source": "diffusion.source",
+    "hookimpl": "hookspecs",
+}
+_MODULES = ("energy", "errors", "images", "masks", "toybox")
+
+__all__ = [*_HOMES, *_MODULES, "__version__"]
+
+if TYPE_CHECKING:
+    from dragonkit import energy, errors, images, masks, toybox
+    from dragonkit.diffusion.source import Source
+    from dragonkit.editor import Editor
+    from dragonkit.edits import Edit, EditFile, Mask, Settings
+    from dragonkit.errors import Cancelled, DragonkitError, EditError
+    from dragonkit.hookspecs import hookimpl
+    from dragonkit.masks import Grid
+    from dragonkit.models.cards import ModelCard
+    from dragonkit.modes.move import Move
+    from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features
+    from dragonkit.results import EditResult, Report
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"dragonkit.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"dragonkit.{name}")
+    raise AttributeError(f"dragonkit has no {name!r}; see dragonkit.__all__ for what it has")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

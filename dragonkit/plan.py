@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AttentionPlan", "EditMasks", "EnergyTerm", "Features", "identity_correspondence"]
 
-Region = Literal["edit", "preserve"]
 AttentionForm = Literal["replace", "concatenate"]
 
 
@@ -110,7 +109,6 @@ class EnergyTerm:
         name: shows up in reports; unique within its plugin and edit.
         function: Features to a scalar tensor, lower is better; differentiable in `features.generated`.
         weight: the factor in the sum.
-        region: whether its gradient acts on the edited or on the preserved part of the latents.
 
     Raises:
         EditError: a field is unusable.
@@ -119,7 +117,6 @@ class EnergyTerm:
     name: str
     function: Callable[[Features], Tensor]
     weight: float = 1.0
-    region: Region = "edit"
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
@@ -128,7 +125,6 @@ class EnergyTerm:
             raise EditError(f"EnergyTerm {self.name!r}: function must be callable, got {self.function!r}. Pass Features -> scalar.")
         if not math.isfinite(self.weight):
             raise EditError(f"EnergyTerm {self.name!r}: weight must be finite, got {self.weight}. Use 0 to switch the term off.")
-        _one_of(f"EnergyTerm {self.name!r}: region", self.region, get_args(Region))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -54,18 +54,20 @@ def relative_to(folder: str | os.PathLike[str] | None) -> Iterator[None]:
         _context.reset(token)
 
 
-def explain(error: ValidationError, model: type[BaseModel], prefix: str | None = None) -> str:
+def explain(error: ValidationError, model: type[BaseModel], prefix: str | Callable[[str], str] | None = None) -> str:
     """Say what is wrong in plain words, one sentence per field.
 
     Args:
         error: what pydantic raised while validating `model`.
         model: the class that was validated; its JSON schema tells what is allowed.
-        prefix: put in front of field names; default "ClassName.". The command line passes "--".
+        prefix: put in front of field names; default "ClassName.". Or a function from "field" or "field[0].part" to what users know
+            it as, such as the command line's options.
 
     Example:
         "Settings.steps is 0, but must be an integer from 1 to 1000."
     """
-    prefix = f"{model.__name__}." if prefix is None else prefix
+    if not callable(prefix):
+        prefix = (f"{model.__name__}." if prefix is None else prefix).__add__
     try:
         schema = model.model_json_schema()
     except PydanticUserError:  # a plugin's field type may have no JSON schema; pydantic's own words must do
@@ -73,7 +75,7 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str | None =
     sentences: dict[str, str] = {}
     for item in error.errors(include_url=False):
         path, allowed = _locate(item["loc"], schema)
-        sentences.setdefault(path, _sentence(item, prefix + path if path else model.__name__, model, allowed))
+        sentences.setdefault(path, _sentence(item, prefix(path) if path else model.__name__, model, allowed))
     return " ".join(sentences.values())
 
 

@@ -85,7 +85,7 @@ def test_features_of_other_shapes_are_refused(
 
 def test_energy_term_defaults() -> None:
     term = EnergyTerm("follow", energy)
-    assert (term.weight, term.region) == (1.0, "edit")
+    assert term.weight == 1.0
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,6 @@ def test_energy_term_defaults() -> None:
         ({"name": None}, "name must be a non-empty string, got None"),
         ({"function": 3}, "function must be callable, got 3"),
         ({"weight": math.nan}, "weight must be finite, got nan"),
-        ({"region": "everywhere"}, "region must be one of edit, preserve, got 'everywhere'"),
     ],
 )
 def test_unusable_energy_terms_are_refused(changes: dict[str, Any], said: str) -> None:

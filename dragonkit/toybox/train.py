@@ -40,7 +40,8 @@ def train(
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
     recipe = recipe.model_copy(
         update={
-            part: getattr(recipe, part).model_copy(update={"minutes": getattr(recipe, part).minutes * minutes_scale}) for part in ("autoencoder", "unet")
+            part: getattr(recipe, part).model_copy(update={"minutes": getattr(recipe, part).minutes * minutes_scale})
+            for part in ("autoencoder", "unet")
         }
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,8 @@ def train(
 
     unet, text_encoder = train_denoiser(recipe, data, text_encoder, out, device, finish)
     finish(unet)
-    print(f"done after {(time.perf_counter() - begun) / 60:.1f} minutes: UNet {_millions(unet)}, text encoder {_millions(text_encoder)}; model in {out / 'model'}")
+    print(f"done after {(time.perf_counter() - begun) / 60:.1f} minutes: UNet {_millions(unet)}, text encoder {_millions(text_encoder)}")
+    print(f"the model is in {out / 'model'}")
 
 
 def _millions(module: torch.nn.Module) -> str:

@@ -57,7 +57,9 @@ class Latents:
         if scenes.images is not None:
             path = folder / "latents.pt"
             if not path.exists():
-                parts = [encode_mean(vae, part.float() / 127.5 - 1).half() for part in tqdm(scenes.images.split(64), desc="encoding scenes")]
+                parts = [
+                    encode_mean(vae, part.float() / 127.5 - 1).half() for part in tqdm(scenes.images.split(64), desc="encoding scenes")
+                ]
                 torch.save(torch.cat(parts), path)
             self.latents, self.ids = torch.load(path), token_ids(tokenizer, scenes.texts)
 

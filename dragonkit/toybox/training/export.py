@@ -45,7 +45,9 @@ def contact_sheet(images: Tensor, columns: int = 8) -> Image.Image:
     return Image.fromarray(((sheet + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
 
 
-def sample_sheet(pipeline: StableDiffusionPipeline, prompts: list[str], steps: int = 30, guidance_scale: float = 2.0, seed: int = 0) -> Image.Image:
+def sample_sheet(
+    pipeline: StableDiffusionPipeline, prompts: list[str], steps: int = 30, guidance_scale: float = 2.0, seed: int = 0
+) -> Image.Image:
     """One sample per prompt."""
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(seed)

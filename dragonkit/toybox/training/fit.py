@@ -101,10 +101,8 @@ def fit(
             rate = seen * batch / (now - last_log)
             tflops = rate * flops_per_image / 1e12
             use = f" ({tflops / peak:.0%} of peak)" if peak else ""
-            print(
-                f"{stage} {spent / 60:6.1f}/{minutes:g} min  step {step}  loss {mean.item() / seen:.5f}  {rate:.0f} images/s  {tflops:.2f} TFLOP/s{use}",
-                flush=True,
-            )
+            state = f"{stage} {spent / 60:6.1f}/{minutes:g} min  step {step}  loss {mean.item() / seen:.5f}"
+            print(f"{state}  {rate:.0f} images/s  {tflops:.2f} TFLOP/s{use}", flush=True)
             mean, seen, last_log = torch.zeros((), device=device), 0, now
         if now - last_save >= save_every:
             save()

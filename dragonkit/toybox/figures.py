@@ -1,0 +1,68 @@
+"""Figures of an edit against its known answer, and the rows it is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from dragonkit.images import psnr
+from dragonkit.toybox.tasks import MoveTask
+
+__all__ = ["MoveFigures", "copy_and_inpaint", "judge_move"]
+
+CLOSE = 0.25
+"""An edit has arrived (or the old place is empty) when its squared error there is at most this fraction of the untouched source's."""
+BEST_PSNR = 99.0
+"""Stands for "equal" where an infinite figure would spoil an average."""
+
+
+@dataclass(frozen=True)
+class MoveFigures:
+    """PSNR in dB to the known answer, per region, and two judgements.
+
+    Attributes:
+        target, vacated, elsewhere: dB in the regions of `MoveTask`; 99 stands for equal.
+        found: the object is at its target: the squared error there is at most a quarter of the untouched source's.
+        gone: the object is no longer where it was, judged alike.
+    """
+
+    target: float
+    vacated: float
+    elsewhere: float
+    found: bool
+    gone: bool
+
+
+def judge_move(task: MoveTask, result: Image.Image) -> MoveFigures:
+    """Compare a result with the answer of a task."""
+    answer, source = task.answer.image, task.scene.image
+    decibels = {name: min(psnr(result, answer, getattr(task, name)), BEST_PSNR) for name in ("target", "vacated", "elsewhere")}
+
+    def close(region: np.ndarray) -> bool:
+        return _squared_error(result, answer, region) <= CLOSE * _squared_error(source, answer, region)
+
+    return MoveFigures(**decibels, found=close(task.target & ~task.source), gone=close(task.vacated))
+
+
+def copy_and_inpaint(task: MoveTask) -> Image.Image:
+    """What one could do without a diffusion model: copy the object's pixels, fill the old place with `cv2.inpaint` (Telea, radius 3).
+
+    Raises:
+        ImportError: opencv is not installed.
+    """
+    import cv2
+
+    pixels = np.asarray(task.scene.image)
+    hole = cv2.dilate(task.source.astype(np.uint8), np.ones((3, 3), np.uint8))  # with the rim, which is half the object's colour
+    filled = cv2.inpaint(pixels, hole, 3, cv2.INPAINT_TELEA)
+    rows, columns = np.nonzero(task.target)
+    dx, dy = task.shift
+    filled[rows, columns] = pixels[rows - dy, columns - dx]
+    return Image.fromarray(filled)
+
+
+def _squared_error(a: Image.Image, b: Image.Image, region: np.ndarray) -> float:
+    difference = np.asarray(a, dtype=np.float64)[region] - np.asarray(b, dtype=np.float64)[region]
+    return float((difference**2).mean()) if difference.size else 0.0

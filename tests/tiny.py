@@ -1,0 +1,50 @@
+"""A Stable Diffusion pipeline of a few thousand random weights: the engine's test bed. Loads in a blink, paints nothing anyone could name."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from diffusers import StableDiffusionPipeline
+
+from dragonkit import toybox
+from dragonkit.toybox.training.autoencoder import build_autoencoder
+from dragonkit.toybox.training.denoiser import build_scheduler, build_unet
+from dragonkit.toybox.training.export import build_pipeline
+from dragonkit.toybox.training.recipe import AutoencoderRecipe, Recipe, TextRecipe, UNetRecipe
+from dragonkit.toybox.training.text import build_text_encoder, build_tokenizer
+
+PredictionType = Literal["epsilon", "v_prediction"]
+
+SIZE = 32
+
+
+def tiny_recipe(prediction_type: PredictionType = "v_prediction", minutes: float = 0.01) -> Recipe:
+    """Pictures of 32 pixels, latents of 8x8 cells with 4 channels, four up blocks with attention in the last three."""
+    return Recipe(
+        name="tiny",
+        size=SIZE,
+        autoencoder=AutoencoderRecipe(channels=(8, 16, 16), latent_channels=4, minutes=minutes, batch=4),
+        unet=UNetRecipe(channels=(8, 16, 16, 16), groups=8, heads=2, minutes=minutes, batch=4, prediction_type=prediction_type),
+        text=TextRecipe(width=16, layers=1, length=16),
+        pool=8,
+    )
+
+
+def build_tiny(prediction_type: PredictionType = "v_prediction", dtype: torch.dtype = torch.float32, seed: int = 0) -> StableDiffusionPipeline:
+    """The same weights for the same seed, whatever the type; latents and pictures spread about as widely as a trained model's."""
+    recipe = tiny_recipe(prediction_type)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        tokenizer = build_tokenizer(toybox.vocabulary(), recipe.text.length)
+        text_encoder = build_text_encoder(tokenizer, recipe.text.width, recipe.text.layers)
+        vae, unet = build_autoencoder(recipe), build_unet(recipe)
+        # fresh layers give latents of a sixth of unit spread, which would make every picture look alike
+        vae.quant_conv.weight *= 12
+        vae.register_to_config(scaling_factor=0.5)
+        unet.conv_out.weight *= 2
+    for module in (vae, unet, text_encoder):
+        if dtype != torch.float32:
+            module.to(dtype)
+        module.eval()
+    return build_pipeline(vae, unet, text_encoder, tokenizer, build_scheduler(recipe))
