@@ -14,7 +14,7 @@ export NO_MKDOCS_2_WARNING := 1
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
-demo: $(VENV)/.demo-ready  ## set up, then run one edit of every mode into demo-output/
+demo: $(VENV)/.demo-ready  ## set up, then move objects in ten scenes; pictures go into demo-output/
 	@echo "== demo: dragonkit demo --out demo-output"
 	@$(BIN)/dragonkit demo --out demo-output
 

@@ -26,7 +26,7 @@ def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:
     if known.all() or not known.any():
         return image
     levels = [(image * known, known)]
-    while not levels[-1][1].all() and min(levels[-1][1].shape[-2:]) > 1:
+    while not levels[-1][1].all() and max(levels[-1][1].shape[-2:]) > 1:
         total, weight = (F.avg_pool2d(part, 2, ceil_mode=True) for part in levels[-1])
         # a pixel half known is known: its average counts fully from here on
         levels.append((total / weight.clamp(min=1e-6) * (weight > 0), (weight > 0).to(weight)))

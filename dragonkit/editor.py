@@ -164,7 +164,7 @@ class Editor:
             Cancelled: `on_step` or a plugin said so.
         """
         edits = [edits] if isinstance(edits, Edit) else list(edits)
-        settings = self.settings(settings)
+        given, settings = settings, self.settings(settings)
         for edit in edits:
             if not isinstance(edit, Edit):
                 raise EditError(
@@ -175,7 +175,10 @@ class Editor:
             source = self.invert(source.image, prompt or source.report.prompt, settings)
         elif not isinstance(source, Source):
             source = self.invert(source, prompt, settings)
+        warnings = list(_warnings(source))
         if settings.steps != len(source.schedule):
+            if given is not None and "steps" in given.model_fields_set:
+                warnings.append(f"steps={settings.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
             settings = settings.model_copy(update={"steps": len(source.schedule)})
 
         begun, calls, steps = time.perf_counter(), self.backbone.calls, []
@@ -207,9 +210,9 @@ class Editor:
             autoencoder_psnr=source.autoencoder_psnr,
             network_evaluations=self.backbone.calls - calls,
             seconds=time.perf_counter() - begun,
-            warnings=tuple(_warnings(source)),
+            warnings=tuple(warnings),
         )
-        return EditResult(edited, report, self._edit_file(source, edits, settings))
+        return EditResult(edited, report, self._edit_file(source, edits, settings), plan.region)
 
     def run(self, file: EditFile, on_step: Callable[[Step], None] | None = None, progress: Progress | None = None) -> EditResult:
         """Run an edit file with this editor's model."""
@@ -249,7 +252,14 @@ class Editor:
 
 def _warnings(source: Source) -> Iterator[str]:
     back, most = source.reconstruction_psnr, source.autoencoder_psnr
-    if back is not None and most is not None and (back < RECONSTRUCTION_FLOOR or back < most - RECONSTRUCTION_LOSS):
+    if back is None or most is None:
+        return
+    if most < RECONSTRUCTION_FLOOR:
+        yield (
+            f"the model's autoencoder reproduces this picture at {most:.1f} dB only: it was made for other pictures or a larger size, "
+            "so expect little from what the model fills in, or choose another model"
+        )
+    elif back < most - RECONSTRUCTION_LOSS:
         yield (
             f"without any edit the source comes back at {back:.1f} dB, the autoencoder alone reaches {most:.1f} dB; "
             "expect changes where none were asked for, or invert with more steps or inversion_iterations"

@@ -50,7 +50,8 @@ def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks | None:
 
     Args:
         edit: the edit, an instance of the plugin's own class.
-        grid: the feature grid laid over the image; lengths in `edit` are pixels of that image.
+        grid: a raster laid over the image. The hook is asked three times: for the image's own pixels, for latent and for
+                feature cells. Lengths in `edit` are pixels of the image.
 
     Returns:
         All masks and the backward correspondence on `grid`.
@@ -101,7 +102,7 @@ def dragonkit_initial_latents(edit: Edit, masks: EditMasks, source: Any) -> Tens
     Example:
         @hookimpl
         def dragonkit_initial_latents(edit, masks, source):
-            return warp(source.trajectory[-1], masks)
+            return warp(source.trajectory[-1], masks.correspondence, mode="nearest")[None]
     """
 
 
@@ -114,7 +115,7 @@ def dragonkit_attention(edit: Edit, masks: EditMasks) -> AttentionPlan | None:
         masks: what the plugin built for it.
 
     Returns:
-        The plan, or None for dragonkit's default.
+        The plan, or None to leave the decoder its own.
 
     Example:
         @hookimpl

@@ -59,11 +59,11 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
     what = f"the picture {str(file)!r}"
     if str(path).startswith(("http://", "https://")):
         raise ImageError(f"the picture {str(path)!r} is a web address, not a file. Download it first and pass the file's path.")
-    if file.is_dir():
-        raise ImageError(f"{what} is a directory. Pass the path of a picture file in it.")
-    if not file.exists():
-        raise ImageError(f"{what} does not exist (looked for {str(file.absolute())!r}). Check the path.")
     try:
+        if file.is_dir():
+            raise ImageError(f"{what} is a directory. Pass the path of a picture file in it.")
+        if not file.exists():
+            raise ImageError(f"{what} does not exist (looked for {str(file.absolute())!r}). Check the path.")
         image = Image.open(file)
     except UnidentifiedImageError as error:
         raise ImageError(

@@ -47,7 +47,9 @@ def load_mask(mask: MaskSource, size: tuple[int, int]) -> np.ndarray:
         if by_alpha.any() and not by_alpha.all():
             inside = by_alpha
     if not inside.any():
-        raise MaskError(f"the mask is empty: its highest value is {colours.max()}, and none counts as inside. Paint the object white.")
+        raise MaskError(
+            f"the mask is empty: its highest value is {float(colours.max()):g}, and none counts as inside. Paint the object white."
+        )
     return inside
 
 

@@ -18,7 +18,7 @@ from dragonkit.edits import Edit
 from dragonkit.energy import warp
 from dragonkit.errors import DragonkitError, EditError, PluginHookError, ShapeError
 from dragonkit.images import to_tensor
-from dragonkit.masks import Grid, cell_coverage
+from dragonkit.masks import Grid, cell_coverage, dilate
 from dragonkit.plan import AttentionForm, AttentionPlan, EditMasks, EnergyTerm, Features
 from dragonkit.plugins import PluginRegistry
 from dragonkit.settings import Settings
@@ -27,7 +27,6 @@ __all__ = ["EditPlan", "plan_edits"]
 
 FEATURES_PER_LATENT = 2
 """The common feature grid is twice as fine as the latents', as in the released code."""
-VACATED_HOLD = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +72,7 @@ def plan_edits(registry: PluginRegistry, backbone: Backbone, source: Source, edi
                 message = (
                     f"dragonkit_initial_latents gave latents of shape {tuple(latents.shape)}, not {tuple(source.latents_at(0).shape)}."
                 )
-                raise PluginHookError(owner.name, owner.distribution, message)
+                raise PluginHookError(owner.name, owner.origin, message)
             started = started.starting_from(latents)
 
     # one latent cell in pixels of the image; the region grows by it and fades over another
@@ -81,15 +80,7 @@ def plan_edits(registry: PluginRegistry, backbone: Backbone, source: Source, edi
     region = edit_region(np.logical_and.reduce([masks.preserve for masks in image_masks]), radius)
     pasted, known = _paste(source, image_masks)
     pasted_latents = backbone.encode(resized(pasted, source.size))
-    anchors = []
-    if settings.keep != "energy":
-        untouched = cell_coverage(region > 0, latent_masks[0].grid) == 0
-        anchors.append(Anchor(to_mask(untouched, source.trajectory), source.trajectory))
-    for masks in latent_masks:
-        if moves(masks):
-            trajectory = _noised(source, pasted_latents, masks)
-            anchors.append(Anchor(to_mask(masks.vacated & ~masks.target, trajectory), trajectory, VACATED_HOLD))
-            anchors.append(Anchor(to_mask(masks.target, trajectory), trajectory, settings.hold))
+    anchors = _anchors(source, image_masks, latent_masks, pasted_latents, known, region, settings)
 
     plans = [registry.attention(edit, masks) for edit, masks in zip(edits, latent_masks, strict=True)]
     start, stop = (round(part * settings.steps) for part in settings.guided)
@@ -119,7 +110,7 @@ def _masks(registry: PluginRegistry, edits: Sequence[Edit], grid: Grid) -> list[
     for edit, one in zip(edits, masks, strict=True):
         if one.grid != grid:
             owner = registry.owner(edit.mode)
-            raise PluginHookError(owner.name, owner.distribution, f"dragonkit_build_masks answered on {one.grid} when asked for {grid}.")
+            raise PluginHookError(owner.name, owner.origin, f"dragonkit_build_masks answered on {one.grid} when asked for {grid}.")
     preserve = np.logical_and.reduce([one.preserve for one in masks])
     return [replace(one, preserve=preserve) for one in masks]
 
@@ -136,17 +127,52 @@ def _paste(source: Source, image_masks: Sequence[EditMasks]) -> tuple[Tensor, np
     return picture, known
 
 
-def _noised(source: Source, clean: Tensor, masks: EditMasks) -> Tensor:
-    """The trajectory (n + 1, c, h, w) that a picture with these clean latents would have under the source's moved noise.
+def _anchors(
+    source: Source,
+    image_masks: Sequence[EditMasks],
+    latent_masks: Sequence[EditMasks],
+    pasted_latents: Tensor,
+    known: np.ndarray,
+    region: np.ndarray,
+    settings: Settings,
+) -> list[Anchor]:
+    """What is given instead of sampled: the untouched part is the source's, moved content and its rim the pasted picture's.
+
+    A cell belongs to what it has the least bit of, so that no half-covered cell on an object's rim is left to chance.
+    """
+    grid = latent_masks[0].grid
+    target = np.zeros(grid.shape, dtype=bool)
+    for on_image in image_masks:
+        if moves(on_image):
+            target |= cell_coverage(dilate(on_image.target, 1), grid) > 0
+    untouched = cell_coverage(region > 0, grid) == 0
+    rest = ~target & ~untouched & (cell_coverage(known == 0, grid) == 0)
+    anchors = []
+    if settings.keep != "energy":
+        anchors.append(Anchor(to_mask(untouched, pasted_latents), source.trajectory))
+    if target.any():
+        trajectory = _noised(source, pasted_latents, latent_masks, settings.seed)
+        for mask, hold in ((rest, settings.hold_vacated), (target, settings.hold)):
+            if hold > 0:
+                anchors.append(Anchor(to_mask(mask, trajectory), trajectory, hold))
+    return anchors
+
+
+def _noised(source: Source, clean: Tensor, latent_masks: Sequence[EditMasks], seed: int) -> Tensor:
+    """The trajectory (n + 1, c, h, w) that the pasted picture would have: its clean latents under the source's noise, moved along.
 
     Moving latents by whole cells would place content up to half a cell wrong, and latents do not turn or scale. Pasting pixels and
-    encoding them is exact; only the noise is looked up cell by cell.
+    encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise: in their own, the object lives on.
     """
+    fresh = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed)).to(clean)
     levels = [clean]
     for level in range(1, len(source.schedule) + 1):
         noise = source.schedule.noise_in(source.latents_at(level), source.latents_at(0), level)
-        moved = warp(noise[0], masks.correspondence, mode="nearest")[None]
-        levels.append(source.schedule.add_noise(clean, moved, level))
+        for masks in latent_masks:
+            if moves(masks):
+                moved = warp(noise[0], masks.correspondence, mode="nearest")[None]
+                noise = torch.where(to_mask(masks.vacated, noise), fresh, moved)
+        levels.append(source.schedule.add_noise(clean, noise, level))
     return torch.cat(levels)
 
 

@@ -142,7 +142,7 @@ class PluginRegistry:
         return latents
 
     def attention(self, edit: Edit, masks: EditMasks) -> AttentionPlan | None:
-        """The attention plan from the mode's owner, or None for the default."""
+        """The attention plan from the mode's owner, or None to leave the decoder its own."""
         owner = self.owner(edit.mode)
         plan = owner.call("dragonkit_attention", edit=edit, masks=masks)
         if plan is not None and not isinstance(plan, AttentionPlan):

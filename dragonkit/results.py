@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ConfigDict
@@ -62,11 +63,20 @@ class Report(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class EditResult:
-    """The edited picture (PIL RGB, of the input's size), the report, and the edit file that makes it again."""
+    """The outcome of an edit.
+
+    Attributes:
+        image: the edited picture, RGB, of the input's size.
+        report: what happened, in numbers.
+        edit_file: makes the picture again.
+        region: float32 (H, W) in [0, 1], how much of each pixel the edit might change; with `keep="pixels"` the picture is the
+            source's bit for bit where it is 0.
+    """
 
     image: Image.Image
     report: Report
     edit_file: EditFile
+    region: np.ndarray
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a PNG that carries its edit file: `dragonkit run` on it makes the picture again.

@@ -27,16 +27,19 @@ class Settings(Model):
     steps: int = Field(default=50, ge=1, le=1000, description="denoising steps")
     guidance_scale: float = Field(default=1.0, ge=0, le=100, description="classifier-free guidance; 1 switches it off")
     energy_scale: float = Field(default=0.03, ge=0, le=10, description="RMS of the energy gradient, as a fraction of the latents' RMS")
-    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="seed of everything random")
+    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="seed of the new noise that vacated places get")
     guided: tuple[Fraction, Fraction] = Field(default=(0.0, 0.6), description="the fractions of the steps between which energies guide")
     every: int = Field(default=1, ge=1, le=1000, description="guide every n-th step of these")
     memory: Literal["bank", "recompute"] = Field(
-        default="bank", description="keep the source's keys and values from the inversion, or compute them again at every step"
+        default="bank", description="keep the source's features, keys and values after the first edit, or compute them again in every edit"
     )
     keep: Literal["pixels", "latents", "energy"] = Field(
         default="pixels", description="how the untouched part is kept: bit for bit, in the latents, or by the preserve energy only"
     )
     hold: Fraction = Field(default=0.6, description="fraction of the steps during which a moved object's latents are held at its target")
+    hold_vacated: Fraction = Field(
+        default=0.0, description="fraction of the steps during which the vacated place is held at a smooth fill from its rim"
+    )
     layers: tuple[UpBlock, ...] = Field(default=(1, 2), min_length=1, description="up blocks of the UNet that the energies compare")
     inversion_iterations: int = Field(default=3, ge=1, le=50, description="network calls per inversion step; 1 is plain DDIM inversion")
 

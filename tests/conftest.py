@@ -7,6 +7,7 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is imported: a test must never download
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,15 @@ def seeds() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline() -> Any:
+    """A `StableDiffusionPipeline` of a few thousand random weights: 32 px, v-prediction, float32. Leave its weights alone."""
+    from tiny import build_tiny  # here, because it imports half of dragonkit
+
+    torch.set_num_threads(1)  # for layers this small, a second thread only gets in the way
+    return build_tiny()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

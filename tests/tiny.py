@@ -1,4 +1,4 @@
-"""A Stable Diffusion pipeline of a few thousand random weights: the engine's test bed. Loads in a blink, paints nothing anyone could name."""
+"""A Stable Diffusion pipeline of a few thousand random weights: the engine's test bed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def tiny_recipe(prediction_type: PredictionType = "v_prediction", minutes: float
     )
 
 
-def build_tiny(prediction_type: PredictionType = "v_prediction", dtype: torch.dtype = torch.float32, seed: int = 0) -> StableDiffusionPipeline:
+def build_tiny(
+    prediction_type: PredictionType = "v_prediction", dtype: torch.dtype = torch.float32, seed: int = 0
+) -> StableDiffusionPipeline:
     """The same weights for the same seed, whatever the type; latents and pictures spread about as widely as a trained model's."""
     recipe = tiny_recipe(prediction_type)
     with torch.random.fork_rng(), torch.no_grad():

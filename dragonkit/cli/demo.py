@@ -36,7 +36,7 @@ def demo(out: Path, seed: int | None = None, scenes: int = 10, model: str = "toy
     console, begin = Console(), FIRST_SEED if seed is None else seed
     out.mkdir(parents=True, exist_ok=True)
     figures: dict[str, list[MoveFigures]] = {row: [] for row in ROWS}
-    strips = []
+    strips, kept = [], 0
     with Progress(console=Console(stderr=True), transient=True) as progress:
         loading = progress.add_task("loading the model", total=None)
         editor = Editor.from_pretrained(model)
@@ -44,7 +44,8 @@ def demo(out: Path, seed: int | None = None, scenes: int = 10, model: str = "toy
         bar = progress.add_task("moving objects", total=scenes)
         for number in range(scenes):
             task = move_task(begin + number, editor.backbone.model_size)
-            pictures = _pictures(editor, task, lambda step: progress.advance(bar, 1 / step.steps))
+            pictures, bit_for_bit = _pictures(editor, task, lambda step: progress.advance(bar, 1 / step.steps))
+            kept += bit_for_bit
             for row in ROWS:
                 figures[row].append(judge_move(task, pictures[row]))
             strips.append([task.scene.image, _outlined(task), pictures["dragonkit"], task.answer.image, pictures["copy + cv2.inpaint"]])
@@ -54,17 +55,20 @@ def demo(out: Path, seed: int | None = None, scenes: int = 10, model: str = "toy
                 Image.fromarray(task.source).save(out / "mask.png")
     contact_sheet(strips, ("source", "the wish", "dragonkit", "known answer", "copy + inpaint")).save(out / "contact-sheet.png")
     console.print(_table(figures, scenes))
+    console.print(f"beyond the edit region, dragonkit's result is the source bit for bit in {kept} of {scenes} scenes")
     console.print(f"pictures: {out / 'contact-sheet.png'}, and source, mask, result and answer of the first scene beside it")
     return figures
 
 
-def _pictures(editor: Editor, task: MoveTask, on_step) -> dict[str, Image.Image]:
-    """One picture for every row of the table."""
+def _pictures(editor: Editor, task: MoveTask, on_step) -> tuple[dict[str, Image.Image], bool]:
+    """One picture for every row of the table, and whether dragonkit's left everything beyond its edit region bit for bit."""
     backbone, image = editor.backbone, task.scene.image
     source = editor.invert(image, task.scene.caption)
     result = editor.edit(source, Move(mask=task.source, shift=task.shift), on_step=on_step)
     ceiling = to_image(backbone.decode(backbone.encode(to_tensor(task.answer.image))))
-    return dict(zip(ROWS, (image, copy_and_inpaint(task), result.image, ceiling), strict=True))
+    beyond = result.region == 0
+    kept = np.array_equal(np.asarray(result.image)[beyond], np.asarray(image)[beyond])
+    return dict(zip(ROWS, (image, copy_and_inpaint(task), result.image, ceiling), strict=True)), kept
 
 
 def _table(figures: dict[str, list[MoveFigures]], scenes: int) -> Table:

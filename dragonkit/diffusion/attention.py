@@ -81,8 +81,8 @@ class DecoderAttention:
         finally:
             self.read = None
 
-    def exchange(self, layer: str, key: Tokens, value: Tokens) -> tuple[Tokens, Tokens]:
-        """What a layer shall attend to, given its own keys and values."""
+    def exchange(self, layer: str, key: Tokens, value: Tokens) -> tuple[Tensor, Tensor]:
+        """What a layer shall attend to, given its own keys and values: as many positions as the plan gives it."""
         if self.record is not None:
             self.record[layer] = (key.detach(), value.detach())
         if self.read is None:

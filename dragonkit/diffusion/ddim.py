@@ -29,7 +29,8 @@ class Schedule:
         """The levels that diffusers' `DDIMScheduler` would visit with this scheduler's configuration."""
         ddim = DDIMScheduler.from_config(scheduler.config)
         ddim.set_timesteps(steps)
-        timesteps = ddim.timesteps.cpu().long().flip(0)
+        # with an offset, as many steps as there are timesteps would run one past the last
+        timesteps = ddim.timesteps.cpu().long().flip(0).clamp(max=len(ddim.alphas_cumprod) - 1)
         alphas = torch.cat([ddim.final_alpha_cumprod.reshape(1), ddim.alphas_cumprod[timesteps]]).double()
         return cls(timesteps, alphas)
 

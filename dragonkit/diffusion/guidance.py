@@ -15,18 +15,21 @@ from dragonkit.shapes import FeatureMap, Latents
 
 __all__ = ["Guidance", "energy_gradient", "normalized", "on_grid"]
 
+HALF_PRECISION_LIFT = 1024.0
+"""Energies are multiplied by this before float16 gradients are taken, and the gradient divided by it afterwards."""
+
 
 @dataclass(frozen=True, eq=False)
 class Guidance:
-    """The gradient of the summed energies, like the latents, and each term's weighted value summed over levels."""
+    """The gradient of the summed energies, of the latents' shape, and each term's weighted value summed over levels."""
 
     gradient: Tensor
     energies: dict[str, float]
 
 
 def on_grid(features: Tensor, size: tuple[int, int]) -> FeatureMap:
-    """One level's features (1, c, h, w) on the common grid: float32 (c, *size), bilinear."""
-    return F.interpolate(features.float(), size=size, mode="bilinear", align_corners=False)[0]
+    """One level's features (1, c, h, w) on the common grid: (c, *size) in float32 or better, bilinear."""
+    return F.interpolate(_wide(features), size=size, mode="bilinear", align_corners=False)[0]
 
 
 def energy_gradient(
@@ -61,10 +64,14 @@ def energy_gradient(
                 raise NonFiniteEnergyError(label, step, value)
             energies[label] += value
             total = total + energy
-    (gradient,) = torch.autograd.grad(total, latents)
+    if not total.requires_grad:  # terms that are constant here
+        return Guidance(torch.zeros_like(latents), energies)
+    # spread over all positions and channels, an energy of 1 leaves each of them less than float16 can say
+    lift = HALF_PRECISION_LIFT if latents.dtype == torch.float16 else 1.0
+    (gradient,) = torch.autograd.grad(lift * total, latents)
     if not torch.isfinite(gradient).all():
         raise NonFiniteEnergyError("the sum of all", step)
-    return Guidance(gradient, energies)
+    return Guidance(_wide(gradient) / lift, energies)
 
 
 def normalized(gradient: Latents, latents: Latents, energy_scale: float) -> Latents:
@@ -73,5 +80,18 @@ def normalized(gradient: Latents, latents: Latents, energy_scale: float) -> Late
     Raw gradients differ by orders of magnitude between models; this makes one energy_scale mean the same for all of them.
     A gradient of zero stays zero.
     """
-    rms = gradient.square().mean().sqrt()
-    return gradient * (energy_scale * latents.square().mean().sqrt() / rms.clamp(min=torch.finfo(gradient.dtype).tiny))
+    gradient = _wide(gradient)
+    peak = gradient.abs().max()
+    if peak == 0:
+        return torch.zeros_like(latents)
+    unit = gradient / peak  # the square of a small gradient would be zero
+    return (unit * (energy_scale * _rms(_wide(latents)) / _rms(unit))).to(latents.dtype)
+
+
+def _rms(tensor: Tensor) -> Tensor:
+    return tensor.square().mean().sqrt()
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """In float32 at least."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

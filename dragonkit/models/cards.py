@@ -42,7 +42,7 @@ def find_card(model: str, cards: Mapping[str, ModelCard]) -> ModelCard:
     if model in cards:
         return cards[model]
     path = Path(model).expanduser()
-    if path.exists():
+    if model and path.exists():
         return ModelCard(name=model, source=str(path))
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith(".safetensors"):
         return ModelCard(name=model, source=model)
@@ -66,6 +66,7 @@ def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtyp
 
 def _load(card: ModelCard, dtype: torch.dtype) -> Any:
     from diffusers import DiffusionPipeline, StableDiffusionPipeline
+    from safetensors import SafetensorError
 
     path = Path(card.source)
     try:
@@ -73,8 +74,14 @@ def _load(card: ModelCard, dtype: torch.dtype) -> Any:
             pipeline = StableDiffusionPipeline.from_single_file(str(path), dtype=dtype)
         else:
             pipeline = DiffusionPipeline.from_pretrained(card.source, dtype=dtype)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        advice = "check the folder" if path.exists() else "check the name and the network, or download it and give the folder"
+    except (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, ValueError) as error:
+        advice = (
+            "check the folder"
+            if path.is_dir()
+            else "check the file"
+            if path.exists()
+            else "check the name and the network, or give a folder"
+        )
         raise ModelNotFoundError(
             f"the model {card.name!r} could not be loaded from {card.source}: {_first_line(error)}; {advice}"
         ) from error

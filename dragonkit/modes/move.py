@@ -64,7 +64,9 @@ def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
         raise EditError(
             f"the move has shift {edit.shift} and scale 1, so nothing would change; give a shift of a pixel or more, or a scale"
         )
-    target = shift_mask(scale_mask(source, edit.scale, center), dx, dy)
+    target = _moved(source, center, (dx, dy), edit.scale)
+    if not scale_mask(source, edit.scale, center).any():
+        raise EditError(f"the scale {edit.scale} leaves nothing of an object of {source.sum()} pixels; use a larger scale")
     if not target.any():
         raise EditError(
             f"the shift {edit.shift} takes the whole object out of the {size[0]}x{size[1]} picture; "
@@ -78,11 +80,20 @@ def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
         source=source_cells,
         target=target_cells,
         # a cell that the object touches at all may change
-        preserve=~to_grid(~outside, grid, coverage=0.02),
+        preserve=~(to_grid(~outside, grid, coverage=0.02) | source_cells | target_cells),
         vacated=source_cells & ~target_cells,
         surroundings=to_grid(surroundings, grid) if surroundings.any() else ~source_cells,
         correspondence=np.where(target_cells[..., None], _looked_up(grid, center, (dx, dy), edit.scale), identity_correspondence(grid)),
     )
+
+
+def _moved(mask: np.ndarray, center: tuple[float, float], shift: tuple[int, int], scale: float) -> np.ndarray:
+    """The mask scaled about its centre, then shifted."""
+    if scale == 1:
+        return shift_mask(mask, *shift)
+    # both at once, about the point that stays in place: in two steps the picture's border would cut what the shift brings back in
+    x, y = (middle + by / (1 - scale) for middle, by in zip(center, shift, strict=True))
+    return scale_mask(mask, scale, (x, y))
 
 
 def _looked_up(grid: Grid, center: tuple[float, float], shift: tuple[int, int], scale: float) -> np.ndarray:
@@ -116,7 +127,9 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
     if masks.preserve.any():
         terms.append(EnergyTerm("preserve", preserve, edit.preserve_weight))
     if masks.vacated.any():
-        terms += [EnergyTerm("contrast", contrast, edit.contrast_weight), EnergyTerm("inpaint", inpaint, edit.inpaint_weight)]
+        terms.append(EnergyTerm("contrast", contrast, edit.contrast_weight))
+    if masks.vacated.any() and masks.surroundings.any():
+        terms.append(EnergyTerm("inpaint", inpaint, edit.inpaint_weight))
     return terms
 
 

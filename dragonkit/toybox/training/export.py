@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -27,11 +28,14 @@ def build_pipeline(
 
 
 def write_model(pipeline: StableDiffusionPipeline, folder: Path) -> None:
-    """Write the pipeline as fp16 safetensors; the modules in hand stay as they are."""
-    dtype = pipeline.unet.dtype
-    pipeline.to(torch.float16)
-    pipeline.save_pretrained(folder, safe_serialization=True)
-    pipeline.to(dtype)
+    """Write the pipeline as safetensors, the two large parts as fp16; the modules in hand stay as they are.
+
+    The text encoder stays in float32: told nothing, diffusers loads its parts in float32 but transformers in the file's own type, and
+    a pipeline of both would not run.
+    """
+    half = {name: deepcopy(getattr(pipeline, name)).half() for name in ("vae", "unet")}
+    parts = {name: part for name, part in pipeline.components.items() if name not in half}
+    StableDiffusionPipeline(**parts, **half, requires_safety_checker=False).save_pretrained(folder, safe_serialization=True)
 
 
 def contact_sheet(images: Tensor, columns: int = 8) -> Image.Image:

@@ -72,7 +72,7 @@ RECIPES = {
             name="cpu64",
             size=64,
             autoencoder=AutoencoderRecipe(channels=(16, 32, 64), latent_channels=8, minutes=22, batch=8, learning_rate=2e-3),
-            unet=UNetRecipe(channels=(48, 96, 128, 128), attention=(False, True, True, False), minutes=75, batch=16, learning_rate=8e-4),
+            unet=UNetRecipe(channels=(32, 64, 96, 128), attention=(False, True, True, False), minutes=65, batch=16, learning_rate=1e-3),
             pool=24_000,
         ),
         Recipe(

@@ -1,0 +1,154 @@
+"""The command `dragonkit`: what is always there, one command per edit mode, and what plugins add."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dragonkit.cli import editing, listing
+from dragonkit.cli.console import load_registry, run_guarded, warn
+from dragonkit.errors import Cancelled, DragonkitError
+
+__all__ = ["app", "main"]
+
+
+class CommandLine(TyperGroup):
+    """Commands of its own; those of modes and plugins are made when somebody asks for them or for the list.
+
+    A mode wins over a plugin's command of the same name, and dragonkit's own commands over both.
+    """
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        options["standalone_mode"] = False  # errors are told in our words
+        raise SystemExit(run_guarded(lambda: super(CommandLine, self).main(*args, **options)))
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _interrupts_cancel():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> None:
+        with _interrupts_cancel():
+            super().invoke(ctx)  # what a command returns is no exit code
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(dict.fromkeys([*self._modes, *self.commands, *self._extra]))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        if cmd_name in self._modes:
+            return editing.mode_command(load_registry(), cmd_name)
+        if cmd_name in self._extra:
+            return self._extra[cmd_name]
+        if not ctx.resilient_parsing:
+            self._refuse(ctx, cmd_name)
+        return None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        modes = [(name, editing.summary_of(edit_type)) for name, edit_type in self._modes.items()]
+        others = {**self.commands, **self._extra}
+        for title, rows in (
+            ("Edits", modes),
+            ("Commands", [(name, command.get_short_help_str(200)) for name, command in others.items() if not command.hidden]),
+        ):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    @cached_property
+    def _modes(self) -> dict[str, Any]:
+        """The edit modes by name, without those that share a name with a command of ours."""
+        modes = load_registry().edit_types()
+        for name in modes.keys() & self.commands.keys():
+            warn(f"the edit mode {name!r} has no command of its own, as dragonkit has one of that name; use an edit file")
+        return {name: edit_type for name, edit_type in modes.items() if name not in self.commands}
+
+    @cached_property
+    def _extra(self) -> dict[str, Any]:
+        """The plugins' commands by name."""
+        collected = typer.Typer(rich_markup_mode=None)
+        try:
+            load_registry().commands(collected)
+        except DragonkitError as error:
+            warn(str(error))
+        commands = typer.main.get_group(collected).commands
+        for name in commands:
+            if name in self.commands or name in self._modes:
+                warn(f"a plugin's command {name!r} is left out, as there is one of that name already")
+        return {name: command for name, command in commands.items() if name not in self.commands and name not in self._modes}
+
+    def _refuse(self, ctx: Any, name: str) -> None:
+        broken = [plugin["name"] for plugin in load_registry().describe() if plugin["status"] != "ok"]
+        if broken:
+            load_registry().owner(name)  # raises, and says that a broken plugin may be to blame
+        known = self.list_commands(ctx)
+        close = difflib.get_close_matches(name, known, n=1)
+        guess = f" Did you mean {close[0]!r}?" if close else ""
+        ctx.fail(f"There is no edit or command {name!r}.{guess} There are: {', '.join(known)}.")
+
+
+@contextmanager
+def _interrupts_cancel() -> Iterator[None]:
+    """Ctrl-C as an error that is told; typer alone ends without a word."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Cancelled("interrupted") from None
+
+
+app = typer.Typer(
+    cls=CommandLine,
+    rich_markup_mode=None,  # rich's help would double the time that --help takes
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    invoke_without_command=True,
+    suggest_commands=False,  # ours knows modes and plugins as well
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from dragonkit import __version__
+
+        typer.echo(f"dragonkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _dragonkit(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")] = False,
+) -> None:
+    """Grab a thing in a picture and move it, with a diffusion model that nobody had to fine-tune."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Folder for the pictures.")] = Path("demo-output"),
+    seed: Annotated[int | None, typer.Option(metavar="INTEGER", help="Seed of the first scene; unseen ones when left out.")] = None,
+    scenes: Annotated[int, typer.Option(metavar="INTEGER", min=1, help="How many scenes.")] = 10,
+    model: editing.ModelOption = "toybox",
+) -> None:
+    """Move objects in scenes whose right answer is known, and say how well that went."""
+    from dragonkit.cli.demo import demo as run_demo
+
+    run_demo(out, seed, scenes, model)
+
+
+app.command()(editing.run)
+app.command()(listing.modes)
+app.command()(listing.plugins)
+app.command()(listing.models)
+
+
+def main() -> None:
+    """The entry point: runs what the arguments say and ends the process."""
+    typer.main.get_command(app)()

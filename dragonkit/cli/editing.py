@@ -1,0 +1,182 @@
+"""The commands that edit: one per mode, made from the fields of its edit and of Settings, and `run` for edit files."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from dragonkit.cli.console import bars, load_registry
+from dragonkit.cli.places import check_device, check_output
+from dragonkit.cli.reporting import report
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from dragonkit.cli.fields import Field
+    from dragonkit.editor import Editor
+    from dragonkit.edits import Edit
+    from dragonkit.plugins import PluginRegistry
+
+__all__ = ["ModelOption", "mode_command", "run", "summary_of"]
+
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", metavar="PATH", help="The result, a PNG.", show_default=False)]
+ModelOption = Annotated[str, typer.Option("--model", metavar="NAME", help="A name from 'dragonkit models', a hub id, a folder or a file.")]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", metavar="DEVICE", help="Such as cpu or cuda:1; by default a GPU where there is one.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
+
+
+class PanelCommand(TyperCommand):
+    """Help with the options under the titles of their panels, for terminals and pipes alike."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                usual = "Arguments" if param.param_type_name == "argument" else "Options"
+                panels.setdefault(getattr(param, "rich_help_panel", None) or usual, []).append(record)
+        for title, rows in panels.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def summary_of(edit_type: type[Edit]) -> str:
+    """The first line of the class's docstring."""
+    return (edit_type.__doc__ or "").strip().partition("\n")[0].replace("`", "'")
+
+
+def mode_command(registry: PluginRegistry, mode: str) -> Any:
+    """`dragonkit MODE IMAGE ...`: the options come from the fields of the mode's edit, then ours, then those of Settings.
+
+    Options that every mode has keep their names; a field of the edit that shares one becomes `--MODE-FIELD`.
+    """
+    from dragonkit.cli.fields import build, fields_of
+    from dragonkit.images import load_image
+    from dragonkit.settings import Settings
+
+    edit_type, settings_fields = registry.edit_types()[mode], fields_of(Settings)
+    taken = {field.option for field in settings_fields} | {"--out", "--prompt", "--model", "--device", "--json", "--quiet", "--help"}
+    edit_fields = fields_of(edit_type, taken, mode)
+
+    def command(
+        *,
+        image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture to edit.")],
+        out: OutOption = None,
+        prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="What the picture shows.", show_default=False)] = "",
+        model: ModelOption = "toybox",
+        device: DeviceOption = None,
+        as_json: JsonOption = False,
+        quiet: QuietOption = False,
+        **values: Any,
+    ) -> None:
+        edit = build(edit_type, edit_fields, {field.name: values[f"edit_{field.name}"] for field in edit_fields})
+        settings = build(Settings, settings_fields, {field.name: values[f"settings_{field.name}"] for field in settings_fields})
+        picture, place = load_image(image), out or image.with_name(f"{image.stem}-{mode}.png")
+        check_output(place, [image, *(value for _, value in edit)])
+        check_edits(registry, [edit], picture)
+        editor = load_editor(registry, model, device, quiet)
+        with bars(quiet) as bar:
+            source = editor.invert(picture, prompt, settings, progress=bar("inverting"))
+            editing = bar("editing")
+            result = editor.edit(source, edit, settings, on_step=lambda step: editing(step.index + 1, step.steps))
+        report(result, result.save(place), as_json, quiet)
+
+    image, *common = (part for part in inspect.signature(command, eval_str=True).parameters.values() if part.kind is part.KEYWORD_ONLY)
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            image,
+            *(_parameter(field, f"edit_{field.name}", mode.capitalize(), field.default_text) for field in edit_fields),
+            *common,
+            *(_parameter(field, f"settings_{field.name}", "Settings", f"{field.default_text} or the model's") for field in settings_fields),
+        ]
+    )
+    maker = typer.Typer(rich_markup_mode=None, add_completion=False)
+    maker.command(mode, cls=PanelCommand, help=(edit_type.__doc__ or "").strip().partition("\n\n")[0].replace("`", "'"))(command)
+    return typer.main.get_command(maker)
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An edit file (JSON), or a PNG that dragonkit wrote.")],
+    out: OutOption = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Another model than the file names.")] = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run an edit file again, or the one that a result carries."""
+    from dragonkit.edits import EditFile
+
+    edit_file, registry = EditFile.load(file), load_registry()
+    edits = registry.edits_from(edit_file)
+    place = out or file.with_name(f"{file.stem}-run.png")
+    named = [] if edit_file.image.startswith("data:") else [file.parent / edit_file.image]
+    check_output(place, [file, *named, *(value for edit in edits for _, value in edit)])
+    if edit_file.image:
+        check_edits(registry, edits, edit_file.load_image())
+    editor = load_editor(registry, model or edit_file.model, device, quiet)
+    with bars(quiet) as bar:
+        preparing, editing = bar("inverting" if edit_file.image else "generating"), bar("editing")
+        result = editor.run(edit_file, on_step=lambda step: editing(step.index + 1, step.steps), progress=preparing)
+    report(result, result.save(place), as_json, quiet)
+
+
+def _parameter(field: Field, name: str, panel: str, default: str) -> inspect.Parameter:
+    """A field as a keyword that typer makes an option of. Values stay text; `Field.parse` and pydantic read them."""
+    notes = "; ".join(filter(None, (f"default: {default}" if default else "", field.range, "repeatable" if field.repeated else "")))
+    option = typer.Option(
+        f"{field.option}/--no-{field.option[2:]}" if field.flag else field.option,
+        metavar=None if field.flag else field.metavar,
+        help=f"{_sentence(field.description)} [{notes}]".strip() if notes else _sentence(field.description),
+        show_default=False,
+        rich_help_panel=panel,
+        autocompletion=lambda incomplete: [choice for choice in field.choices if choice.startswith(incomplete)],
+    )
+    value: Any = bool if field.flag else list[str] if field.repeated else str
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if field.required else None,
+        annotation=Annotated[value if field.required else value | None, option],
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+def check_edits(registry: PluginRegistry, edits: list[Edit], picture: Image.Image) -> None:
+    """Let the modes build their masks on the picture's own pixels: they refuse what does not fit it. Raises EditError."""
+    from dragonkit.masks import Grid
+
+    for edit in edits:
+        registry.build_masks(edit, Grid(*picture.size, *picture.size))
+
+
+def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet: bool) -> Editor:
+    """The editor, after the quick checks; the libraries below keep their notices to themselves."""
+    from dragonkit.models.cards import find_card
+
+    card = find_card(model, registry.models())
+    check_device(device)
+    with bars(quiet or not Path(card.source).exists()) as bar:  # a download shows bars of its own
+        bar("loading the model")
+        return _loaded(registry, model, device)
+
+
+def _loaded(registry: PluginRegistry, model: str, device: str | None) -> Editor:
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    from dragonkit.editor import Editor
+
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+    return Editor.from_pretrained(model, device, registry=registry)

@@ -1,0 +1,118 @@
+"""`dragonkit modes`, `plugins` and `models`: what there is, as tables or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dragonkit.cli.console import load_registry, show
+from dragonkit.cli.editing import summary_of
+
+if TYPE_CHECKING:
+    from dragonkit.plugins import PluginRegistry
+
+__all__ = ["models", "modes", "plugins"]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def modes(as_json: JsonOption = False) -> None:
+    """List the edits and their fields."""
+    found = _modes(load_registry())
+    if as_json:
+        return _print_json(found)
+    for mode in found:
+        title = f"{mode['mode']}: {mode['description']} (plugin {mode['plugin']})"
+        rows = [
+            (field["name"], "\n".join(filter(None, (field["type"], field["range"]))), _default(field), field["description"])
+            for field in mode["fields"]
+        ]
+        show(_table(title, ("field", "value", "default", "what it is"), rows), "")
+
+
+def plugins(as_json: JsonOption = False) -> None:
+    """List the plugins, broken ones too."""
+    found = load_registry().describe()
+    if as_json:
+        return _print_json(found)
+    rows = [
+        (
+            plugin["name"],
+            " ".join(filter(None, (plugin["distribution"], plugin["version"]))) or "registered by hand",
+            ", ".join(plugin["modes"]),
+            "\n".join(hook.removeprefix("dragonkit_") for hook in plugin["hooks"]),
+            plugin["status"] if plugin["reason"] is None else f"{plugin['status']}: {plugin['reason']}",
+        )
+        for plugin in found
+    ]
+    show(_table("plugins", ("name", "from", "edits", "hooks", "status"), rows))
+
+
+def models(as_json: JsonOption = False) -> None:
+    """List the models that can be asked for by name."""
+    found: list[dict[str, Any]] = [
+        {"name": card.name, "description": card.description, "source": card.source, "settings": dict(card.settings)}
+        for card in load_registry().models().values()
+    ]
+    if as_json:
+        return _print_json(found)
+    rows = [
+        (model["name"], model["description"], "\n".join(f"{name}={value}" for name, value in model["settings"].items()), model["source"])
+        for model in found
+    ]
+    show(
+        _table("models", ("name", "what it is", "its own settings", "from"), rows),
+        "--model also takes a hub id, a folder in diffusers' format or a .safetensors file.",
+    )
+
+
+def _modes(registry: PluginRegistry) -> list[dict[str, Any]]:
+    from dragonkit.cli.fields import fields_of
+
+    return [
+        {
+            "mode": mode,
+            "description": summary_of(edit_type),
+            "plugin": registry.owner(mode).name,
+            "fields": [
+                {
+                    "name": field.name,
+                    "type": field.type,
+                    "range": field.range or None,
+                    "choices": list(field.choices) or None,
+                    "repeatable": field.repeated,
+                    "required": field.required,
+                    "default": field.default,
+                    "description": field.description,
+                }
+                for field in fields_of(edit_type)
+            ],
+        }
+        for mode, edit_type in sorted(registry.edit_types().items())
+    ]
+
+
+def _default(field: dict[str, Any]) -> str:
+    from dragonkit.cli.fields import written
+
+    return "required" if field["required"] else "" if field["default"] is None else written(field["default"])
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0, overflow="fold")  # names stay whole, nothing is cut off
+    for row in rows:
+        table.add_row(*map(Text, row))  # Text, so that brackets are just brackets
+    return table

@@ -1,0 +1,123 @@
+"""What cannot be done is said in one line, with exit code 2, before any model is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import Result
+
+Refuse = Callable[..., str]
+MOVE = ["move", "photo.png", "--mask", "mask.png", "--shift", "8,0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--shift", "900,0"], "the shift (900.0, 0.0) takes the whole object out of the 48x32 picture"),
+        (["--shift", "0,0"], "the move has shift (0.0, 0.0) and scale 1, so nothing would change"),
+        (["--shift", "8"], "--shift is '8', but must have the form NUMBER,NUMBER."),
+        (["--shift", "8,x"], "--shift[1] is 'x', but must be a number."),
+        (["--scale", "11"], "--scale is '11', but must be a number above 0 and of at most 10."),
+        (["--edit-weight", "-1"], "--edit-weight is '-1', but must be a number of at least 0."),
+        (["--steps", "0"], "--steps is '0', but must be an integer from 1 to 1000."),
+        (["--steps", "many"], "--steps is 'many', but must be an integer from 1 to 1000."),
+        (["--keep", "pixel"], "--keep is 'pixel', but must be 'pixels' or 'latents' or 'energy'. Did you mean 'pixels'?"),
+        (["--guided", "0.5,0.1"], "--guided is ['0.5', '0.1']: the start must not be after the stop"),
+        (["--stepps", "3"], "No such option: --stepps (Possible options: --steps) (see dragonkit move --help)."),
+        (["--steps"], "Option '--steps' requires an argument"),
+        (["spare.png"], "Got unexpected extra argument"),
+        (["--mask", "gone.png"], "the mask cannot be read: the picture 'gone.png' does not exist"),
+        (["--model", "nope"], "no model, folder or file is called 'nope'"),
+        (["--device", "gpu"], "--device is 'gpu', but must be one of cpu, cuda, mps, xpu"),
+        (["--device", "cpu:7"], "--device is 'cpu:7', but PyTorch finds 1 of 'cpu' here"),
+        (["--out", "out.jpg"], "--out is 'out.jpg', but must end in .png"),
+        (["--out", "photo.png"], "--out is 'photo.png', an input, which would be lost"),
+        (["--out", "./mask.png"], "--out is 'mask.png', an input, which would be lost"),
+        (["--out", "."], "--out is '.', which is a directory"),
+        (["--out", "photo.png/out.png"], "is not a directory; give another place."),
+    ],
+    ids=" ".join,
+)
+def test_a_move_that_cannot_be(words: list[str], message: str, refuse: Refuse) -> None:
+    assert message in refuse(MOVE, words)
+
+
+def test_masks_that_do_not_fit(refuse: Refuse, folder: Path) -> None:
+    Image.new("L", (20, 10), 255).save("small.png")
+    Image.new("L", (48, 32), 0).save("black.png")
+    assert refuse(MOVE, "--mask", "small.png").startswith("the mask is 20x10 but the image is 48x32")
+    assert refuse(MOVE, "--mask", "black.png").startswith("the mask is empty")
+
+
+def test_pictures_that_are_none(refuse: Refuse, folder: Path) -> None:
+    (folder / "text.png").write_text("hello")
+    for name, message in (("text.png", "is not in a format that can be read"), ("gone.png", "does not exist"), (".", "is a directory")):
+        assert message in refuse("move", name, "--mask", "mask.png", "--shift", "8,0")
+
+
+def test_what_is_missing(refuse: Refuse) -> None:
+    assert refuse("move") == "Missing argument 'IMAGE' (see dragonkit move --help)."
+    assert refuse("move", "photo.png") == "Missing option '--mask' (see dragonkit move --help)."
+
+
+def test_unknown_commands(refuse: Refuse) -> None:
+    assert refuse("mvoe").startswith("There is no edit or command 'mvoe'. Did you mean 'move'? There are: move,")
+    assert refuse("--nope") == "No such option: --nope (see dragonkit --help)."
+
+
+@pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_takes_no_files(refuse: Refuse, folder: Path) -> None:
+    (folder / "closed").mkdir(mode=0o500)
+    assert "which cannot be written: Permission denied" in refuse(MOVE, "--out", "closed/out.png")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, where even root cannot make files")
+def test_a_place_where_nobody_can_write(refuse: Refuse) -> None:
+    assert "--out is '/proc/out.png', which cannot be written: " in refuse(MOVE, "--out", "/proc/out.png")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"edits": [{"mode": "mvoe"}]}, "'edit.json': edits[0]: there is no edit mode 'mvoe'. Did you mean 'move'?"),
+        ({"edits": [{"mode": "move", "mask": "gone.png"}]}, "there is no mask file 'gone.png'"),
+        ({"edits": [{"mode": "move", "mask": "mask.png", "shift": [900, 0]}]}, "takes the whole object out"),
+        ({"image": "gone.png"}, "'edit.json': image: the picture 'gone.png' does not exist"),
+        ({"model": "nope"}, "no model, folder or file is called 'nope'"),
+        ({"version": 2}, "has version 2, but this dragonkit reads version 1"),
+        ({"settings": {"steps": 0}}, "Settings.steps is 0, but must be an integer from 1 to 1000"),
+    ],
+    ids=str,
+)
+def test_edit_files_that_cannot_be_run(changes: dict[str, object], message: str, refuse: Refuse, folder: Path) -> None:
+    good = {"model": "toybox", "image": "photo.png", "edits": [{"mode": "move", "mask": "mask.png", "shift": [8, 0]}]}
+    (folder / "edit.json").write_text(json.dumps({**good, **changes}))
+    assert message in refuse("run", "edit.json")
+
+
+def test_a_run_does_not_write_over_its_inputs(refuse: Refuse, folder: Path) -> None:
+    edits = [{"mode": "move", "mask": "mask.png", "shift": [8, 0]}]
+    (folder / "sub").mkdir()
+    (folder / "sub" / "edit.json").write_text(json.dumps({"model": "toybox", "image": "../photo.png", "edits": edits}))
+    os.rename("mask.png", "sub/mask.png")
+    for name in ("photo.png", "sub/mask.png"):
+        assert refuse("run", "sub/edit.json", "--out", name) == f"--out is {name!r}, an input, which would be lost; give another name."
+
+
+def test_what_cannot_be_run(refuse: Refuse, folder: Path) -> None:
+    (folder / "text.json").write_text("hello")
+    assert refuse("run", "photo.png").startswith("'photo.png' carries no edit file.")
+    assert refuse("run", "text.json").startswith("'text.json' is not JSON")
+    assert refuse("run", "gone.json").startswith("the edit file 'gone.json' cannot be read")
+
+
+def test_a_folder_that_is_no_model(invoke: Callable[..., Result], folder: Path) -> None:
+    (folder / "empty").mkdir()
+    result = invoke(MOVE, "--model", "empty")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "the model 'empty' could not be loaded" in result.stderr

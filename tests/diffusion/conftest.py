@@ -1,0 +1,44 @@
+"""One random-weight model per number format and prediction type, and words for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from tiny import build_tiny
+
+from dragonkit.diffusion.backbone import Backbone
+
+
+@pytest.fixture(scope="session")
+def tiny_pipelines(tiny_pipeline: Any) -> dict[str, Any]:
+    """By prediction type, float32."""
+    return {"v_prediction": tiny_pipeline, "epsilon": build_tiny("epsilon")}
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline64() -> Any:
+    """v-prediction in float64, where finite differences are worth something."""
+    return build_tiny(dtype=torch.float64)
+
+
+@pytest.fixture
+def backbone(tiny_pipeline: Any) -> Backbone:
+    return Backbone(tiny_pipeline)
+
+
+@pytest.fixture
+def backbone64(tiny_pipeline64: Any) -> Backbone:
+    return Backbone(tiny_pipeline64)
+
+
+@pytest.fixture
+def embeds(backbone: Backbone) -> torch.Tensor:
+    return backbone.prompt_embeds(["a red fish"])
+
+
+@pytest.fixture
+def latents() -> torch.Tensor:
+    """Two unlike pictures' worth of noise, (2, 4, 8, 8)."""
+    return torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))

@@ -1,0 +1,265 @@
+"""The denoising loop: plain where nothing is asked, guided where and only where asked, anchored bit for bit, and stopped at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from dragonkit.diffusion.attention import KeyValues
+from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.ddim import Schedule
+from dragonkit.diffusion.inversion import Recorded, record, sample
+from dragonkit.diffusion.sampling import Anchor, SamplingPlan, Step, anchored, guided_sampling
+from dragonkit.energy import inverse_energy, local_similarity
+from dragonkit.errors import Cancelled
+from dragonkit.plan import AttentionPlan, EnergyTerm, Features
+
+STEPS = 5
+
+
+def resemble(features: Features) -> torch.Tensor:
+    return inverse_energy(local_similarity(features.generated.flatten(1), features.source.flatten(1)))
+
+
+TERMS = (("p.resemble", EnergyTerm("resemble", resemble)),)
+
+
+class Setting:
+    """A source trajectory of the tiny model, and a plan that starts from other noise."""
+
+    def __init__(self, backbone: Backbone, latents: torch.Tensor):
+        self.backbone, self.asked = backbone, list[int]()
+        self.schedule: Schedule = backbone.schedule(STEPS)
+        self.embeds, self.negative = backbone.prompt_embeds(["a fish", ""]).chunk(2)
+        self.trajectory = sample(backbone, latents[1:], self.embeds, self.negative, self.schedule)
+        self.plan = SamplingPlan(latents[:1], self.embeds, self.negative, feature_size=(16, 16))
+        self.recorded = {
+            level: record(backbone, self.trajectory[level : level + 1], self.schedule.timestep(level), self.embeds, (1, 2))
+            for level in range(1, STEPS + 1)
+        }
+        backbone.calls = 0
+
+    def guide(self, level: int) -> Recorded:
+        self.asked.append(level)
+        return self.recorded[level]
+
+    def run(self, on_step: Callable[[Step], None] | None = None, **changes: Any) -> torch.Tensor:
+        return guided_sampling(self.backbone, self.schedule, replace(self.plan, **changes), self.guide, on_step)
+
+    def steps(self, **changes: Any) -> list[Step]:
+        seen: list[Step] = []
+        self.run(seen.append, **changes)
+        return seen
+
+
+@pytest.fixture
+def setting(backbone: Backbone, latents: torch.Tensor) -> Setting:
+    return Setting(backbone, latents)
+
+
+# --- nothing asked ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+def test_without_terms_and_anchors_it_is_plain_sampling(setting: Setting, guidance_scale: float) -> None:
+    expected = sample(setting.backbone, setting.plan.latents, setting.embeds, setting.negative, setting.schedule, guidance_scale)
+    assert torch.equal(setting.run(guidance_scale=guidance_scale), expected[:1])
+    assert setting.asked == []  # the source is not even looked at
+
+
+def test_two_runs_are_equal_to_the_last_bit(setting: Setting) -> None:
+    asked = {"terms": TERMS, "guided": frozenset({0, 1, 2}), "attention": AttentionPlan()}
+    assert torch.equal(setting.run(**asked), setting.run(**asked))
+
+
+def test_no_gradient_is_left_on_the_result(setting: Setting) -> None:
+    result = setting.run(terms=TERMS, guided=frozenset(range(STEPS)))
+    assert not result.requires_grad
+    assert not setting.plan.latents.requires_grad
+
+
+# --- guidance -----------------------------------------------------------------------------------------------------------
+
+
+def test_guided_steps_only_where_asked(setting: Setting) -> None:
+    seen = setting.steps(terms=TERMS, guided=frozenset({0, 3}))
+    assert [bool(step.energies) for step in seen] == [True, False, False, True, False]
+    assert setting.asked == [5, 2]  # levels of steps 0 and 3
+    assert seen[0].energies.keys() == {"p.resemble"}
+
+
+@pytest.mark.parametrize(("guidance_scale", "calls"), [(1.0, STEPS), (2.0, 2 * STEPS)])
+def test_a_guided_step_costs_no_more_calls_than_a_plain_one(setting: Setting, guidance_scale: float, calls: int) -> None:
+    setting.run(terms=TERMS, guided=frozenset(range(STEPS)), guidance_scale=guidance_scale)
+    assert setting.backbone.calls == calls
+
+
+def test_terms_without_guided_steps_and_the_other_way_round_change_nothing(setting: Setting) -> None:
+    plain = setting.run()
+    assert torch.equal(setting.run(terms=TERMS), plain)
+    assert torch.equal(setting.run(guided=frozenset(range(STEPS))), plain)
+
+
+def test_an_energy_scale_of_zero_changes_nothing(setting: Setting) -> None:
+    asked = {"terms": TERMS, "guided": frozenset(range(STEPS))}
+    assert torch.allclose(setting.run(**asked, energy_scale=0.0), setting.run(), atol=1e-6)
+    assert not torch.allclose(setting.run(**asked), setting.run(), atol=1e-3)
+
+
+def test_guidance_lowers_the_energy(setting: Setting) -> None:
+    def energy(scale: float) -> float:
+        return setting.steps(terms=TERMS, guided=frozenset(range(STEPS)), energy_scale=scale)[-1].energies["p.resemble"]
+
+    assert energy(0.05) < energy(0.0)
+    assert energy(-0.05) > energy(0.0)
+
+
+def test_one_guided_step_by_hand(setting: Setting) -> None:
+    """Equation 6 for the first of one step: gradient by autograd, clean prediction with it, direction without."""
+    schedule = setting.schedule
+    seen = setting.steps(terms=TERMS, guided=frozenset({0}), energy_scale=0.05, anchors=())
+    start = setting.plan.latents.clone().requires_grad_()
+    prediction = setting.backbone.predict(start, schedule.timestep(STEPS), setting.embeds, (1, 2))
+    total = torch.zeros(())
+    for level, features in prediction.decoder_features.items():
+        pair = (features, setting.recorded[STEPS].decoder_features[level])
+        generated, source = (torch.nn.functional.interpolate(part, (16, 16), mode="bilinear")[0] for part in pair)
+        total = total + resemble(Features(generated, source, None, level))
+    (gradient,) = torch.autograd.grad(total, start)
+    gradient *= 0.05 * start.square().mean().sqrt() / gradient.square().mean().sqrt()
+    clean = schedule.predict_clean(start.detach(), prediction.noise_pred.detach() + gradient, STEPS)
+    assert torch.allclose(seen[0].pred_original_sample, clean, atol=1e-4)
+    assert seen[0].energies["p.resemble"] == pytest.approx(total.item(), rel=1e-5)
+
+
+# --- attention ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "levels"), [(0.0, 1.0, [5, 4, 3, 2, 1]), (0.4, 1.0, [3, 2, 1]), (0.2, 0.6, [4, 3]), (0.4, 0.4, [])]
+)
+def test_attention_reads_the_source_between_start_and_stop(setting: Setting, start: float, stop: float, levels: list[int]) -> None:
+    read: list[bool] = []
+    predict = setting.backbone.predict
+
+    def watched(*args: Any) -> Any:
+        read.append(setting.backbone.attention.read is not None)
+        return predict(*args)
+
+    setting.backbone.predict = watched  # type: ignore[method-assign]
+    setting.run(attention=AttentionPlan("replace", start, stop))
+    assert setting.asked == levels
+    assert read == [level in levels for level in range(STEPS, 0, -1)]
+    assert setting.backbone.attention.read is None
+
+
+@pytest.mark.parametrize("form", ["replace", "concatenate"])
+def test_attention_changes_the_picture(setting: Setting, form: Any) -> None:
+    assert not torch.allclose(setting.run(attention=AttentionPlan(form, 0.0)), setting.run(), atol=1e-3)
+
+
+def test_reading_ones_own_trajectory_is_plain_sampling(setting: Setting) -> None:
+    asked = {"latents": setting.trajectory[-1:], "attention": AttentionPlan("replace", 0.0)}
+    assert torch.allclose(setting.run(**asked), setting.trajectory[:1], atol=1e-4)
+
+
+def test_both_predictions_of_a_guided_step_read_the_source(setting: Setting) -> None:
+    """With classifier-free guidance the unconditional prediction must live in the same picture as the conditional one."""
+    taps: list[KeyValues | None] = []
+    predict = setting.backbone.predict
+
+    def watched(*args: Any) -> Any:
+        taps.append(setting.backbone.attention.read)
+        return predict(*args)
+
+    setting.backbone.predict = watched  # type: ignore[method-assign]
+    setting.run(attention=AttentionPlan("replace", 0.0), guidance_scale=2.0, terms=TERMS, guided=frozenset({0}))
+    assert len(taps) == 2 * STEPS
+    assert all(one is other is not None for one, other in zip(taps[::2], taps[1::2], strict=True))
+
+
+# --- anchors ------------------------------------------------------------------------------------------------------------
+
+
+def half_mask() -> torch.Tensor:
+    mask = torch.zeros(8, 8, dtype=torch.bool)
+    mask[:, :4] = True
+    return mask
+
+
+def test_anchors_hold_bit_for_bit_to_the_end(setting: Setting) -> None:
+    mask = half_mask()
+    result = setting.run(anchors=[Anchor(mask, setting.trajectory)], terms=TERMS, guided=frozenset({0, 1}))
+    assert torch.equal(result[..., mask], setting.trajectory[:1][..., mask])
+    assert not torch.allclose(result[..., ~mask], setting.trajectory[:1][..., ~mask], atol=1e-3)
+
+
+def test_anchored_at_every_level_until_stop() -> None:
+    mask, trajectory, latents = half_mask(), torch.randn(11, 4, 8, 8), torch.randn(1, 4, 8, 8)
+    for done in range(11):
+        held = anchored(latents, [Anchor(mask, trajectory, 0.6)], 10, done)
+        assert torch.equal(held[..., ~mask], latents[..., ~mask])
+        inside = trajectory[10 - done : 11 - done] if done <= 6 else latents
+        assert torch.equal(held[..., mask], inside[..., mask])
+
+
+def test_an_anchor_lets_go_after_its_stop(setting: Setting) -> None:
+    mask, seen = half_mask(), list[torch.Tensor]()
+    predict = setting.backbone.predict
+
+    def watched(latents: torch.Tensor, *args: Any) -> Any:
+        seen.append(latents.detach())
+        return predict(latents, *args)
+
+    setting.backbone.predict = watched  # type: ignore[method-assign]
+    setting.run(anchors=[Anchor(mask, setting.trajectory, 0.4)])
+    held = [torch.equal(one[..., mask], setting.trajectory[STEPS - done][None][..., mask]) for done, one in enumerate(seen)]
+    assert held == [True, True, True, False, False]  # z_T, and after the first two of five steps
+
+
+def test_later_anchors_win() -> None:
+    everywhere, latents = torch.ones(8, 8, dtype=torch.bool), torch.zeros(1, 4, 8, 8)
+    first, second = Anchor(everywhere, torch.full((3, 4, 8, 8), 1.0)), Anchor(half_mask(), torch.full((3, 4, 8, 8), 2.0))
+    held = anchored(latents, [first, second], 2, 1)
+    assert (held[..., half_mask()] == 2).all() and (held[..., ~half_mask()] == 1).all()
+
+
+# --- observers ----------------------------------------------------------------------------------------------------------
+
+
+def test_observers_see_every_step(setting: Setting) -> None:
+    seen = setting.steps(terms=TERMS, guided=frozenset({0}))
+    assert [step.index for step in seen] == list(range(STEPS))
+    assert {step.steps for step in seen} == {STEPS}
+    assert [step.timestep for step in seen] == [801, 601, 401, 201, 1]
+    for step in seen:
+        assert step.pred_original_sample.shape == (1, 4, 8, 8)
+        assert not step.pred_original_sample.requires_grad
+    preview = seen[1].preview()
+    assert torch.equal(preview, setting.backbone.decode(seen[1].pred_original_sample))
+    assert not torch.equal(preview, seen[2].preview())  # each decodes its own step
+
+
+def test_the_last_step_sees_the_result(setting: Setting) -> None:
+    seen: list[Step] = []
+    result = setting.run(seen.append)
+    assert torch.allclose(seen[-1].pred_original_sample, result, atol=1e-6)
+
+
+def test_cancelling_stops_at_once(setting: Setting) -> None:
+    seen: list[int] = []
+
+    def stop(step: Step) -> None:
+        seen.append(step.index)
+        if step.index == 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        setting.run(stop, attention=AttentionPlan("replace", 0.0))
+    assert seen == [0, 1]
+    assert setting.backbone.calls == 2
+    assert setting.backbone.attention.read is None
