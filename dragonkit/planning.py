@@ -136,23 +136,25 @@ def _anchors(
     region: np.ndarray,
     settings: Settings,
 ) -> list[Anchor]:
-    """What is given instead of sampled: the untouched part is the source's, moved content and its rim the pasted picture's.
+    """What is given instead of sampled: the untouched part is the source's, the edited part the pasted picture's for a while.
 
-    A cell belongs to what it has the least bit of, so that no half-covered cell on an object's rim is left to chance.
+    A cell counts as moved content when it has the least bit of it, so that no half-covered cell on an object's rim is left to chance.
     """
     grid = latent_masks[0].grid
-    target = np.zeros(grid.shape, dtype=bool)
-    for on_image in image_masks:
-        if moves(on_image):
-            target |= cell_coverage(dilate(on_image.target, 1), grid) > 0
+    moving = [masks for masks in image_masks if moves(masks)]
+    target, vacated = (
+        np.logical_or.reduce([cell_coverage(dilate(getattr(masks, part), 1), grid) > 0 for masks in moving] or [np.zeros(grid.shape, bool)])
+        for part in ("target", "vacated")
+    )
+    vacated &= ~target
     untouched = cell_coverage(region > 0, grid) == 0
-    rest = ~target & ~untouched & (cell_coverage(known == 0, grid) == 0)
+    pasted = ~untouched & ~vacated & (cell_coverage(known == 0, grid) == 0)
     anchors = []
     if settings.keep != "energy":
         anchors.append(Anchor(to_mask(untouched, pasted_latents), source.trajectory))
-    if target.any():
+    if moving:
         trajectory = _noised(source, pasted_latents, latent_masks, settings.seed)
-        for mask, hold in ((rest, settings.hold_vacated), (target, settings.hold)):
+        for mask, hold in ((vacated, settings.hold_vacated), (pasted, settings.hold)):
             if hold > 0:
                 anchors.append(Anchor(to_mask(mask, trajectory), trajectory, hold))
     return anchors

@@ -130,7 +130,7 @@ def test_a_mask_of_another_size() -> None:
 @pytest.mark.parametrize(
     ("mask", "said"),
     [
-        (np.zeros((5, 7), bool), "empty: its highest value is False"),
+        (np.zeros((5, 7), bool), "empty: its highest value is 0"),
         (np.full((5, 7), 100, np.uint8), "empty: its highest value is 100"),
         (Image.new("RGBA", (7, 5)), "empty"),
         (np.zeros((5, 7, 2)), r"an array of shape \(5, 7, 2\) is not a mask"),

@@ -236,6 +236,16 @@ def test_held_content_is_the_pasted_picture_under_the_sources_moved_noise(plan: 
         assert torch.allclose(latents, source.schedule.add_noise(clean, noise, level), atol=1e-5)
 
 
+def test_the_vacated_place_is_held_at_the_fill_under_new_noise_when_asked(plan: Callable[..., EditPlan], source: Source) -> None:
+    move = Move(mask=box(0, 0, 8), shift=(8, 0))
+    assert not held_cells(plan(move, keep="energy", hold_vacated=0.0), 0)[:2, 0].any()
+    one, other = (plan(move, keep="energy", hold_vacated=0.5, seed=seed) for seed in (0, 1))
+    assert held_cells(one, STEPS // 2)[:2, 0].all() and not held_cells(one, STEPS // 2 + 1)[:2, 0].any()
+    held = [anchored(torch.zeros(1, 4, 8, 8), moved.sampling.anchors, STEPS, 0)[..., :2, :2] for moved in (one, other)]
+    assert not torch.allclose(*held, atol=1e-2)
+    assert not torch.allclose(held[0], source.latents_at(STEPS)[..., :2, :2], atol=1e-2)  # its own noise would bring the object back
+
+
 def test_a_change_of_look_is_not_held(plan: Callable[..., EditPlan]) -> None:
     held = held_cells(plan(Stub(), registry=stub_registry(), keep="energy", hold=1.0), 0)
     assert not held.any()
@@ -267,13 +277,14 @@ def test_initial_latents_build_on_each_other(plan: Callable[..., EditPlan], sour
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (None, AttentionPlan("replace", 0.1, 1.0)),
-        (AttentionPlan("replace", 0.3, 0.5), AttentionPlan("replace", 0.1, 1.0)),
-        (AttentionPlan("concatenate", 0.0, 0.4), AttentionPlan("concatenate", 0.0, 1.0)),
+        (None, ("replace", 0.1, 1.0)),
+        (AttentionPlan("replace", 0.3, 0.5), ("replace", 0.1, 1.0)),
+        (AttentionPlan("concatenate", 0.0, 0.4), ("concatenate", 0.0, 1.0)),
     ],
 )
-def test_attention_of_several_edits_is_merged(plan: Callable[..., EditPlan], answer: Any, expected: AttentionPlan) -> None:
-    assert plan(MOVE, Stub(), registry=stub_registry(attention=lambda: answer)).sampling.attention == expected
+def test_attention_of_several_edits_is_merged(plan: Callable[..., EditPlan], answer: Any, expected: tuple[str, float, float]) -> None:
+    merged = plan(MOVE, Stub(), registry=stub_registry(attention=lambda: answer)).sampling.attention
+    assert merged is not None and (merged.form, merged.start, merged.stop) == expected
 
 
 def test_no_attention_plan_leaves_the_models_own(plan: Callable[..., EditPlan]) -> None:

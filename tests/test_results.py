@@ -37,7 +37,7 @@ def report(**changes: object) -> Report:
 def result() -> EditResult:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8))
     file = EditFile(model="tiny", image=image_to_text(image), prompt="an ünlikely 魚", edits=[{"mode": "move", "shift": [1, 2]}])
-    return EditResult(image, report(), file)
+    return EditResult(image, report(), file, np.zeros((image.height, image.width), np.float32))
 
 
 def test_a_saved_picture_carries_its_edit_file(result: EditResult, tmp_path: Path) -> None:

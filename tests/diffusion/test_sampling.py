@@ -28,20 +28,27 @@ def resemble(features: Features) -> torch.Tensor:
 TERMS = (("p.resemble", EnergyTerm("resemble", resemble)),)
 
 
-class Setting:
-    """A source trajectory of the tiny model, and a plan that starts from other noise."""
+class Guide:
+    """A source trajectory of the tiny model, and what the UNet sees on it."""
 
-    def __init__(self, backbone: Backbone, latents: torch.Tensor):
-        self.backbone, self.asked = backbone, list[int]()
+    def __init__(self, backbone: Backbone, noise: torch.Tensor):
         self.schedule: Schedule = backbone.schedule(STEPS)
         self.embeds, self.negative = backbone.prompt_embeds(["a fish", ""]).chunk(2)
-        self.trajectory = sample(backbone, latents[1:], self.embeds, self.negative, self.schedule)
-        self.plan = SamplingPlan(latents[:1], self.embeds, self.negative, feature_size=(16, 16))
+        self.trajectory = sample(backbone, noise, self.embeds, self.negative, self.schedule)
         self.recorded = {
             level: record(backbone, self.trajectory[level : level + 1], self.schedule.timestep(level), self.embeds, (1, 2))
             for level in range(1, STEPS + 1)
         }
-        backbone.calls = 0
+
+
+class Setting:
+    """A plan that starts from other noise than the source."""
+
+    def __init__(self, backbone: Backbone, guide: Guide, noise: torch.Tensor):
+        self.backbone, self.asked = backbone, list[int]()
+        self.schedule, self.trajectory, self.recorded = guide.schedule, guide.trajectory, guide.recorded
+        self.embeds, self.negative = guide.embeds, guide.negative
+        self.plan = SamplingPlan(noise, self.embeds, self.negative, feature_size=(16, 16))
 
     def guide(self, level: int) -> Recorded:
         self.asked.append(level)
@@ -56,9 +63,14 @@ class Setting:
         return seen
 
 
+@pytest.fixture(scope="module")
+def source_guide(tiny_pipeline: Any) -> Guide:
+    return Guide(Backbone(tiny_pipeline), torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(6)))
+
+
 @pytest.fixture
-def setting(backbone: Backbone, latents: torch.Tensor) -> Setting:
-    return Setting(backbone, latents)
+def setting(source_guide: Guide, backbone: Backbone, latents: torch.Tensor) -> Setting:
+    return Setting(backbone, source_guide, latents[:1])
 
 
 # --- nothing asked ------------------------------------------------------------------------------------------------------

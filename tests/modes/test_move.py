@@ -19,7 +19,7 @@ from dragonkit.errors import EditError, MaskError
 from dragonkit.masks import Grid, bounding_box, center_of, shift_mask, to_grid
 from dragonkit.modes import move
 from dragonkit.modes.move import Move
-from dragonkit.plan import AttentionPlan, EditMasks, Features, identity_correspondence
+from dragonkit.plan import EditMasks, Features, identity_correspondence
 from dragonkit.plugins import PluginRegistry
 
 WIDTH, HEIGHT = 48, 32
@@ -301,7 +301,8 @@ def test_noise_is_copied_never_mixed() -> None:
 
 def test_attention_reads_the_source_from_the_tenth_on() -> None:
     masks = build(box(8, 8, 12, 12), LATENTS, shift=(16, 4))
-    assert move.dragonkit_attention(Move(mask=box(8, 8, 12, 12), shift=(16, 4)), masks) == AttentionPlan("replace", 0.1, 1.0)
+    plan = move.dragonkit_attention(Move(mask=box(8, 8, 12, 12), shift=(16, 4)), masks)
+    assert (plan.form, plan.start, plan.stop) == ("replace", 0.1, 1.0)
 
 
 # --- a plugin like any other --------------------------------------------------------------------------------------------

@@ -1,0 +1,49 @@
+"""Recipes are plain values that survive JSON, and a bad one is refused with the file and the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from tiny import tiny_recipe
+
+from dragonkit.toybox.training.recipe import RECIPES, Recipe, load_recipe
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), tiny_recipe()], ids=lambda recipe: recipe.name)
+def test_a_recipe_survives_json(recipe: Recipe, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(recipe.model_dump_json(indent=2))
+    assert load_recipe(str(path)) == recipe
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
+def test_named_recipes_make_four_blocks_on_whole_cells(recipe: Recipe) -> None:
+    assert load_recipe(recipe.name) is recipe
+    cells = recipe.size / 2 ** (len(recipe.autoencoder.channels) - 1)
+    assert cells == int(cells) and cells % 2 ** (len(recipe.unet.channels) - 1) == 0
+    assert all(width % recipe.unet.groups == 0 for width in recipe.unet.channels)
+    assert all(width % 8 == 0 for width in recipe.autoencoder.channels)
+    assert recipe.unet.decoder_attention[1:] == (True, True, True)  # the engine's keys and values come from there
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="no recipe or file is called 'cpu63'; give a JSON file or one of cpu64, gpu128"):
+        load_recipe("cpu63")
+
+
+@pytest.mark.parametrize("text", ["hello", "{}", '{"name": "x", "size": "large"}'])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"recipe\.json is not a training recipe"):
+        load_recipe(str(path))
+
+
+def test_misspelled_fields_and_no_time_are_refused() -> None:
+    values = tiny_recipe().model_dump()
+    with pytest.raises(ValidationError, match="sise"):
+        Recipe(**values, sise=3)
+    with pytest.raises(ValidationError, match="greater than 0"):
+        Recipe(**{**values, "unet": {**values["unet"], "minutes": 0}})
