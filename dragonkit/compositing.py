@@ -37,17 +37,23 @@ def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:
     return filled
 
 
-def cut_and_paste(image: ImageTensor, masks: EditMasks) -> ImageTensor:
-    """The picture with the content moved as `masks.correspondence` says and the vacated place filled smoothly.
+def cut_and_paste(image: ImageTensor, *edits: EditMasks) -> ImageTensor:
+    """The picture with the content of every edit moved as its `correspondence` says, and the vacated places filled smoothly.
+
+    All content is taken from the picture as given, so that two objects may change places; where targets overlap, later edits win.
 
     Args:
         image: (1, 3, H, W).
-        masks: on the grid of the image's own pixels.
+        edits: masks on the grid of the image's own pixels.
     """
-    background = fill_hole(image, dilate(masks.source, 1))  # one more pixel: the rim is a mixture with the object
-    moved = warp(image[0], masks.correspondence)[None]
-    vacated, target = (torch.from_numpy(mask).to(image.device) for mask in (dilate(masks.vacated, 1), masks.target))
-    return torch.where(target, moved, torch.where(vacated, background, image))
+    if not edits:
+        return image
+    sources, targets = (np.logical_or.reduce([getattr(masks, part) for masks in edits]) for part in ("source", "target"))
+    background = fill_hole(image, dilate(sources, 1))  # one more pixel: the rim is a mixture with the object
+    pasted = torch.where(to_mask(dilate(sources & ~targets, 1), image), background, image)
+    for masks in edits:
+        pasted = torch.where(to_mask(masks.target, image), warp(image[0], masks.correspondence)[None], pasted)
+    return pasted
 
 
 def moves(masks: EditMasks) -> bool:

@@ -123,7 +123,18 @@ class Editor:
                 reconstruction_psnr, autoencoder_psnr = (
                     psnr(to_image(self.backbone.decode(clean), picture.size), picture) for clean in (back[:1], latents)
                 )
-        source = Source(trajectory, schedule, prompt, embeds, negative, pixels, size, reconstruction_psnr, autoencoder_psnr)
+        source = Source(
+            trajectory,
+            schedule,
+            prompt,
+            embeds,
+            negative,
+            pixels,
+            size,
+            reconstruction_psnr,
+            autoencoder_psnr,
+            inversion_iterations=settings.inversion_iterations,
+        )
         self._inversions[key] = source
         while len(self._inversions) > KEPT_INVERSIONS:
             self._inversions.popitem(last=False)
@@ -165,6 +176,8 @@ class Editor:
         """
         edits = [edits] if isinstance(edits, Edit) else list(edits)
         given, settings = settings, self.settings(settings)
+        if not edits:
+            raise EditError("there is no edit to run, got an empty list; give one such as dk.Move(mask, shift=(40, 0))")
         for edit in edits:
             if not isinstance(edit, Edit):
                 raise EditError(
@@ -176,10 +189,10 @@ class Editor:
         elif not isinstance(source, Source):
             source = self.invert(source, prompt, settings)
         warnings = list(_warnings(source))
-        if settings.steps != len(source.schedule):
-            if given is not None and "steps" in given.model_fields_set:
-                warnings.append(f"steps={settings.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
-            settings = settings.model_copy(update={"steps": len(source.schedule)})
+        if given is not None and "steps" in given.model_fields_set and given.steps != len(source.schedule):
+            warnings.append(f"steps={given.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
+        # the edit file must say how the source was really made
+        settings = settings.model_copy(update={"steps": len(source.schedule), "inversion_iterations": source.inversion_iterations})
 
         begun, calls, steps = time.perf_counter(), self.backbone.calls, []
 

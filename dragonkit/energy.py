@@ -25,9 +25,7 @@ def gather(features: FeatureMap, mask: GridMask) -> Float[Tensor, "features n"]:
     return features[:, torch.from_numpy(mask).to(features.device)]
 
 
-def warp(
-    features: FeatureMap, correspondence: Correspondence, mode: str = "bilinear"
-) -> Float[Tensor, "features grid_height grid_width"]:
+def warp(features: FeatureMap, correspondence: Correspondence, mode: str = "bilinear") -> Float[Tensor, "features grid_height grid_width"]:
     """Look features up along a backward map: cell p of the result is the content at `correspondence[p]`.
 
     Args:

@@ -16,7 +16,7 @@ from dragonkit.diffusion.sampling import Anchor, SamplingPlan
 from dragonkit.diffusion.source import Source
 from dragonkit.edits import Edit
 from dragonkit.energy import warp
-from dragonkit.errors import DragonkitError, EditError, PluginHookError, ShapeError
+from dragonkit.errors import DragonkitError, PluginHookError, ShapeError
 from dragonkit.images import to_tensor
 from dragonkit.masks import Grid, cell_coverage, dilate
 from dragonkit.plan import AttentionForm, AttentionPlan, EditMasks, EnergyTerm, Features
@@ -52,11 +52,9 @@ def plan_edits(registry: PluginRegistry, backbone: Backbone, source: Source, edi
     """Plan several edits in one pass: energies add up, initial latents build on each other, what one edit changes no other preserves.
 
     Raises:
-        EditError: no edit, or one that does not fit the picture.
+        EditError: an edit does not fit the picture.
         PluginHookError: a plugin's answer is of no use.
     """
-    if not edits:
-        raise EditError("there is no edit to run, got an empty list; give one such as dk.Move(mask, shift=(40, 0))")
     height, width = source.trajectory.shape[-2:]
     image_masks = _masks(registry, edits, Grid(*source.image_size, *source.image_size))
     latent_masks = _masks(registry, edits, Grid(width, height, *source.image_size))
@@ -116,15 +114,13 @@ def _masks(registry: PluginRegistry, edits: Sequence[Edit], grid: Grid) -> list[
 
 
 def _paste(source: Source, image_masks: Sequence[EditMasks]) -> tuple[Tensor, np.ndarray]:
-    """All moves done in pixels, one after the other, and where the outcome is what the edits want."""
+    """All moves done in pixels, and where the outcome is what the edits want."""
     picture = to_tensor(Image.fromarray(source.pixels))
     known = np.ones(picture.shape[-2:], dtype=np.float32)
     for masks in image_masks:
-        if moves(masks):
-            picture = cut_and_paste(picture, masks)
-        else:
-            known[~masks.preserve] = 0
-    return picture, known
+        if not moves(masks):
+            known[masks.source | masks.target] = 0
+    return cut_and_paste(picture, *(masks for masks in image_masks if moves(masks))), known
 
 
 def _anchors(
@@ -167,14 +163,15 @@ def _noised(source: Source, clean: Tensor, latent_masks: Sequence[EditMasks], se
     encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise: in their own, the object lives on.
     """
     fresh = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed)).to(clean)
+    moving = [masks for masks in latent_masks if moves(masks)]
+    vacated = to_mask(np.logical_or.reduce([masks.vacated for masks in moving]), clean)
     levels = [clean]
     for level in range(1, len(source.schedule) + 1):
         noise = source.schedule.noise_in(source.latents_at(level), source.latents_at(0), level)
-        for masks in latent_masks:
-            if moves(masks):
-                moved = warp(noise[0], masks.correspondence, mode="nearest")[None]
-                noise = torch.where(to_mask(masks.vacated, noise), fresh, moved)
-        levels.append(source.schedule.add_noise(clean, noise, level))
+        mixed = torch.where(vacated, fresh, noise)
+        for masks in moving:
+            mixed = torch.where(to_mask(masks.target, noise), warp(noise[0], masks.correspondence, mode="nearest")[None], mixed)
+        levels.append(source.schedule.add_noise(clean, mixed, level))
     return torch.cat(levels)
 
 

@@ -38,7 +38,7 @@ class Settings(Model):
     )
     hold: Fraction = Field(default=0.6, description="fraction of the steps during which a moved object's latents are held at its target")
     hold_vacated: Fraction = Field(
-        default=0.0, description="fraction of the steps during which the vacated place is held at a smooth fill from its rim"
+        default=0.2, description="fraction of the steps during which the vacated place is held at a smooth fill from its rim"
     )
     layers: tuple[UpBlock, ...] = Field(default=(1, 2), min_length=1, description="up blocks of the UNet that the energies compare")
     inversion_iterations: int = Field(default=3, ge=1, le=50, description="network calls per inversion step; 1 is plain DDIM inversion")

@@ -18,7 +18,7 @@ from jaxtyping import install_import_hook
 # Shape annotations are checked in tests only. Must come before the first import of these modules.
 install_import_hook(["dragonkit.diffusion", "dragonkit.energy"], "beartype.beartype")
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # more threads wait for each other when the machine is busy, and the models are tiny
 
 settings.register_profile("dragonkit", deadline=None, derandomize=True, database=None, max_examples=50)
 settings.load_profile("dragonkit")

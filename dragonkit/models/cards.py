@@ -99,16 +99,17 @@ def _quiet() -> Iterator[None]:
     from transformers.utils import logging as transformers_logging
 
     libraries = (diffusers_logging, transformers_logging)
-    levels = [library.get_verbosity() for library in libraries]
+    states = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
     for library in libraries:
         library.set_verbosity_error()
         library.disable_progress_bar()
     try:
         yield
     finally:
-        for library, level in zip(libraries, levels, strict=True):
+        for library, (level, bars) in zip(libraries, states, strict=True):
             library.set_verbosity(level)
-            library.enable_progress_bar()
+            if bars:
+                library.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:

@@ -29,15 +29,14 @@ def test_the_folder_is_small() -> None:
     assert sum(path.stat().st_size for path in TOYBOX.rglob("*")) < 20e6
 
 
-def test_weights_are_safetensors_the_large_parts_in_half_precision() -> None:
+def test_weights_are_safetensors_in_half_precision() -> None:
     kinds: dict[str, set[torch.dtype]] = {}
     for path in TOYBOX.rglob("*.safetensors"):
         with safe_open(path, "pt") as file:
             tensors = [file.get_tensor(name) for name in file.keys()]  # noqa: SIM118
         assert all(tensor.isfinite().all() for tensor in tensors)
         kinds[path.parent.name] = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
-    # transformers loads a part in its file's type, diffusers in float32 unless told otherwise
-    assert kinds == {"text_encoder": {torch.float32}, "unet": {torch.float16}, "vae": {torch.float16}}
+    assert kinds == {"text_encoder": {torch.float16}, "unet": {torch.float16}, "vae": {torch.float16}}
     assert not [path for pattern in ("*.bin", "*.pt", "*.ckpt", "*.py") for path in TOYBOX.rglob(pattern)]
 
 

@@ -111,6 +111,12 @@ def test_content_comes_from_as_far_as_it_moves(mask: np.ndarray, shift: tuple[in
         assert np.allclose(way[masks.target], expected, atol=1e-4)
 
 
+def test_a_lone_pixel_in_a_large_cell_is_not_preserved() -> None:
+    masks = build(box(2, 2, 1, 1), Grid(4, 4, WIDTH, HEIGHT), shift=(24, 16), scale=2.0)  # a hundredth of its cell, its target four
+    assert masks.source[0, 0] and masks.target[2, 2]
+    assert not masks.preserve[0, 0] and not masks.preserve[2, 2]
+
+
 def test_scale_is_about_the_centre() -> None:
     masks = build(box(20, 10, 6, 4), scale=2.0)
     assert bounding_box(masks.target) == (17, 8, 29, 16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from pathlib import Path
 
@@ -28,14 +29,15 @@ def build_pipeline(
 
 
 def write_model(pipeline: StableDiffusionPipeline, folder: Path) -> None:
-    """Write the pipeline as safetensors, the two large parts as fp16; the modules in hand stay as they are.
-
-    The text encoder stays in float32: told nothing, diffusers loads its parts in float32 but transformers in the file's own type, and
-    a pipeline of both would not run.
-    """
-    half = {name: deepcopy(getattr(pipeline, name)).half() for name in ("vae", "unet")}
+    """Write the pipeline as fp16 safetensors; the modules in hand stay as they are."""
+    half = {name: deepcopy(getattr(pipeline, name)).half() for name in ("vae", "unet", "text_encoder")}
     parts = {name: part for name, part in pipeline.components.items() if name not in half}
     StableDiffusionPipeline(**parts, **half, requires_safety_checker=False).save_pretrained(folder, safe_serialization=True)
+    # told nothing, diffusers loads its parts in float32 but transformers in what this file says: the two must agree
+    config = folder / "text_encoder" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
+    for weights in folder.rglob("*.safetensors"):
+        weights.chmod(0o644)  # safetensors lets only the owner read
 
 
 def contact_sheet(images: Tensor, columns: int = 8) -> Image.Image:

@@ -19,7 +19,7 @@ from dragonkit.toybox.training.text import token_ids
 
 def test_attention_is_where_the_recipe_puts_it() -> None:
     unet = build_unet(tiny_recipe())
-    assert [hasattr(block, "attentions") for block in unet.down_blocks] == [True, True, True, False]
+    assert [hasattr(block, "attentions") for block in unet.down_blocks] == [False, False, True, False]
     assert [hasattr(block, "attentions") for block in unet.up_blocks] == [False, True, True, True]
     attention = unet.up_blocks[1].attentions[0].transformer_blocks[0]
     assert attention.attn1.heads == 2
