@@ -451,3 +451,10 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     DDIMPipeline(unet, DDIMScheduler()).save_pretrained(tmp_path / "model")
     with pytest.raises(UnsupportedModelError, match="is a DDIMPipeline"):
         Editor.from_pretrained(str(tmp_path / "model"), registry=PluginRegistry(discover=False))
+
+
+def test_no_edit_is_refused_before_the_inversion(editor: Editor) -> None:
+    calls = editor.backbone.calls
+    with pytest.raises(EditError, match="no edit to run, got an empty list; give one such as"):
+        editor.edit(picture(), [])
+    assert editor.backbone.calls == calls

@@ -18,7 +18,7 @@ def dragonkit_models() -> list[ModelCard]:
             str(TOYBOX),
             "dragonkit's own small model of toybox scenes, 64 px; comes with the package",
             # a small model draws objects badly and backgrounds well: hold all that is known, sample what the object uncovers
-            {"hold": 1.0, "hold_vacated": 0.5, "guided": (0.5, 1.0), "energy_scale": 0.02, "inversion_iterations": 2},
+            {"hold": 1.0, "hold_vacated": 0.7, "guided": (0.7, 1.0), "energy_scale": 0.005, "inversion_iterations": 2},
         ),
         ModelCard(
             "sd15",
