@@ -20,8 +20,6 @@ KeyValues = dict[str, tuple[Tensor, Tensor]]
 """Keys and values (batch, tokens, channels) of every decoder self-attention layer, by the layer's name."""
 
 Heads = Float[Tensor, "batch heads tokens channels"]
-_SMALL = 512
-"""On a CPU, plain matrix products beat the fused kernel up to about this many tokens (measured with one and two heads of 64)."""
 
 
 @cache
@@ -34,7 +32,7 @@ def xformers_attention() -> Any:
     return memory_efficient_attention
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attend(query: Heads, key: Tensor, value: Tensor) -> Heads:
     """Softmax attention (batch, heads, tokens, channels): xformers on CUDA when installed, torch otherwise.
 
     Example:
@@ -43,9 +41,6 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     if query.is_cuda and xformers_attention() is not None:
         query, key, value = (part.transpose(1, 2) for part in (query, key, value))  # xformers wants (batch, tokens, heads, channels)
         return xformers_attention()(query, key, value).transpose(1, 2)
-    if query.device.type == "cpu" and key.shape[2] <= _SMALL:
-        weights = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)
-        return weights.softmax(dim=-1) @ value
     return F.scaled_dot_product_attention(query, key, value)
 
 

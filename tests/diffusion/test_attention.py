@@ -49,12 +49,8 @@ def recorded(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor) ->
 # --- the processor ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("small", [0, 512], ids=["fused kernel", "matrix products"])
 @pytest.mark.parametrize("processor", [AttnProcessor, AttnProcessor2_0])
-def test_same_numbers_as_diffusers(
-    backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor, processor: type, small: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(attention, "_SMALL", small)
+def test_same_numbers_as_diffusers(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor, processor: type) -> None:
     theirs = copy.deepcopy(backbone.unet)
     theirs.set_attn_processor(processor())
     for mine, other in zip(
@@ -63,9 +59,7 @@ def test_same_numbers_as_diffusers(
         assert torch.allclose(mine, other, atol=1e-5 * other.abs().max().item(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("small", [0, 512], ids=["fused kernel", "matrix products"])
-def test_attend_is_softmax_attention(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "_SMALL", small)
+def test_attend_is_softmax_attention() -> None:
     query, key, value = torch.randn(2, 3, 5, 4), torch.randn(2, 3, 7, 4), torch.randn(2, 3, 7, 4)
     scores = torch.einsum("bhnc,bhmc->bhnm", query, key) / 4**0.5
     weights = scores.exp() / scores.exp().sum(-1, keepdim=True)
