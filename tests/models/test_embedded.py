@@ -29,6 +29,10 @@ def test_the_folder_is_small() -> None:
     assert sum(path.stat().st_size for path in TOYBOX.rglob("*")) < 20e6
 
 
+def test_no_path_of_the_training_machine_is_left() -> None:
+    assert not [path for path in TOYBOX.rglob("*.json") if "_name_or_path" in path.read_text()]
+
+
 def test_weights_are_safetensors_in_half_precision() -> None:
     kinds: dict[str, set[torch.dtype]] = {}
     for path in TOYBOX.rglob("*.safetensors"):

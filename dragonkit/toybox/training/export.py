@@ -33,9 +33,13 @@ def write_model(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     half = {name: deepcopy(getattr(pipeline, name)).half() for name in ("vae", "unet", "text_encoder")}
     parts = {name: part for name, part in pipeline.components.items() if name not in half}
     StableDiffusionPipeline(**parts, **half, requires_safety_checker=False).save_pretrained(folder, safe_serialization=True)
-    # told nothing, diffusers loads its parts in float32 but transformers in what this file says: the two must agree
-    config = folder / "text_encoder" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
+    for config in folder.rglob("config.json"):
+        values = json.loads(config.read_text())
+        values.pop("_name_or_path", None)  # a path of the training machine
+        if config.parent.name == "text_encoder":
+            # told nothing, diffusers loads its parts in float32 but transformers in what this file says: the two must agree
+            values["dtype"] = "float32"
+        config.write_text(json.dumps(values, indent=2) + "\n")
     for weights in folder.rglob("*.safetensors"):
         weights.chmod(0o644)  # safetensors lets only the owner read
 
