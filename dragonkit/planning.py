@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 import torch
@@ -76,9 +77,15 @@ def plan_edits(registry: PluginRegistry, backbone: Backbone, source: Source, edi
     # one latent cell in pixels of the image; the region grows by it and fades over another
     radius = source.image_size[0] / width
     region = edit_region(np.logical_and.reduce([masks.preserve for masks in image_masks]), radius)
-    pasted, known = _paste(source, image_masks)
+    moving = [moves(masks) for masks in image_masks]
+    moved_pixels, moved_cells = (list(compress(masks, moving)) for masks in (image_masks, latent_masks))
+    known = np.ones(region.shape, dtype=np.float32)
+    for masks, moved in zip(image_masks, moving, strict=True):
+        if not moved:
+            known[masks.source | masks.target] = 0
+    pasted = cut_and_paste(to_tensor(Image.fromarray(source.pixels)), *moved_pixels)
     pasted_latents = backbone.encode(resized(pasted, source.size))
-    anchors = _anchors(source, image_masks, latent_masks, pasted_latents, known, region, settings)
+    anchors = _anchors(source, latent_masks[0].grid, moved_pixels, moved_cells, pasted_latents, known, region, settings)
 
     plans = [registry.attention(edit, masks) for edit, masks in zip(edits, latent_masks, strict=True)]
     start, stop = (round(part * settings.steps) for part in settings.guided)
@@ -113,20 +120,11 @@ def _masks(registry: PluginRegistry, edits: Sequence[Edit], grid: Grid) -> list[
     return [replace(one, preserve=preserve) for one in masks]
 
 
-def _paste(source: Source, image_masks: Sequence[EditMasks]) -> tuple[Tensor, np.ndarray]:
-    """All moves done in pixels, and where the outcome is what the edits want."""
-    picture = to_tensor(Image.fromarray(source.pixels))
-    known = np.ones(picture.shape[-2:], dtype=np.float32)
-    for masks in image_masks:
-        if not moves(masks):
-            known[masks.source | masks.target] = 0
-    return cut_and_paste(picture, *(masks for masks in image_masks if moves(masks))), known
-
-
 def _anchors(
     source: Source,
-    image_masks: Sequence[EditMasks],
-    latent_masks: Sequence[EditMasks],
+    grid: Grid,
+    moved_pixels: Sequence[EditMasks],
+    moved_cells: Sequence[EditMasks],
     pasted_latents: Tensor,
     known: np.ndarray,
     region: np.ndarray,
@@ -136,10 +134,10 @@ def _anchors(
 
     A cell counts as moved content when it has the least bit of it, so that no half-covered cell on an object's rim is left to chance.
     """
-    grid = latent_masks[0].grid
-    moving = [masks for masks in image_masks if moves(masks)]
     target, vacated = (
-        np.logical_or.reduce([cell_coverage(dilate(getattr(masks, part), 1), grid) > 0 for masks in moving] or [np.zeros(grid.shape, bool)])
+        np.logical_or.reduce(
+            [cell_coverage(dilate(getattr(masks, part), 1), grid) > 0 for masks in moved_pixels] or [np.zeros(grid.shape, bool)]
+        )
         for part in ("target", "vacated")
     )
     vacated &= ~target
@@ -148,28 +146,27 @@ def _anchors(
     anchors = []
     if settings.keep != "energy":
         anchors.append(Anchor(to_mask(untouched, pasted_latents), source.trajectory))
-    if moving:
-        trajectory = _noised(source, pasted_latents, latent_masks, settings.seed)
+    if moved_cells:
+        trajectory = _noised(source, pasted_latents, moved_cells, settings.seed)
         for mask, hold in ((vacated, settings.hold_vacated), (pasted, settings.hold)):
             if hold > 0:
                 anchors.append(Anchor(to_mask(mask, trajectory), trajectory, hold))
     return anchors
 
 
-def _noised(source: Source, clean: Tensor, latent_masks: Sequence[EditMasks], seed: int) -> Tensor:
+def _noised(source: Source, clean: Tensor, moved_cells: Sequence[EditMasks], seed: int) -> Tensor:
     """The trajectory (n + 1, c, h, w) that the pasted picture would have: its clean latents under the source's noise, moved along.
 
     Moving latents by whole cells would place content up to half a cell wrong, and latents do not turn or scale. Pasting pixels and
     encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise: in their own, the object lives on.
     """
     fresh = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed)).to(clean)
-    moving = [masks for masks in latent_masks if moves(masks)]
-    vacated = to_mask(np.logical_or.reduce([masks.vacated for masks in moving]), clean)
+    vacated = to_mask(np.logical_or.reduce([masks.vacated for masks in moved_cells]), clean)
     levels = [clean]
     for level in range(1, len(source.schedule) + 1):
         noise = source.schedule.noise_in(source.latents_at(level), source.latents_at(0), level)
         mixed = torch.where(vacated, fresh, noise)
-        for masks in moving:
+        for masks in moved_cells:
             mixed = torch.where(to_mask(masks.target, noise), warp(noise[0], masks.correspondence, mode="nearest")[None], mixed)
         levels.append(source.schedule.add_noise(clean, mixed, level))
     return torch.cat(levels)

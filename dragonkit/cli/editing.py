@@ -160,23 +160,13 @@ def check_edits(registry: PluginRegistry, edits: list[Edit], picture: Image.Imag
 
 
 def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet: bool) -> Editor:
-    """The editor, after the quick checks; the libraries below keep their notices to themselves."""
+    """The editor, after the quick checks."""
     from dragonkit.models.cards import find_card
 
     card = find_card(model, registry.models())
     check_device(device)
-    with bars(quiet or not Path(card.source).exists()) as bar:  # a download shows bars of its own
+    with bars(quiet or not Path(card.source).exists()) as bar:  # a download may ask for the line
         bar("loading the model")
-        return _loaded(registry, model, device)
+        from dragonkit.editor import Editor  # the slow import, so within the bar
 
-
-def _loaded(registry: PluginRegistry, model: str, device: str | None) -> Editor:
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    from dragonkit.editor import Editor
-
-    for logging in (diffusers_logging, transformers_logging):
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-    return Editor.from_pretrained(model, device, registry=registry)
+        return Editor.from_pretrained(model, device, registry=registry)

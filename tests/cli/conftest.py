@@ -71,10 +71,10 @@ def invoke(registry: PluginRegistry) -> Invoke:
 def refuse(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Run words that must be refused without a model: the one line on stderr. Nothing may be written."""
 
-    def no_model(*_: Any) -> None:
+    def no_model(*_: Any, **__: Any) -> None:
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr("dragonkit.cli.editing._loaded", no_model)
+    monkeypatch.setattr("dragonkit.editor.Editor.from_pretrained", no_model)
 
     def run(*words: str | Sequence[str]) -> str:
         before = sorted(folder.rglob("*"))
