@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,7 +14,7 @@ from dragonkit.masks import dilate, feather
 from dragonkit.plan import EditMasks, identity_correspondence
 from dragonkit.shapes import GridMask, ImageTensor
 
-__all__ = ["blend", "cut_and_paste", "edit_region", "fill_hole", "moves", "resized", "to_mask", "with_detail"]
+__all__ = ["Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "moves", "resized", "to_mask", "with_detail"]
 
 
 def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:
@@ -37,23 +39,51 @@ def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:
     return filled
 
 
-def cut_and_paste(image: ImageTensor, *edits: EditMasks) -> ImageTensor:
+@dataclass(frozen=True, eq=False)
+class Cutout:
+    """What one edit contributes to the pasted picture.
+
+    Attributes:
+        masks: on the grid of the picture's own pixels.
+        picture: (1, 3, H', W'), the reference that the content is taken from; None for the picture itself.
+        draft: (1, 3, H, W), the content ready-made; None for what the correspondence says.
+    """
+
+    masks: EditMasks
+    picture: ImageTensor | None = None
+    draft: ImageTensor | None = None
+
+
+def cut_and_paste(image: ImageTensor, *cutouts: Cutout) -> ImageTensor:
     """The picture with the content of every edit moved as its `correspondence` says, and the vacated places filled smoothly.
 
-    All content is taken from the picture as given, so that two objects may change places; where targets overlap, later edits win.
+    All content is taken from the pictures as given, so that two objects may change places; where targets overlap, later edits win.
 
     Args:
         image: (1, 3, H, W).
-        edits: masks on the grid of the image's own pixels.
     """
-    if not edits:
+    if not cutouts:
         return image
-    sources, targets = (np.logical_or.reduce([getattr(masks, part) for masks in edits]) for part in ("source", "target"))
+    sources, targets = (np.logical_or.reduce([getattr(cutout.masks, part) for cutout in cutouts]) for part in ("source", "target"))
     background = fill_hole(image, dilate(sources, 1))  # one more pixel: the rim is a mixture with the object
     pasted = torch.where(to_mask(dilate(sources & ~targets, 1), image), background, image)
-    for masks in edits:
-        pasted = torch.where(to_mask(masks.target, image), warp(image[0], masks.correspondence)[None], pasted)
+    for cutout in cutouts:
+        picture = image if cutout.picture is None else cutout.picture
+        content = _looked_up(picture, cutout.masks) if cutout.draft is None else cutout.draft
+        pasted = torch.where(to_mask(cutout.masks.target, image), content, pasted)
     return pasted
+
+
+def _looked_up(picture: ImageTensor, masks: EditMasks) -> ImageTensor:
+    """The content of every cell, from a picture averaged as coarsely as the content shrinks: single pixels would sparkle."""
+    x = masks.correspondence[..., 0]
+    steps = np.abs(np.diff(x, axis=1))[masks.target[:, 1:] & masks.target[:, :-1]]
+    # a content that turns is looked up along both axes, so the whole step counts
+    rise = np.abs(np.diff(masks.correspondence[..., 1], axis=1))[masks.target[:, 1:] & masks.target[:, :-1]]
+    shrink = max(1, int(np.median(np.hypot(steps, rise)) + 1e-3)) if steps.size else 1
+    if shrink > 1:
+        picture = F.avg_pool2d(picture, shrink, ceil_mode=True, count_include_pad=False)
+    return warp(picture[0], masks.correspondence / np.float32(shrink))[None]
 
 
 def moves(masks: EditMasks) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from dragonkit.compositing import blend, with_detail
+from dragonkit.composition import check_edits
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.inversion import Recorded, invert, record, sample
 from dragonkit.diffusion.sampling import Step, guided_sampling
@@ -22,6 +23,7 @@ from dragonkit.errors import EditError, OutOfMemoryError
 from dragonkit.fields import image_to_text
 from dragonkit.images import ImageSource, fit_size, load_image, psnr, to_image, to_tensor
 from dragonkit.models.cards import ModelCard, find_card, load_pipeline
+from dragonkit.plan import Reference
 from dragonkit.planning import plan_edits
 from dragonkit.plugins import PluginRegistry, get_registry
 from dragonkit.results import EditResult, Report, StepReport
@@ -81,6 +83,8 @@ class Editor:
     def settings(self, settings: Settings | None = None) -> Settings:
         """The model's defaults with what `settings` sets itself on top."""
         chosen = {name: getattr(settings, name) for name in settings.model_fields_set} if settings else {}
+        if "schedule" in chosen and "schedule" in self.card.settings:  # what a schedule leaves out is the model's as well
+            chosen["schedule"] = chosen["schedule"].over(self.card.settings["schedule"])
         return Settings(**{**self.card.settings, **chosen})
 
     def invert(
@@ -184,15 +188,20 @@ class Editor:
                     f"an edit must be a dragonkit.Edit such as dk.Move(...), got {type(edit).__name__}; build one from its class"
                 )
             self.registry.owner(edit.mode)
+        references = [self.registry.reference(edit) for edit in edits]
         if isinstance(source, EditResult):
-            source = self.invert(source.image, prompt or source.report.prompt, settings)
-        elif not isinstance(source, Source):
-            source = self.invert(source, prompt, settings)
+            prompt, source = prompt or source.report.prompt, source.image
+        if not isinstance(source, Source):
+            picture = load_image(source)
+            check_edits(self.registry, edits, picture.size)  # before the slow part
+            source = self.invert(picture, prompt, settings)
         warnings = list(_warnings(source))
         if given is not None and "steps" in given.model_fields_set and given.steps != len(source.schedule):
             warnings.append(f"steps={given.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
         # the edit file must say how the source was really made
         settings = settings.model_copy(update={"steps": len(source.schedule), "inversion_iterations": source.inversion_iterations})
+        check_edits(self.registry, edits, source.image_size)
+        inverted = [None if one is None else self._inverted(one, source, settings) for one in references]
 
         begun, calls, steps = time.perf_counter(), self.backbone.calls, []
 
@@ -203,8 +212,11 @@ class Editor:
                 on_step(step)
 
         with _advice_on_memory():
-            plan = plan_edits(self.registry, self.backbone, source, edits, settings)
-            latents = guided_sampling(self.backbone, source.schedule, plan.sampling, self._guide(source, settings), observe)
+            plan = plan_edits(self.registry, self.backbone, source, edits, settings, inverted)
+            guides = [self._guide(one, settings) for one in [source, *dict.fromkeys(one for one in inverted if one is not None)]]
+            latents = guided_sampling(
+                self.backbone, source.schedule, plan.sampling, lambda level: [guide(level) for guide in guides], observe
+            )
             decoded = self.backbone.decode(latents).cpu()
             if settings.keep == "pixels":
                 round_trip = self.backbone.decode(plan.pasted_latents).cpu()
@@ -235,6 +247,10 @@ class Editor:
         else:
             source = self.invert(file.load_image(), file.prompt, file.settings, progress=progress)
         return self.edit(source, edits, file.settings, on_step=on_step)
+
+    def _inverted(self, reference: Reference, source: Source, settings: Settings) -> Source:
+        prompt = source.prompt if reference.prompt is None else reference.prompt
+        return self.invert(reference.image, prompt, settings, check=False)
 
     def _guide(self, source: Source, settings: Settings) -> Callable[[int], Recorded]:
         """The guidance branch by noise level: recorded once per source, or computed every time, as `settings.memory` says."""

@@ -153,15 +153,17 @@ class NonFiniteEnergyError(DragonkitError):
         term: the term's name.
         step: the denoising step, counted from 0.
         value: the value, when it is known.
+        origin: whose term it is, such as "plugin 'rotate' (from dragonkit-rotate 0.1.0), hook dragonkit_energy_terms".
     """
 
-    def __init__(self, term: str, step: int, value: float | None = None) -> None:
+    def __init__(self, term: str, step: int, value: float | None = None, origin: str = "") -> None:
         self.term = term
         self.step = step
         self.value = value
+        self.origin = origin
         became = "NaN or infinite" if value is None else str(value)
         super().__init__(
-            f"the energy {term!r} became {became} at step {step}. "
+            f"{origin}{': ' if origin else ''}the energy {term!r} became {became} at step {step}. "
             "Lower energy_scale or the term's weight, or run in float32 instead of float16."
         )
 

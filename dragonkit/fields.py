@@ -16,12 +16,12 @@ import numpy as np
 from PIL import Image
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
-from dragonkit.errors import ImageError, MaskError
+from dragonkit.errors import DragonkitError, ImageError, MaskError
 from dragonkit.images import is_tensor, load_image, open_image
 from dragonkit.masks import decode_mask, encode_mask, load_mask
 from dragonkit.validation import short
 
-__all__ = ["Mask", "image_from_text", "image_to_text", "mask_to_json", "same"]
+__all__ = ["Mask", "Picture", "image_from_text", "image_to_text", "mask_to_json", "same"]
 
 _FORMS = "a mask: a path, a PIL image, an array, a tensor or {'png': base64}"
 
@@ -79,13 +79,15 @@ def _check_mask(value: Any, info: ValidationInfo) -> Any:
     raise ValueError(f"it must be {_FORMS}")
 
 
-def _check_path(path: str | os.PathLike[str], folder: Path | None) -> str | os.PathLike[str]:
+def _check_path(
+    path: str | os.PathLike[str], folder: Path | None, what: str = "mask", error: type[DragonkitError] = MaskError
+) -> str | os.PathLike[str]:
     if not os.fspath(path):
-        raise ValueError("a mask's path must not be empty")
+        raise ValueError(f"a {what}'s path must not be empty")
     if folder is None:
         return path
     if not os.path.isfile(folder / path):  # unlike Path.is_file it takes any text
-        raise MaskError(f"there is no mask file {os.fspath(path)!r} in {str(folder)!r}. Paths are relative to the edit file.")
+        raise error(f"there is no {what} file {os.fspath(path)!r} in {str(folder)!r}. Paths are relative to the edit file.")
     return folder / path
 
 
@@ -117,3 +119,30 @@ Mask = Annotated[
     ),
 ]
 """The type of a mask field: `mask: Mask`, or `mask: Mask | None = None`. Read it with `load_mask(edit.mask, image.size)`."""
+
+
+def picture_to_json(picture: Any) -> str | None:
+    """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError."""
+    return None if picture is None else image_to_text(load_image(picture))
+
+
+def _check_picture(value: Any, info: ValidationInfo) -> Any:
+    """Accept what `load_image` accepts, and the text that `picture_to_json` writes. Arrays and pictures are copied, as masks are."""
+    if isinstance(value, str) and value.startswith("data:"):
+        return image_from_text(value)
+    if isinstance(value, (str, os.PathLike)):
+        return _check_path(value, (info.context or {}).get("folder"), "picture", ImageError)
+    if isinstance(value, (np.ndarray, Image.Image)):
+        return value.copy()
+    if is_tensor(value):
+        return value.detach().clone()
+    raise ValueError("it must be a picture: a path, a PIL image, an array, a tensor or 'data:image/png;base64,...' text")
+
+
+Picture = Annotated[
+    Any,
+    BeforeValidator(_check_picture),
+    PlainSerializer(picture_to_json, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "picture"}),
+]
+"""The type of a field that is a second picture. Read it with `load_image(edit.reference)`, or hand it on in a `Reference`."""

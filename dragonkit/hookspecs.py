@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from dragonkit.edits import Edit
     from dragonkit.masks import Grid
     from dragonkit.models.cards import ModelCard
-    from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm
+    from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Reference
 
 __all__ = ["hookimpl", "hookspec"]
 
@@ -62,6 +63,48 @@ def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks | None:
             mask = load_mask(edit.mask, (grid.image_width, grid.image_height))
             ...
             return EditMasks(grid=grid, source=to_grid(mask, grid), ...)
+    """
+
+
+@hookspec
+def dragonkit_reference(edit: Edit) -> Reference | None:
+    """The second picture of an edit, such as whose look or which object to take. Owner.
+
+    The engine inverts it, hands its features to the energy terms as `features.reference`, and reads the correspondence of the edit's
+    masks as places in it.
+
+    Args:
+        edit: the edit, an instance of the plugin's own class.
+
+    Returns:
+        The picture, or None for an edit of one picture.
+
+    Example:
+        @hookimpl
+        def dragonkit_reference(edit):
+            return Reference(edit.reference, edit.reference_prompt)
+    """
+
+
+@hookspec
+def dragonkit_draft(edit: Edit, masks: EditMasks, picture: np.ndarray, reference: np.ndarray | None) -> np.ndarray | None:
+    """The edit done in pixels, as well as it can be without a diffusion model: sampling starts from it. Owner.
+
+    Where content moves, there is no need for this hook: the engine then pastes what the masks' correspondence says.
+
+    Args:
+        edit: the edit, an instance of the plugin's own class.
+        masks: what the plugin built for it, on the picture's own pixels.
+        picture: float32 (H, W, 3) in [0, 1], the source; do not write to it.
+        reference: float32 (H', W', 3) in [0, 1], the reference picture of `dragonkit_reference`, or None.
+
+    Returns:
+        float32 (H, W, 3) in [0, 1], of which only the target's pixels are used; or None to leave the target to the model.
+
+    Example:
+        @hookimpl
+        def dragonkit_draft(edit, masks, picture, reference):
+            return picture * 0.5  # darker
     """
 
 

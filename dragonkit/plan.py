@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from dragonkit.errors import EditError, ShapeError
 from dragonkit.masks import Grid
+from dragonkit.validation import short
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["AttentionPlan", "EditMasks", "EnergyTerm", "Features", "identity_correspondence"]
+    from dragonkit.images import ImageSource
+
+__all__ = ["AttentionPlan", "EditMasks", "EnergyTerm", "Features", "Reference", "identity_correspondence"]
 
 AttentionForm = Literal["replace", "concatenate"]
+GradientRegion = Literal["everywhere", "target", "elsewhere"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +40,8 @@ class EditMasks:
         vacated: what the moved content uncovers.
         surroundings: what the vacated place shall resemble.
         correspondence: float32 (h, w, 2), the backward map: for each cell, the (x, y) its content comes from, in cells with
-            cell centres at integer + 0.5. Identity where nothing moves: start from `identity_correspondence(grid)`.
+            cell centres at integer + 0.5. Identity where nothing moves: start from `identity_correspondence(grid)`. For an edit
+            with a reference picture (`dragonkit_reference`) these are places in that picture, still in cells as large as `grid`'s.
 
     Raises:
         ShapeError: an array does not fit the grid.
@@ -52,10 +57,10 @@ class EditMasks:
     correspondence: np.ndarray
 
     def __post_init__(self) -> None:
-        for field in fields(self)[1:]:
-            array = getattr(self, field.name)
-            what = f"EditMasks.{field.name}"
-            is_map = field.name == "correspondence"
+        for part in fields(self)[1:]:
+            array = getattr(self, part.name)
+            what = f"EditMasks.{part.name}"
+            is_map = part.name == "correspondence"
             shape, dtype = ((*self.grid.shape, 2), np.float32) if is_map else (self.grid.shape, np.bool_)
             if not isinstance(array, np.ndarray):
                 raise EditError(f"{what} must be a numpy array, got {type(array).__name__}. Convert it with numpy.asarray.")
@@ -66,6 +71,24 @@ class EditMasks:
             if is_map and not np.isfinite(array).all():
                 raise EditError(f"{what} holds NaN or infinite positions. Start from identity_correspondence(grid).")
 
+    def correspondence_on(self, other: Grid) -> np.ndarray:
+        """The correspondence counted in the cells of another raster, such as the reference's: float32 (grid.height, grid.width, 2)."""
+        scale = (self.grid.cell_width / other.cell_width, self.grid.cell_height / other.cell_height)
+        return self.correspondence * np.array(scale, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The second picture of an edit, which the engine inverts as it does the first.
+
+    Attributes:
+        image: path, PIL image, array or tensor, of any size.
+        prompt: what it shows; None for the source's own prompt.
+    """
+
+    image: ImageSource
+    prompt: str | None = None
+
 
 @dataclass(frozen=True, eq=False)
 class Features:
@@ -74,8 +97,9 @@ class Features:
     Attributes:
         generated: (c, h, w) of the picture in the making; carries the gradient.
         source: (c, h, w) of the source picture at the same timestep; no gradient.
-        reference: (c, h', w') of the reference picture, for modes that have one.
+        reference: (c, h', w') of the reference picture at the same timestep, for modes that have one; no gradient.
         level: index of the up block the features come from.
+        reference_grid: the raster (w', h') that `reference` lies on, laid over the reference picture's pixels.
 
     Raises:
         ShapeError: `generated` and `source` differ in shape, or a map is not three-dimensional.
@@ -85,6 +109,7 @@ class Features:
     source: Tensor
     reference: Tensor | None
     level: int
+    reference_grid: Grid | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.generated.shape)
@@ -109,6 +134,8 @@ class EnergyTerm:
         name: shows up in reports; unique within its plugin and edit.
         function: Features to a scalar tensor, lower is better; differentiable in `features.generated`.
         weight: the factor in the sum.
+        region: where its gradient may act when the schedule asks for regional gradients (DiffEditor, arXiv 2402.02583): in the edit's
+            target cells, outside them, or everywhere.
 
     Raises:
         EditError: a field is unusable.
@@ -117,6 +144,7 @@ class EnergyTerm:
     name: str
     function: Callable[[Features], Tensor]
     weight: float = 1.0
+    region: GradientRegion = "everywhere"
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
@@ -125,6 +153,7 @@ class EnergyTerm:
             raise EditError(f"EnergyTerm {self.name!r}: function must be callable, got {self.function!r}. Pass Features -> scalar.")
         if not math.isfinite(self.weight):
             raise EditError(f"EnergyTerm {self.name!r}: weight must be finite, got {self.weight}. Use 0 to switch the term off.")
+        _one_of(f"EnergyTerm {self.name!r}: region", self.region, get_args(GradientRegion))
 
 
 @dataclass(frozen=True)
@@ -132,21 +161,29 @@ class AttentionPlan:
     """Whose keys and values the decoder's self-attention reads.
 
     Attributes:
-        form: "replace" reads the source's only; "concatenate" reads the source's and its own.
+        form: "replace" reads recorded ones only; "concatenate" reads its own as well.
         start, stop: fractions of the steps, 0 <= start <= stop <= 1, between which the plan holds.
+        source_mask: bool (h, w) on any raster over the source picture: which of its places are read; None for all.
+        reference_mask: bool (h', w') on any raster over the reference picture: which of its places are read; None for none.
 
     Raises:
-        EditError: another form or fractions out of order.
+        EditError: another form, fractions out of order, or a mask that is no boolean array.
     """
 
     form: AttentionForm = "replace"
     start: float = 0.1
     stop: float = 1.0
+    source_mask: np.ndarray | None = field(default=None, compare=False)
+    reference_mask: np.ndarray | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         _one_of("AttentionPlan.form", self.form, get_args(AttentionForm))
         if not 0.0 <= self.start <= self.stop <= 1.0:
             raise EditError(f"AttentionPlan needs 0 <= start <= stop <= 1, got start={self.start}, stop={self.stop}. These are fractions.")
+        for what in ("source_mask", "reference_mask"):
+            mask = getattr(self, what)
+            if mask is not None and (not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype != np.bool_):
+                raise EditError(f"AttentionPlan.{what} must be a bool array (height, width), got {short(mask)}. Use .astype(bool).")
 
 
 def identity_correspondence(grid: Grid) -> np.ndarray:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from dragonkit.compositing import cut_and_paste, edit_region, moves, resized, to_mask
+from dragonkit.compositing import Cutout, cut_and_paste, edit_region, moves, resized, to_mask
+from dragonkit.composition import combined_masks
 from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.guidance import PlannedTerm
+from dragonkit.diffusion.memory import PlannedAttention
 from dragonkit.diffusion.sampling import Anchor, SamplingPlan
 from dragonkit.diffusion.source import Source
 from dragonkit.edits import Edit
 from dragonkit.energy import warp
 from dragonkit.errors import DragonkitError, PluginHookError, ShapeError
 from dragonkit.images import to_tensor
-from dragonkit.masks import Grid, cell_coverage, dilate
-from dragonkit.plan import AttentionForm, AttentionPlan, EditMasks, EnergyTerm, Features
-from dragonkit.plugins import PluginRegistry
+from dragonkit.masks import Grid, cell_coverage, dilate, to_grid
+from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features
+from dragonkit.plugins import Plugin, PluginRegistry
 from dragonkit.settings import Settings
 
 __all__ = ["EditPlan", "plan_edits"]
@@ -49,82 +51,136 @@ class EditPlan:
     region: np.ndarray
 
 
-def plan_edits(registry: PluginRegistry, backbone: Backbone, source: Source, edits: Sequence[Edit], settings: Settings) -> EditPlan:
-    """Plan several edits in one pass: energies add up, initial latents build on each other, what one edit changes no other preserves.
+def plan_edits(
+    registry: PluginRegistry,
+    backbone: Backbone,
+    source: Source,
+    edits: Sequence[Edit],
+    settings: Settings,
+    references: Sequence[Source | None] | None = None,
+) -> EditPlan:
+    """Plan several edits in one pass: energies add up, masks combine, attention plans merge, each changes its part of z_T.
+
+    Args:
+        references: the inverted reference picture of every edit, None for edits without one.
 
     Raises:
-        EditError: an edit does not fit the picture.
+        EditError: an edit does not fit the picture, or two contradict each other.
         PluginHookError: a plugin's answer is of no use.
     """
+    references = references or [None] * len(edits)
     height, width = source.trajectory.shape[-2:]
-    image_masks = _masks(registry, edits, Grid(*source.image_size, *source.image_size))
-    latent_masks = _masks(registry, edits, Grid(width, height, *source.image_size))
+    latent_grid = Grid(width, height, *source.image_size)
     feature_grid = Grid(FEATURES_PER_LATENT * width, FEATURES_PER_LATENT * height, *source.image_size)
-    feature_masks = _masks(registry, edits, feature_grid)
-
-    started = source
-    for edit, masks in zip(edits, latent_masks, strict=True):
-        latents = registry.initial_latents(edit, masks, started)
-        if latents is not None:
-            if latents.shape != source.latents_at(0).shape:
-                owner = registry.owner(edit.mode)
-                message = (
-                    f"dragonkit_initial_latents gave latents of shape {tuple(latents.shape)}, not {tuple(source.latents_at(0).shape)}."
-                )
-                raise PluginHookError(owner.name, owner.origin, message)
-            started = started.starting_from(latents)
+    image_masks = combined_masks(registry, edits, Grid(*source.image_size, *source.image_size))
+    latent_masks = combined_masks(registry, edits, latent_grid)
+    feature_masks = combined_masks(registry, edits, feature_grid)
 
     # one latent cell in pixels of the image; the region grows by it and fades over another
     radius = source.image_size[0] / width
     region = edit_region(np.logical_and.reduce([masks.preserve for masks in image_masks]), radius)
-    moving = [moves(masks) for masks in image_masks]
-    moved_pixels, moved_cells = (list(compress(masks, moving)) for masks in (image_masks, latent_masks))
+    cutouts = [_cutout(registry, source, *asked) for asked in zip(edits, image_masks, references, strict=True)]
     known = np.ones(region.shape, dtype=np.float32)
-    for masks, moved in zip(image_masks, moving, strict=True):
-        if not moved:
+    for masks, cutout in zip(image_masks, cutouts, strict=True):
+        if cutout is None:
             known[masks.source | masks.target] = 0
-    pasted = cut_and_paste(to_tensor(Image.fromarray(source.pixels)), *moved_pixels)
+    pasted = cut_and_paste(_tensor(source), *(cutout for cutout in cutouts if cutout is not None))
     pasted_latents = backbone.encode(resized(pasted, source.size))
-    anchors = _anchors(source, latent_masks[0].grid, moved_pixels, moved_cells, pasted_latents, known, region, settings)
+    everything = zip(image_masks, latent_masks, references, cutouts, strict=True)
+    placed = [_Placed(pixels, cells, reference) for pixels, cells, reference, cutout in everything if cutout is not None]
 
-    plans = [registry.attention(edit, masks) for edit, masks in zip(edits, latent_masks, strict=True)]
-    start, stop = (round(part * settings.steps) for part in settings.guided)
+    inverted = list(dict.fromkeys(reference for reference in references if reference is not None))
+    number = [None if reference is None else inverted.index(reference) for reference in references]
+    planned = zip(edits, latent_masks, number, strict=True)
+    attention = [(registry.attention(edit, masks), reference) for edit, masks, reference in planned]
+    regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
     sampling = SamplingPlan(
-        latents=started.latents_at(len(source.schedule)),
+        latents=_initial_latents(registry, source, edits, latent_masks),
         prompt_embeds=source.prompt_embeds,
         negative_prompt_embeds=source.negative_prompt_embeds,
         terms=[
-            (f"{plugin}.{term.name}" if len(edits) == 1 else f"{number}:{plugin}.{term.name}", _guarded(plugin, term))
-            for number, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
+            _planned_term(plugin, term, "" if len(edits) == 1 else f"{place}:", number[place], regions[place])
+            for place, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
             for plugin, term in registry.energy_terms(edit, masks)
         ],
         layers=settings.layers,
         feature_size=feature_grid.shape,
-        guided=frozenset(range(start, stop, settings.every)) if settings.energy_scale else frozenset(),
-        attention=_merged([plan for plan in plans if plan is not None]),
-        anchors=anchors,
+        references=[_feature_grid(reference) for reference in inverted],
+        guided=settings.schedule.guided(settings.steps) if settings.energy_scale else frozenset(),
+        attention=[
+            PlannedAttention(plan if reference is None else _on_latents(plan, inverted[reference]), reference)
+            for plan, reference in attention
+            if plan is not None
+        ],
+        anchors=_anchors(source, latent_grid, placed, pasted_latents, known, region, settings),
         guidance_scale=settings.guidance_scale,
         energy_scale=settings.energy_scale,
+        region=to_mask(~np.logical_and.reduce([masks.preserve for masks in latent_masks]), pasted_latents),
+        noise=settings.schedule.noise_at(settings.steps),
+        rounds=settings.schedule.rounds_at(settings.steps),
+        seed=settings.seed,
     )
     return EditPlan(sampling, pasted, pasted_latents, known, region)
 
 
-def _masks(registry: PluginRegistry, edits: Sequence[Edit], grid: Grid) -> list[EditMasks]:
-    """Every edit's masks on one grid, with nothing preserved that another edit changes."""
-    masks = [registry.build_masks(edit, grid) for edit in edits]
-    for edit, one in zip(edits, masks, strict=True):
-        if one.grid != grid:
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """An edit whose content is known: its masks on pixels and on latent cells, and the reference that the content comes from, if any."""
+
+    pixels: EditMasks
+    cells: EditMasks
+    reference: Source | None
+
+
+def _cutout(registry: PluginRegistry, source: Source, edit: Edit, masks: EditMasks, reference: Source | None) -> Cutout | None:
+    """What the edit looks like without a diffusion model, or None where only the model can tell."""
+    pictures = [None if one is None else one.pixels.astype(np.float32) / 255 for one in (source, reference)]
+    assert pictures[0] is not None
+    draft = registry.draft(edit, masks, pictures[0], pictures[1])
+    if draft is not None:
+        return Cutout(masks, draft=torch.from_numpy(draft).permute(2, 0, 1)[None] * 2 - 1)
+    # what comes from a reference may keep its place; a change of look has its content already
+    pasted = moves(masks) or (reference is not None and bool((masks.target & ~masks.source).any()))
+    return Cutout(masks, picture=None if reference is None else _tensor(reference)) if pasted else None
+
+
+def _initial_latents(registry: PluginRegistry, source: Source, edits: Sequence[Edit], masks: Sequence[EditMasks]) -> Tensor:
+    """z_T with every edit's changes to the source's, applied in order."""
+    own = combined = source.latents_at(len(source.schedule))
+    for edit, cells in zip(edits, masks, strict=True):
+        latents = registry.initial_latents(edit, cells, source)
+        if latents is None:
+            continue
+        if latents.shape != own.shape:
             owner = registry.owner(edit.mode)
-            raise PluginHookError(owner.name, owner.origin, f"dragonkit_build_masks answered on {one.grid} when asked for {grid}.")
-    preserve = np.logical_and.reduce([one.preserve for one in masks])
-    return [replace(one, preserve=preserve) for one in masks]
+            message = f"dragonkit_initial_latents gave latents of shape {tuple(latents.shape)}, not {tuple(own.shape)}."
+            raise PluginHookError(owner.name, owner.origin, message)
+        combined = torch.where(latents != own, latents, combined)
+    return combined
+
+
+def _on_latents(plan: AttentionPlan, reference: Source) -> AttentionPlan:
+    """The plan with its reference mask on the latents' cells: coarse once instead of at every step."""
+    mask = plan.reference_mask
+    if mask is None:
+        return plan
+    height, width = reference.trajectory.shape[-2:]
+    return replace(plan, reference_mask=to_grid(mask, Grid(width, height, mask.shape[1], mask.shape[0])))
+
+
+def _feature_grid(source: Source) -> Grid:
+    height, width = source.trajectory.shape[-2:]
+    return Grid(FEATURES_PER_LATENT * width, FEATURES_PER_LATENT * height, *source.image_size)
+
+
+def _tensor(source: Source) -> Tensor:
+    return to_tensor(Image.fromarray(source.pixels))
 
 
 def _anchors(
     source: Source,
     grid: Grid,
-    moved_pixels: Sequence[EditMasks],
-    moved_cells: Sequence[EditMasks],
+    placed: Sequence[_Placed],
     pasted_latents: Tensor,
     known: np.ndarray,
     region: np.ndarray,
@@ -136,7 +192,7 @@ def _anchors(
     """
     target, vacated = (
         np.logical_or.reduce(
-            [cell_coverage(dilate(getattr(masks, part), 1), grid) > 0 for masks in moved_pixels] or [np.zeros(grid.shape, bool)]
+            [cell_coverage(dilate(getattr(one.pixels, part), 1), grid) > 0 for one in placed] or [np.zeros(grid.shape, bool)]
         )
         for part in ("target", "vacated")
     )
@@ -146,41 +202,51 @@ def _anchors(
     anchors = []
     if settings.keep != "energy":
         anchors.append(Anchor(to_mask(untouched, pasted_latents), source.trajectory))
-    if moved_cells:
-        trajectory = _noised(source, pasted_latents, moved_cells, settings.seed)
+    if placed:
+        trajectory = _noised(source, pasted_latents, placed, settings.seed)
         for mask, hold in ((vacated, settings.hold_vacated), (pasted, settings.hold)):
             if hold > 0:
                 anchors.append(Anchor(to_mask(mask, trajectory), trajectory, hold))
     return anchors
 
 
-def _noised(source: Source, clean: Tensor, moved_cells: Sequence[EditMasks], seed: int) -> Tensor:
-    """The trajectory (n + 1, c, h, w) that the pasted picture would have: its clean latents under the source's noise, moved along.
+def _noised(source: Source, clean: Tensor, placed: Sequence[_Placed], seed: int) -> Tensor:
+    """The trajectory (n + 1, c, h, w) that the pasted picture would have: its clean latents under the noise of what was pasted.
 
     Moving latents by whole cells would place content up to half a cell wrong, and latents do not turn or scale. Pasting pixels and
     encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise: in their own, the object lives on.
     """
     fresh = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed)).to(clean)
-    vacated = to_mask(np.logical_or.reduce([masks.vacated for masks in moved_cells]), clean)
+    vacated = to_mask(np.logical_or.reduce([one.cells.vacated for one in placed]), clean)
     levels = [clean]
     for level in range(1, len(source.schedule) + 1):
-        noise = source.schedule.noise_in(source.latents_at(level), source.latents_at(0), level)
-        mixed = torch.where(vacated, fresh, noise)
-        for masks in moved_cells:
-            mixed = torch.where(to_mask(masks.target, noise), warp(noise[0], masks.correspondence, mode="nearest")[None], mixed)
+        mixed = torch.where(vacated, fresh, _noise(source, level))
+        for one in placed:
+            origin = one.reference or source
+            height, width = origin.trajectory.shape[-2:]
+            places = one.cells.correspondence_on(Grid(width, height, *origin.image_size))
+            noise = warp(_noise(origin, level)[0], places, mode="nearest")[None]
+            mixed = torch.where(to_mask(one.cells.target, mixed), noise, mixed)
         levels.append(source.schedule.add_noise(clean, mixed, level))
     return torch.cat(levels)
 
 
-def _merged(plans: Sequence[AttentionPlan]) -> AttentionPlan | None:
-    """One plan for all edits: concatenation if any asks for it, over the span that covers all."""
-    if not plans:
-        return None
-    form: AttentionForm = "concatenate" if any(plan.form == "concatenate" for plan in plans) else "replace"
-    return AttentionPlan(form, min(plan.start for plan in plans), max(plan.stop for plan in plans))
+def _noise(source: Source, level: int) -> Tensor:
+    return source.schedule.noise_in(source.latents_at(level), source.latents_at(0), level)
 
 
-def _guarded(plugin: str, term: EnergyTerm) -> EnergyTerm:
+def _regions(masks: EditMasks, like: Tensor) -> dict[str, Tensor]:
+    """Where the gradients of the terms act, by the terms' `region`."""
+    return {"target": to_mask(masks.target, like), "elsewhere": to_mask(~masks.target, like)}
+
+
+def _planned_term(plugin: Plugin, term: EnergyTerm, prefix: str, reference: int | None, regions: Mapping[str, Tensor]) -> PlannedTerm:
+    origin = f"plugin {plugin.name!r} ({f'from {plugin.origin}' if plugin.origin else 'registered by hand'}), hook dragonkit_energy_terms"
+    label = f"{prefix}{plugin.name}.{term.name}"
+    return PlannedTerm(label, _guarded(plugin, term, origin), reference, regions.get(term.region), origin)
+
+
+def _guarded(plugin: Plugin, term: EnergyTerm, origin: str) -> EnergyTerm:
     """The term with errors that name its plugin, and with its answer checked to be a scalar."""
 
     def function(features: Features) -> Tensor:
@@ -189,10 +255,11 @@ def _guarded(plugin: str, term: EnergyTerm) -> EnergyTerm:
         except DragonkitError:
             raise
         except Exception as error:
-            raise PluginHookError(plugin, None, f"the energy term {term.name!r} failed: {type(error).__name__}: {error}") from error
+            message = f"the energy term {term.name!r} of its hook dragonkit_energy_terms failed: {type(error).__name__}: {error}"
+            raise PluginHookError(plugin.name, plugin.origin, message) from error
         if not isinstance(energy, Tensor) or energy.ndim != 0:
             actual = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
-            raise ShapeError("a scalar tensor", actual, f"the energy {term.name!r} of plugin {plugin!r}", "Sum or average it.")
+            raise ShapeError("a scalar tensor", actual, f"{origin}: the energy {term.name!r}", "Sum or average it.")
         return energy
 
     return replace(term, function=function)

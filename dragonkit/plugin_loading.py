@@ -115,6 +115,8 @@ class Plugin:
             raise self.wrong_answer(hook, expected, answer)
         with self._blamed(hook):
             items = list(answer)  # a generator runs here, inside the blame
+        if not items:
+            raise self.wrong_answer(hook, f"at least one of {expected.removesuffix(' or None')}, or None for none", items, "an empty ")
         for item in items:
             if not check(item):
                 raise self.wrong_answer(hook, expected, item, "an item that is ")

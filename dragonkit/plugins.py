@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pluggy
 
 from dragonkit import hookspecs
@@ -28,7 +29,7 @@ from dragonkit.edits import Edit, EditFile, unknown_mode
 from dragonkit.errors import DuplicateModeError, PluginHookError, PluginLoadError
 from dragonkit.hookspecs import hookimpl
 from dragonkit.masks import Grid
-from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm
+from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Reference
 from dragonkit.plugin_loading import Plugin, entry_points, flag, wanted_plugins
 from dragonkit.validation import closest
 
@@ -122,16 +123,34 @@ class PluginRegistry:
             raise owner.wrong_answer("dragonkit_build_masks", f"the EditMasks of the mode {edit.mode!r}", masks)
         return masks
 
-    def energy_terms(self, edit: Edit, masks: EditMasks) -> list[tuple[str, EnergyTerm]]:
-        """(plugin name, term) of all plugins, sorted by plugin and term name: a sum in this order can be repeated exactly."""
+    def reference(self, edit: Edit) -> Reference | None:
+        """The second picture of an edit, from the owner of its mode."""
+        owner = self.owner(edit.mode)
+        reference = owner.call("dragonkit_reference", edit=edit)
+        if reference is not None and not isinstance(reference, Reference):
+            raise owner.wrong_answer("dragonkit_reference", "a Reference or None", reference)
+        return reference
+
+    def draft(self, edit: Edit, masks: EditMasks, picture: np.ndarray, reference: np.ndarray | None) -> np.ndarray | None:
+        """The edit done in pixels by the owner of its mode: float32 (H, W, 3), or None."""
+        owner = self.owner(edit.mode)
+        draft = owner.call("dragonkit_draft", edit=edit, masks=masks, picture=picture, reference=reference)
+        if draft is None:
+            return None
+        if not isinstance(draft, np.ndarray) or draft.shape != picture.shape or not np.isfinite(draft).all():
+            raise owner.wrong_answer("dragonkit_draft", f"a finite array of shape {picture.shape} or None", draft)
+        return draft.astype(np.float32)
+
+    def energy_terms(self, edit: Edit, masks: EditMasks) -> list[tuple[Plugin, EnergyTerm]]:
+        """(plugin, term) of all plugins, sorted by plugin and term name: a sum in this order can be repeated exactly."""
         hook, terms = "dragonkit_energy_terms", []
         for plugin in self._plugins:
             own = plugin.call_for_list(hook, lambda item: isinstance(item, EnergyTerm), "EnergyTerms or None", edit=edit, masks=masks)
             names = [term.name for term in own]
             if len(set(names)) < len(names):
                 raise plugin.wrong_answer(hook, "EnergyTerms of different names", names)
-            terms += [(plugin.name, term) for term in own]
-        return sorted(terms, key=lambda pair: (pair[0], pair[1].name))
+            terms += [(plugin, term) for term in own]
+        return sorted(terms, key=lambda pair: (pair[0].name, pair[1].name))
 
     def initial_latents(self, edit: Edit, masks: EditMasks, source: Any) -> Tensor | None:
         """z_T of the generation branch from the mode's owner, or None to start from the source's own."""

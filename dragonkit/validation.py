@@ -107,6 +107,9 @@ def _sentence(item: ErrorDetails, name: str, model: type[BaseModel], allowed: st
     if kind == "missing":
         return f"{name} is missing: give {allowed or 'a value'}."
     if kind == "extra_forbidden":
+        for part in item["loc"][:-1]:  # a field of a field
+            inner = getattr(model.model_fields.get(str(part)), "annotation", None)
+            model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
         fields = list(model.model_fields)
         word = str(item["loc"][-1])
         known = ", ".join(fields) or "none"

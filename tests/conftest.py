@@ -35,10 +35,10 @@ def seeds() -> None:
 @pytest.fixture(scope="session")
 def tiny_pipeline() -> Any:
     """A `StableDiffusionPipeline` of a few thousand random weights: 32 px, v-prediction, float32. Leave its weights alone."""
-    from tiny import build_tiny  # here, because it imports half of dragonkit
+    from dragonkit import testing  # here, because it imports all of dragonkit
 
     torch.set_num_threads(1)  # for layers this small, a second thread only gets in the way
-    return build_tiny()
+    return testing.tiny_pipeline()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

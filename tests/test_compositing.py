@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragonkit.compositing import blend, cut_and_paste, edit_region, fill_hole, moves, resized, with_detail
+from dragonkit.compositing import Cutout, blend, cut_and_paste, edit_region, fill_hole, moves, resized, with_detail
 from dragonkit.masks import Grid, dilate
 from dragonkit.modes.move import Move, dragonkit_build_masks
 from dragonkit.plan import EditMasks, identity_correspondence
@@ -85,7 +85,7 @@ def test_whole_shifts_paste_the_objects_own_pixels(dx: int, dy: int, seed: int) 
         dx = 1
     random = np.random.default_rng(seed)
     image, source = torch.from_numpy(random.uniform(-1, 1, (1, 3, 24, 30))).float(), box(24, 30, slice(9, 15), slice(11, 19))
-    pasted = cut_and_paste(image, masks_of(source, shift=(dx, dy)))
+    pasted = cut_and_paste(image, Cutout(masks_of(source, shift=(dx, dy))))
     target = box(24, 30, slice(9 + dy, 15 + dy), slice(11 + dx, 19 + dx))
     assert torch.allclose(inside(pasted, target), inside(image, source), atol=1e-4)
     untouched = ~(dilate(source, 1) | target)
@@ -95,14 +95,14 @@ def test_whole_shifts_paste_the_objects_own_pixels(dx: int, dy: int, seed: int) 
 def test_the_vacated_place_shows_the_background() -> None:
     source = box(24, 30, slice(9, 15), slice(4, 12))
     image = torch.where(torch.from_numpy(dilate(source, 1)), 1.0, -0.5).repeat(1, 3, 1, 1)  # the rim is the object's, too
-    pasted = cut_and_paste(image, masks_of(source, shift=(14, 0)))
+    pasted = cut_and_paste(image, Cutout(masks_of(source, shift=(14, 0))))
     assert torch.allclose(inside(pasted, dilate(source, 1)), torch.tensor(-0.5), atol=1e-5)
 
 
 def test_an_overlapping_move_leaves_no_second_object() -> None:
     source = box(24, 30, slice(8, 16), slice(4, 14))
     image = torch.where(torch.from_numpy(source), 1.0, -1.0).repeat(1, 3, 1, 1)
-    pasted = cut_and_paste(image, masks_of(source, shift=(4, 0)))
+    pasted = cut_and_paste(image, Cutout(masks_of(source, shift=(4, 0))))
     expected = box(24, 30, slice(8, 16), slice(8, 18))
     assert torch.allclose(pasted[0, 0], torch.where(torch.from_numpy(expected), 1.0, -1.0), atol=1e-4)
 
@@ -110,7 +110,7 @@ def test_an_overlapping_move_leaves_no_second_object() -> None:
 def test_enlarging_about_the_centre() -> None:
     source = box(32, 32, slice(12, 20), slice(12, 20))
     image = torch.where(torch.from_numpy(source), 1.0, -1.0).repeat(1, 3, 1, 1)
-    pasted = cut_and_paste(image, masks_of(source, scale=2.0))
+    pasted = cut_and_paste(image, Cutout(masks_of(source, scale=2.0)))
     inner = box(32, 32, slice(10, 22), slice(10, 22))
     assert torch.allclose(inside(pasted, inner), torch.tensor(1.0), atol=1e-4)
     assert torch.equal(inside(pasted, ~box(32, 32, slice(8, 24), slice(8, 24))), inside(image, ~box(32, 32, slice(8, 24), slice(8, 24))))

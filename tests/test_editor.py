@@ -38,6 +38,7 @@ from dragonkit.modes.move import Move
 from dragonkit.plan import EditMasks, EnergyTerm, Features
 from dragonkit.plugins import PluginRegistry
 from dragonkit.results import EditResult
+from dragonkit.schedules import GuidanceSchedule
 
 STEPS = 4
 CARD = ModelCard("tiny", "nowhere", "random weights", {"steps": STEPS, "inversion_iterations": 1})
@@ -259,7 +260,7 @@ def test_settings_are_the_cards_with_ones_own_on_top(tiny_pipeline: Any) -> None
     assert editor.settings() == Settings(steps=7, guidance_scale=4.0)
     assert editor.settings(Settings(steps=9)) == Settings(steps=9, guidance_scale=4.0)
     assert editor.settings(Settings(guidance_scale=1.0)).guidance_scale == 1.0  # set on purpose, though it is the default
-    merged = editor.settings(Settings(every=2))
+    merged = editor.settings(Settings(schedule=GuidanceSchedule(every=2)))
     assert editor.settings(merged) == merged
 
 
@@ -272,7 +273,7 @@ def test_the_sources_steps_count(editor: Editor, source: Source) -> None:
 
 
 def test_energies_are_reported_where_they_guide(editor: Editor, source: Source) -> None:
-    result = editor.edit(source, MOVE, Settings(guided=(0.0, 0.5)))
+    result = editor.edit(source, MOVE, Settings(schedule=GuidanceSchedule(span=(0.0, 0.5))))
     assert [step.index for step in result.report.steps] == list(range(STEPS))
     assert [bool(step.energies) for step in result.report.steps] == [True, True, False, False]
     assert result.report.steps[0].energies.keys() == {"move.contrast", "move.edit", "move.inpaint", "move.preserve"}
@@ -339,8 +340,16 @@ def broken(energy: Callable[[Features], Any]) -> object:
 @pytest.mark.parametrize(
     ("energy", "error", "said"),
     [
-        (lambda features: features.nothing, PluginHookError, "'culprit'.*'extra' failed: AttributeError"),
-        (lambda features: features.generated.mean((1, 2)), ShapeError, "'extra' of plugin 'culprit' must have shape a scalar"),
+        (
+            lambda features: features.nothing,
+            PluginHookError,
+            "'culprit'.*'extra' of its hook dragonkit_energy_terms failed: AttributeError",
+        ),
+        (
+            lambda features: features.generated.mean((1, 2)),
+            ShapeError,
+            "plugin 'culprit' .*hook dragonkit_energy_terms: the energy 'extra' must have shape a scalar",
+        ),
         (lambda features: features.generated.mean() * math.nan, NonFiniteEnergyError, r"'culprit\.extra' became nan at step 0"),
     ],
     ids=["raises", "vector", "NaN"],
@@ -390,7 +399,7 @@ def test_running_out_of_memory_comes_with_advice(editor: Editor, source: Source,
 
 
 def test_an_edit_file_makes_the_same_picture(editor: Editor, source: Source, tmp_path: Path) -> None:
-    settings = Settings(guided=(0.0, 0.5), energy_scale=0.05, hold=0.3)
+    settings = Settings(schedule=GuidanceSchedule(span=(0.0, 0.5)), energy_scale=0.05, hold=0.3)
     result = editor.edit(source, MOVE, settings)
     file = EditFile.load(result.save(tmp_path / "out.png"))
     assert file == result.edit_file

@@ -21,6 +21,7 @@ from pydantic import Field
 
 from dragonkit.edits import PNG_KEY, Edit, EditFile, Mask, Settings, unknown_mode
 from dragonkit.errors import EditError, EditFileError, UnknownModeError
+from dragonkit.schedules import GuidanceSchedule
 
 MASK = np.zeros((4, 6), bool)
 MASK[1:3, 2:5] = True
@@ -53,7 +54,7 @@ settings = st.builds(
     steps=st.integers(1, 1000),
     energy_scale=st.floats(0, 10),
     seed=st.integers(0, 2**63 - 1),
-    guided=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted).map(tuple),
+    schedule=st.builds(GuidanceSchedule, span=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted).map(tuple), every=st.integers(1, 9)),
     keep=st.sampled_from(["pixels", "latents", "energy"]),
     layers=st.sets(st.integers(0, 3), min_size=1).map(tuple),
 )

@@ -14,13 +14,15 @@ from dragonkit import hookspecs
 from dragonkit.hookspecs import hookimpl
 
 HOOKS = {name: function for name, function in vars(hookspecs).items() if name.startswith("dragonkit_")}
-OWNER = {"dragonkit_build_masks", "dragonkit_initial_latents", "dragonkit_attention"}
+OWNER = {"dragonkit_build_masks", "dragonkit_reference", "dragonkit_draft", "dragonkit_initial_latents", "dragonkit_attention"}
 
 
 def test_these_hooks_ship() -> None:
     assert set(HOOKS) == {
         "dragonkit_edits",
         "dragonkit_build_masks",
+        "dragonkit_reference",
+        "dragonkit_draft",
         "dragonkit_energy_terms",
         "dragonkit_initial_latents",
         "dragonkit_attention",

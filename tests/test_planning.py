@@ -20,6 +20,7 @@ from dragonkit.modes.move import Move
 from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
 from dragonkit.planning import EditPlan, plan_edits
 from dragonkit.plugins import PluginRegistry
+from dragonkit.schedules import GuidanceSchedule
 
 STEPS = 10
 SIZE = 32
@@ -112,12 +113,12 @@ def held_cells(plan: EditPlan, done: int) -> np.ndarray:
 
 
 def test_terms_are_labelled_by_plugin_and_name(plan: Callable[..., EditPlan]) -> None:
-    assert [label for label, _ in plan(MOVE).sampling.terms] == ["move.contrast", "move.edit", "move.inpaint", "move.preserve"]
+    assert [planned.label for planned in plan(MOVE).sampling.terms] == ["move.contrast", "move.edit", "move.inpaint", "move.preserve"]
 
 
 def test_terms_of_several_edits_are_numbered(plan: Callable[..., EditPlan]) -> None:
     both = plan(MOVE, Stub(), registry=stub_registry(energy=lambda features: features.generated.mean()))
-    labels = [label for label, _ in both.sampling.terms]
+    labels = [planned.label for planned in both.sampling.terms]
     assert labels == ["0:move.contrast", "0:move.edit", "0:move.inpaint", "0:move.preserve", "1:stubs.look"]
 
 
@@ -125,9 +126,9 @@ def test_terms_of_several_edits_are_numbered(plan: Callable[..., EditPlan]) -> N
     ("settings", "steps"),
     [
         ({}, {0, 1, 2, 3, 4, 5}),
-        ({"guided": (0.2, 0.5)}, {2, 3, 4}),
-        ({"guided": (0.0, 1.0), "every": 3}, {0, 3, 6, 9}),
-        ({"guided": (0.5, 0.5)}, set()),
+        ({"schedule": GuidanceSchedule(span=(0.2, 0.5))}, {2, 3, 4}),
+        ({"schedule": GuidanceSchedule(span=(0.0, 1.0), every=3)}, {0, 3, 6, 9}),
+        ({"schedule": GuidanceSchedule(span=(0.5, 0.5))}, set()),
         ({"energy_scale": 0.0}, set()),
     ],
 )
@@ -250,7 +251,7 @@ def test_a_change_of_look_is_not_held(plan: Callable[..., EditPlan]) -> None:
 def test_what_one_edit_changes_no_other_preserves(plan: Callable[..., EditPlan]) -> None:
     both = plan(Move(mask=box(2, 2, 6), shift=(6, 0)), Move(mask=box(20, 20, 6), shift=(-6, 0)))
     for number in (0, 1):
-        term = dict(both.sampling.terms)[f"{number}:move.preserve"]
+        term = next(planned.term for planned in both.sampling.terms if planned.label == f"{number}:move.preserve")
         generated = torch.randn(3, 16, 16, requires_grad=True)
         (gradient,) = torch.autograd.grad(term.function(Features(generated, torch.randn(3, 16, 16), None, 1)), generated)
         touched = gradient.abs().sum(0) > 0
@@ -258,30 +259,29 @@ def test_what_one_edit_changes_no_other_preserves(plan: Callable[..., EditPlan])
         assert touched[14:].all()
 
 
-def test_initial_latents_build_on_each_other(plan: Callable[..., EditPlan], source: Source) -> None:
-    def add_one(started: Source) -> torch.Tensor:
-        return started.latents_at(STEPS) + 1
-
-    twice = plan(Stub(), Stub(left=2), registry=stub_registry(latents=add_one))
-    assert torch.allclose(twice.sampling.latents, source.latents_at(STEPS) + 2)
+def test_every_edit_changes_its_part_of_the_sources_own_noise(plan: Callable[..., EditPlan], source: Source) -> None:
+    swapped = plan(Move(mask=box(0, 0), shift=(24, 24)), Move(mask=box(24, 24), shift=(-24, -24))).sampling.latents
+    own = source.latents_at(STEPS)
+    assert torch.equal(swapped[..., 6:, 6:], own[..., :2, :2]) and torch.equal(swapped[..., :2, :2], own[..., 6:, 6:])
+    assert torch.equal(swapped[..., 2:6, :], own[..., 2:6, :])
     assert torch.equal(plan(Stub(), registry=stub_registry()).sampling.latents, source.latents_at(STEPS))
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (None, ("replace", 0.1, 1.0)),
-        (AttentionPlan("replace", 0.3, 0.5), ("replace", 0.1, 1.0)),
-        (AttentionPlan("concatenate", 0.0, 0.4), ("concatenate", 0.0, 1.0)),
+        (None, [AttentionPlan("replace", 0.1)]),
+        (AttentionPlan("concatenate", 0.0, 0.4), [AttentionPlan("replace", 0.1), AttentionPlan("concatenate", 0.0, 0.4)]),
     ],
 )
-def test_attention_of_several_edits_is_merged(plan: Callable[..., EditPlan], answer: Any, expected: tuple[str, float, float]) -> None:
-    merged = plan(MOVE, Stub(), registry=stub_registry(attention=lambda: answer)).sampling.attention
-    assert merged is not None and (merged.form, merged.start, merged.stop) == expected
+def test_every_edit_brings_its_attention_plan(plan: Callable[..., EditPlan], answer: Any, expected: list[AttentionPlan]) -> None:
+    planned = plan(MOVE, Stub(), registry=stub_registry(attention=lambda: answer)).sampling.attention
+    assert [one.plan for one in planned] == expected
+    assert [one.reference for one in planned] == [None] * len(expected)
 
 
 def test_no_attention_plan_leaves_the_models_own(plan: Callable[..., EditPlan]) -> None:
-    assert plan(Stub(), registry=stub_registry()).sampling.attention is None
+    assert plan(Stub(), registry=stub_registry()).sampling.attention == []
 
 
 # --- whose fault it is --------------------------------------------------------------------------------------------------
@@ -302,12 +302,12 @@ def test_masks_on_another_grid_are_the_plugins_fault(plan: Callable[..., EditPla
 
 
 def energy_of(plan: Callable[..., EditPlan], energy: Callable[[Features], Any]) -> Any:
-    ((_, term),) = plan(Stub(), registry=stub_registry(energy=energy)).sampling.terms
-    return term.function(Features(torch.ones(2, 16, 16), torch.ones(2, 16, 16), None, 1))
+    (planned,) = plan(Stub(), registry=stub_registry(energy=energy)).sampling.terms
+    return planned.term.function(Features(torch.ones(2, 16, 16), torch.ones(2, 16, 16), None, 1))
 
 
 def test_an_energy_that_raises_is_the_plugins_fault(plan: Callable[..., EditPlan]) -> None:
-    with pytest.raises(PluginHookError, match=r"'stubs'.*'look' failed: ZeroDivisionError") as caught:
+    with pytest.raises(PluginHookError, match=r"'stubs'.*'look' of its hook dragonkit_energy_terms failed: ZeroDivisionError") as caught:
         energy_of(plan, lambda features: features.generated.sum() * (1 // 0))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert caught.value.plugin == "stubs"
@@ -317,7 +317,8 @@ def test_an_energy_that_raises_is_the_plugins_fault(plan: Callable[..., EditPlan
     ("answer", "said"), [(torch.ones(3), r"\(3,\)"), (torch.ones(1), r"\(1,\)"), (1.5, "float"), (None, "NoneType")], ids=str
 )
 def test_an_energy_that_is_no_scalar_names_plugin_and_term(plan: Callable[..., EditPlan], answer: Any, said: str) -> None:
-    with pytest.raises(ShapeError, match=rf"the energy 'look' of plugin 'stubs' must have shape a scalar tensor, but has shape {said}"):
+    origin = "plugin 'stubs' \\(registered by hand\\), hook dragonkit_energy_terms"
+    with pytest.raises(ShapeError, match=rf"{origin}: the energy 'look' must have shape a scalar tensor, but has shape {said}"):
         energy_of(plan, lambda features: answer)
 
 

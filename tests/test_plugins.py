@@ -25,7 +25,7 @@ from dragonkit.errors import (
 )
 from dragonkit.hookspecs import hookimpl
 from dragonkit.masks import Grid
-from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, identity_correspondence
+from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Reference, identity_correspondence
 from dragonkit.plugins import BUILTIN, PluginRegistry, get_registry
 
 GRID = Grid(4, 3, 32, 24)
@@ -65,6 +65,15 @@ class NudgePlugin:
     @hookimpl
     def dragonkit_energy_terms(self, edit: Edit) -> list[EnergyTerm] | None:
         return [term("second"), term("first")] if edit.mode == "nudge" else None
+
+    @hookimpl
+    def dragonkit_reference(self, edit: Edit) -> Reference:
+        return Reference(f"{edit.mode}.png", prompt="another fish")
+
+    @hookimpl
+    def dragonkit_draft(self, masks: EditMasks, picture: np.ndarray, reference: np.ndarray | None) -> np.ndarray:
+        assert reference is not None
+        return picture * 0.5 + reference.mean()
 
     @hookimpl
     def dragonkit_initial_latents(self, source: Any) -> torch.Tensor:
@@ -128,14 +137,40 @@ def test_owner_hooks_ask_the_owner_only(registry: PluginRegistry) -> None:
     assert registry.attention(Nudge(), masks) == AttentionPlan(form="concatenate")
     assert registry.initial_latents(Poke(), masks, source) is None
     assert registry.attention(Poke(), masks) is None
+    reference = registry.reference(Nudge())
+    assert reference is not None and (reference.image, reference.prompt) == ("nudge.png", "another fish")
+    draft = registry.draft(Nudge(), masks, np.ones((2, 2, 3), np.float32), np.full((1, 1, 3), 0.25, np.float32))
+    assert draft is not None and draft.dtype == np.float32 and (draft == 0.75).all()
+    assert registry.reference(Poke()) is None
+    assert registry.draft(Poke(), masks, np.ones((2, 2, 3), np.float32), None) is None
+
+
+@pytest.mark.parametrize("answer", [np.zeros((2, 3, 3)), np.full((2, 2, 3), np.nan), [1, 2]], ids=["shape", "NaN", "type"])
+def test_a_draft_of_no_use_is_the_plugins_fault(answer: Any) -> None:
+    class Drafts(NudgePlugin):
+        @hookimpl
+        def dragonkit_draft(self) -> Any:
+            return answer
+
+    with pytest.raises(PluginHookError, match=r"'drafts'.*dragonkit_draft must return a finite array of shape \(2, 2, 3\)"):
+        registry_of(drafts=Drafts()).draft(Nudge(), edit_masks(), np.ones((2, 2, 3), np.float32), None)
+
+
+def test_an_empty_list_is_refused_where_none_says_it() -> None:
+    def dragonkit_energy_terms() -> list[EnergyTerm]:
+        return []
+
+    registry = registry_of(NudgePlugin(), silent=plugin_with(dragonkit_energy_terms))
+    with pytest.raises(PluginHookError, match=r"'silent'.*dragonkit_energy_terms must return at least one of EnergyTerms, or None for none"):
+        registry.energy_terms(Nudge(), edit_masks())
 
 
 def test_energy_terms_come_from_all_plugins_in_a_fixed_order() -> None:
     expected = [("nudge", "first"), ("nudge", "second"), ("poke", "extra")]
     for registry in (registry_of(poke=PokePlugin(), nudge=NudgePlugin()), registry_of(nudge=NudgePlugin(), poke=PokePlugin())):
         terms = registry.energy_terms(Nudge(), edit_masks())
-        assert [(plugin, energy.name) for plugin, energy in terms] == expected
-        assert [plugin for plugin, _ in registry.energy_terms(Poke(), edit_masks())] == ["poke"]
+        assert [(plugin.name, energy.name) for plugin, energy in terms] == expected
+        assert [plugin.name for plugin, _ in registry.energy_terms(Poke(), edit_masks())] == ["poke"]
 
 
 def test_models(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from dragonkit.errors import EditError
-from dragonkit.settings import Settings
+from dragonkit.schedules import GuidanceSchedule
+from dragonkit.settings import PRESETS, Settings
 
 
 def test_defaults() -> None:
     settings = Settings()
-    assert (settings.steps, settings.guidance_scale, settings.energy_scale, settings.guided) == (50, 1.0, 0.03, (0.0, 0.6))
+    assert (settings.steps, settings.guidance_scale, settings.energy_scale, settings.schedule.span) == (50, 1.0, 0.03, (0.0, 0.6))
     assert (settings.memory, settings.keep, settings.hold, settings.layers) == ("bank", "pixels", 0.6, (1, 2))
     assert Settings(**settings.model_dump()) == settings
     assert hash(Settings()) == hash(settings)
@@ -24,9 +25,8 @@ def test_defaults() -> None:
         ("energy_scale", 11, "from 0 to 10"),
         ("energy_scale", float("inf"), "from 0 to 10"),
         ("seed", -1, "from 0 to"),
-        ("guided", (0, 2), "from 0 to 1"),
-        ("guided", (0.6, 0.2), "start must not be after the stop"),
-        ("every", 0, "from 1"),
+        ("schedule", {"span": (0, 2)}, "from 0 to 1"),
+        ("schedule", "sometimes", "a list such as 'span=0:0.6, every=2'"),
         ("memory", "disk", "'bank' or 'recompute'"),
         ("keep", "nothing", "'pixels' or 'latents' or 'energy'"),
         ("hold", 1.5, "from 0 to 1"),
@@ -49,3 +49,31 @@ def test_layers_are_sorted() -> None:
 
 def test_every_field_is_described() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_presets_are_settings_with_changes_on_top() -> None:
+    assert Settings.preset("default").model_fields_set == set()
+    paper = Settings.preset("paper", seed=3)
+    assert (paper.hold, paper.keep, paper.guidance_scale, paper.seed) == (0, "energy", 4, 3)
+    assert paper.schedule.guided(50) == frozenset(range(30))
+    assert Settings.preset("fast", steps=10).steps == 10
+    for name in PRESETS:
+        assert Settings.preset(name)
+    with pytest.raises(EditError, match=r"no preset 'papre'. Did you mean 'paper'"):
+        Settings.preset("papre")
+
+
+def test_the_reference_preset_is_the_released_codes_schedule() -> None:
+    """In steps of 50: guided below 10 and every second one to 30; noise after 10 and before 20; even steps after 20 and before 30 thrice."""
+    schedule = Settings.preset("reference").schedule
+    assert schedule.guided(50) == {i for i in range(30) if i < 10 or i % 2 == 0}
+    assert schedule.noise_at(50) == {i: 0.4 for i in range(11, 20)}
+    assert schedule.rounds_at(50) == {i: 3 for i in range(21, 30) if i % 2 == 0}
+    assert schedule.regional
+
+
+def test_a_schedule_as_text_comes_back() -> None:
+    schedule = GuidanceSchedule(span=(0.1, 0.5), every=3, regional=True)
+    assert str(schedule) == "span=0.1:0.5,every=3,regional=True"
+    assert Settings(schedule=str(schedule)).schedule == schedule
+    assert Settings(schedule=str(GuidanceSchedule())).schedule == GuidanceSchedule()

@@ -14,15 +14,15 @@ from rich.table import Table
 from dragonkit.editor import Editor
 from dragonkit.images import to_image, to_tensor
 from dragonkit.modes.move import Move
-from dragonkit.toybox.figures import MoveFigures, copy_and_inpaint, judge_move
-from dragonkit.toybox.tasks import MoveTask, move_task
+from dragonkit.toybox.figures import Figures, copy_and_inpaint, judge
+from dragonkit.toybox.tasks import Task, move_task
 
 FIRST_SEED = 1_000_000_000_000
 """Far above every seed the embedded model was trained on."""
 ROWS = ("untouched source", "copy + cv2.inpaint", "dragonkit", "autoencoder of the answer")
 
 
-def demo(out: Path, seed: int | None = None, scenes: int = 10, model: str = "toybox") -> dict[str, list[MoveFigures]]:
+def demo(out: Path, seed: int | None = None, scenes: int = 10, model: str = "toybox") -> dict[str, list[Figures]]:
     """Run `scenes` moves, write pictures to `out`, print the table.
 
     Args:
@@ -35,7 +35,7 @@ def demo(out: Path, seed: int | None = None, scenes: int = 10, model: str = "toy
     """
     console, begin = Console(), FIRST_SEED if seed is None else seed
     out.mkdir(parents=True, exist_ok=True)
-    figures: dict[str, list[MoveFigures]] = {row: [] for row in ROWS}
+    figures: dict[str, list[Figures]] = {row: [] for row in ROWS}
     strips, kept = [], 0
     with Progress(console=Console(stderr=True), transient=True) as progress:
         loading = progress.add_task("loading the model", total=None)
@@ -47,7 +47,7 @@ def demo(out: Path, seed: int | None = None, scenes: int = 10, model: str = "toy
             pictures, bit_for_bit = _pictures(editor, task, lambda step: progress.advance(bar, 1 / step.steps))
             kept += bit_for_bit
             for row in ROWS:
-                figures[row].append(judge_move(task, pictures[row]))
+                figures[row].append(judge(task, pictures[row]))
             strips.append([task.scene.image, _outlined(task), pictures["dragonkit"], task.answer.image, pictures["copy + cv2.inpaint"]])
             if number == 0:
                 for name, picture in (("source", task.scene.image), ("result", pictures["dragonkit"]), ("answer", task.answer.image)):
@@ -60,18 +60,21 @@ def demo(out: Path, seed: int | None = None, scenes: int = 10, model: str = "toy
     return figures
 
 
-def _pictures(editor: Editor, task: MoveTask, on_step) -> tuple[dict[str, Image.Image], bool]:
+def _pictures(editor: Editor, task: Task, on_step) -> tuple[dict[str, Image.Image], bool]:
     """One picture for every row of the table, and whether dragonkit's left everything beyond its edit region bit for bit."""
     backbone, image = editor.backbone, task.scene.image
     source = editor.invert(image, task.scene.caption, check=False)  # the figures say more
-    result = editor.edit(source, Move(mask=task.source, shift=task.shift), on_step=on_step)
+    ((_, wish),) = task.edits
+    result = editor.edit(source, Move(**wish), on_step=on_step)
     ceiling = to_image(backbone.decode(backbone.encode(to_tensor(task.answer.image))))
     beyond = result.region == 0
     kept = np.array_equal(np.asarray(result.image)[beyond], np.asarray(image)[beyond])
-    return dict(zip(ROWS, (image, copy_and_inpaint(task), result.image, ceiling), strict=True)), kept
+    copied = copy_and_inpaint(task)
+    assert copied is not None  # moves can be copied
+    return dict(zip(ROWS, (image, copied, result.image, ceiling), strict=True)), kept
 
 
-def _table(figures: dict[str, list[MoveFigures]], scenes: int) -> Table:
+def _table(figures: dict[str, list[Figures]], scenes: int) -> Table:
     table = Table(title=f"{scenes} scenes, one object moved in each: mean PSNR in dB to the known answer")
     for column in ("", "target", "vacated", "elsewhere", "arrived", "old place empty"):
         table.add_column(column, justify="right" if column else "left")
@@ -82,7 +85,7 @@ def _table(figures: dict[str, list[MoveFigures]], scenes: int) -> Table:
     return table
 
 
-def _outlined(task: MoveTask) -> Image.Image:
+def _outlined(task: Task) -> Image.Image:
     """The source with the object's outline and an arrow to where it shall go, drawn at four times the size."""
     size, zoom = task.scene.size, 4
     picture = task.scene.image.resize((size * zoom, size * zoom), Image.Resampling.NEAREST)
@@ -92,7 +95,8 @@ def _outlined(task: MoveTask) -> Image.Image:
     pixels[edge] = (255, 255, 255)
     picture = Image.fromarray(pixels)
     x, y = (part * zoom for part in task.scene.objects[task.index].center)
-    end = (x + task.shift[0] * zoom, y + task.shift[1] * zoom)
+    dx, dy = task.edits[0][1]["shift"]
+    end = (x + dx * zoom, y + dy * zoom)
     draw = ImageDraw.Draw(picture)
     for width, color in ((9, "black"), (4, "white")):
         draw.line([(x, y), end], fill=color, width=width)

@@ -14,7 +14,6 @@ from dragonkit.cli.places import check_device, check_output
 from dragonkit.cli.reporting import report
 
 if TYPE_CHECKING:
-    from PIL import Image
 
     from dragonkit.cli.fields import Field
     from dragonkit.editor import Editor
@@ -25,6 +24,9 @@ __all__ = ["ModelOption", "mode_command", "run", "summary_of"]
 
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", metavar="PATH", help="The result, a PNG.", show_default=False)]
 ModelOption = Annotated[str, typer.Option("--model", metavar="NAME", help="A name from 'dragonkit models', a hub id, a folder or a file.")]
+PresetOption = Annotated[
+    str, typer.Option("--preset", metavar="NAME", help="Settings by name: default, paper, reference or fast; single ones go on top.")
+]
 DeviceOption = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="Such as cpu or cuda:1; by default a GPU where there is one.")
 ]
@@ -58,11 +60,12 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     Options that every mode has keep their names; a field of the edit that shares one becomes `--MODE-FIELD`.
     """
     from dragonkit.cli.fields import build, fields_of
+    from dragonkit.composition import check_edits
     from dragonkit.images import load_image
     from dragonkit.settings import Settings
 
     edit_type, settings_fields = registry.edit_types()[mode], fields_of(Settings)
-    taken = {field.option for field in settings_fields} | {"--out", "--prompt", "--model", "--device", "--json", "--quiet", "--help"}
+    taken = {field.option for field in settings_fields} | {"--out", "--prompt", "--model", "--preset", "--device", "--json", "--quiet", "--help"}
     edit_fields = fields_of(edit_type, taken, mode)
 
     def command(
@@ -71,16 +74,18 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         out: OutOption = None,
         prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="What the picture shows.", show_default=False)] = "",
         model: ModelOption = "toybox",
+        preset: PresetOption = "default",
         device: DeviceOption = None,
         as_json: JsonOption = False,
         quiet: QuietOption = False,
         **values: Any,
     ) -> None:
         edit = build(edit_type, edit_fields, {field.name: values[f"edit_{field.name}"] for field in edit_fields})
-        settings = build(Settings, settings_fields, {field.name: values[f"settings_{field.name}"] for field in settings_fields})
+        given = build(Settings, settings_fields, {field.name: values[f"settings_{field.name}"] for field in settings_fields})
+        settings = Settings.preset(preset, **{name: getattr(given, name) for name in given.model_fields_set})
         picture, place = load_image(image), out or image.with_name(f"{image.stem}-{mode}.png")
         check_output(place, [image, *(value for _, value in edit)])
-        check_edits(registry, [edit], picture)
+        check_edits(registry, [edit], picture.size)
         editor = load_editor(registry, model, device, quiet)
         with bars(quiet) as bar:
             source = editor.invert(picture, prompt, settings, progress=bar("inverting"))
@@ -111,6 +116,7 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Run an edit file again, or the one that a result carries."""
+    from dragonkit.composition import check_edits
     from dragonkit.edits import EditFile
 
     edit_file, registry = EditFile.load(file), load_registry()
@@ -119,7 +125,7 @@ def run(
     named = [] if edit_file.image.startswith("data:") else [file.parent / edit_file.image]
     check_output(place, [file, *named, *(value for edit in edits for _, value in edit)])
     if edit_file.image:
-        check_edits(registry, edits, edit_file.load_image())
+        check_edits(registry, edits, edit_file.load_image().size)
     editor = load_editor(registry, model or edit_file.model, device, quiet)
     with bars(quiet) as bar:
         preparing, editing = bar("inverting" if edit_file.image else "generating"), bar("editing")
@@ -149,14 +155,6 @@ def _parameter(field: Field, name: str, panel: str, default: str) -> inspect.Par
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
-
-
-def check_edits(registry: PluginRegistry, edits: list[Edit], picture: Image.Image) -> None:
-    """Let the modes build their masks on the picture's own pixels: they refuse what does not fit it. Raises EditError."""
-    from dragonkit.masks import Grid
-
-    for edit in edits:
-        registry.build_masks(edit, Grid(*picture.size, *picture.size))
 
 
 def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet: bool) -> Editor:

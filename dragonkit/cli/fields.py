@@ -6,6 +6,7 @@ A field `edit_weight` becomes `--edit-weight`. How a value is written follows fr
     a tuple or list of numbers                40,0
     a tuple of such tuples                    10,20:30,40
     a list of any other kind                  the option once for every item
+    a model with a text form                  that text, such as every=2,dense=0.2
     anything else                             JSON
 
 Values stay text here; pydantic makes numbers of them and says what is wrong.
@@ -96,7 +97,7 @@ class Field:
         lists = [part for part in alternatives if part.get("type") == "array"]
         if lists and (len(lists) == len(alternatives) or "," in text):
             return self._split(text, lists[0], text)
-        if schema.get("type") == "object":
+        if schema.get("type") == "object" and ("format" not in schema or text.startswith("{")):
             return self._json(text)
         return text
 
@@ -138,7 +139,7 @@ def fields_of(model: type[BaseModel], taken: Collection[str] = (), prefix: str =
                 option=f"--{prefix}-{option[2:]}" if option in taken else option,
                 schema=_resolved(own, definitions),
                 required=info.is_required() if info else name in schema.get("required", ()),
-                default=own.get("default"),
+                default=own.get("default", info.default_factory() if info and info.default_factory else None),  # type: ignore[call-arg]
                 description=(info.description if info else own.get("description")) or "",
             )
         )

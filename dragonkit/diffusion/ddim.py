@@ -64,3 +64,14 @@ class Schedule:
         """
         clean = self.predict_clean(latents, noise_pred if guided_noise_pred is None else guided_noise_pred, level)
         return self.add_noise(clean, noise_pred, to)
+
+    def noisy_step(self, clean: Tensor, noise_pred: Tensor, level: int, eta: float, noise: Tensor) -> Tensor:
+        """One stochastic step from `level` to the next lower one (Song et al., equations 12 and 16): eta 0 is DDIM, 1 is DDPM.
+
+        Args:
+            clean: what `predict_clean` gave at `level`.
+            noise: fresh, of unit variance, of the latents' shape.
+        """
+        above, below = float(self.alphas[level]), float(self.alphas[level - 1])
+        variance = eta**2 * (1 - below) / (1 - above) * (1 - above / below)
+        return below**0.5 * clean + (1 - below - variance) ** 0.5 * noise_pred + variance**0.5 * noise

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dragonkit.errors import NonFiniteEnergyError
+from dragonkit.masks import Grid
 from dragonkit.plan import EnergyTerm, Features
 from dragonkit.shapes import FeatureMap, Latents
 
-__all__ = ["Guidance", "energy_gradient", "normalized", "on_grid"]
+__all__ = ["Guidance", "PlannedTerm", "energy_gradient", "normalized", "on_grid"]
 
 HALF_PRECISION_LIFT = 1024.0
 """Energies are multiplied by this before float16 gradients are taken, and the gradient divided by it afterwards."""
+
+
+class PlannedTerm(NamedTuple):
+    """An energy term with what the loop must know about it.
+
+    Attributes:
+        label: names the energy in reports.
+        term: what a plugin gave.
+        reference: which of the reference pictures its features come from; None for none.
+        region: bool (h, w) on the latents' cells, where its gradient acts; None for everywhere.
+        origin: whose fault it is when it fails, for messages.
+    """
+
+    label: str
+    term: EnergyTerm
+    reference: int | None = None
+    region: Tensor | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,45 +53,53 @@ def on_grid(features: Tensor, size: tuple[int, int]) -> FeatureMap:
 
 
 def energy_gradient(
-    terms: Sequence[tuple[str, EnergyTerm]],
+    terms: Sequence[PlannedTerm],
     generated: Mapping[int, Tensor],
     source: Mapping[int, Tensor],
     latents: Latents,
     size: tuple[int, int],
     step: int,
+    references: Sequence[tuple[Mapping[int, Tensor], Grid]] = (),
 ) -> Guidance:
-    """Sum every term over every level, and differentiate once.
+    """Sum every term over every level, and differentiate once; once per region where gradients are regional.
 
     Args:
-        terms: (label, term) pairs; labels name the energies in reports.
+        terms: labels name the energies in reports.
         generated: up block outputs (1, c, h, w) by index, computed from `latents` with gradients on.
         source: the guidance branch's, same indices.
         latents: (1, c, h, w), a leaf that requires a gradient.
         size: (height, width) of the common feature grid.
         step: for messages.
+        references: the same of every reference picture, each with the raster its features are brought to.
 
     Raises:
         NonFiniteEnergyError: a term gives NaN or infinity, or the gradient does (the term is then "the sum of all").
     """
-    total = torch.zeros((), device=latents.device)
-    energies = {label: 0.0 for label, _ in terms}
+    totals: dict[int, Tensor] = {}  # by region, told apart by identity
+    regions: dict[int, Tensor | None] = {}
+    energies = {planned.label: 0.0 for planned in terms}
     for level in generated:
         features = Features(on_grid(generated[level], size), on_grid(source[level], size).detach(), None, level)
-        for label, term in terms:
-            energy = term.weight * term.function(features)
+        others = [replace(features, reference=on_grid(maps[level], grid.shape).detach(), reference_grid=grid) for maps, grid in references]
+        for label, term, reference, region, origin in terms:
+            energy = term.weight * term.function(features if reference is None else others[reference])
             value = float(energy.detach())
             if not torch.isfinite(energy).all():
-                raise NonFiniteEnergyError(label, step, value)
+                raise NonFiniteEnergyError(label, step, value, origin)
             energies[label] += value
-            total = total + energy
-    if not total.requires_grad:  # terms that are constant here
-        return Guidance(torch.zeros_like(latents), energies)
+            totals[id(region)] = totals.get(id(region), torch.zeros((), device=latents.device)) + energy
+            regions[id(region)] = region
     # spread over all positions and channels, an energy of 1 leaves each of them less than float16 can say
     lift = HALF_PRECISION_LIFT if latents.dtype == torch.float16 else 1.0
-    (gradient,) = torch.autograd.grad(lift * total, latents)
-    if not torch.isfinite(gradient).all():
-        raise NonFiniteEnergyError("the sum of all", step)
-    return Guidance(_wide(gradient) / lift, energies)
+    wanted = {key: total for key, total in totals.items() if total.requires_grad}  # others are constant here
+    gradient = torch.zeros_like(latents, dtype=torch.promote_types(latents.dtype, torch.float32))
+    for place, (key, total) in enumerate(wanted.items(), 1):
+        (part,) = torch.autograd.grad(lift * total, latents, retain_graph=place < len(wanted))
+        if not torch.isfinite(part).all():
+            raise NonFiniteEnergyError("the sum of all", step)
+        region = regions[key]
+        gradient = gradient + (_wide(part) if region is None else _wide(part) * region) / lift
+    return Guidance(gradient, energies)
 
 
 def normalized(gradient: Latents, latents: Latents, energy_scale: float) -> Latents:

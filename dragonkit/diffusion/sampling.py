@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,9 +11,10 @@ from torch import Tensor
 
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.ddim import Schedule
-from dragonkit.diffusion.guidance import energy_gradient, normalized
+from dragonkit.diffusion.guidance import PlannedTerm, energy_gradient, normalized
 from dragonkit.diffusion.inversion import Recorded
-from dragonkit.plan import AttentionPlan, EnergyTerm
+from dragonkit.diffusion.memory import PlannedAttention, merged_memory
+from dragonkit.masks import Grid
 from dragonkit.shapes import Latents
 
 __all__ = ["Anchor", "SamplingPlan", "Step", "guided_sampling"]
@@ -41,27 +42,37 @@ class SamplingPlan:
     Attributes:
         latents: (1, c, h, w), z_T of the generation branch.
         prompt_embeds, negative_prompt_embeds: (1, words, embedding).
-        terms: (label, term) pairs of the energy; empty for plain sampling.
+        terms: the energy's; empty for plain sampling.
         layers: up blocks whose features the energies compare.
         feature_size: (height, width) of the grid that all levels are brought to.
+        references: the feature grid of every reference picture, twice as fine as its latents.
         guided: the steps, counted from 0, at which the energies act.
-        attention: whose keys and values the decoder reads; None for its own.
+        attention: whose keys and values the decoder reads; empty for its own.
         anchors: applied in order after every step; later ones win.
         guidance_scale: classifier-free guidance, 1 for none.
         energy_scale: RMS of the guidance relative to the latents'.
+        region: bool (h, w), the cells that the edits change.
+        noise: eta of the step inside the region, by step; 0 where it is missing.
+        rounds: how often a step is done, by step; once where it is missing.
+        seed: of that noise.
     """
 
     latents: Tensor
     prompt_embeds: Tensor
     negative_prompt_embeds: Tensor
-    terms: Sequence[tuple[str, EnergyTerm]] = ()
+    terms: Sequence[PlannedTerm] = ()
     layers: tuple[int, ...] = (1, 2)
     feature_size: tuple[int, int] = (0, 0)
+    references: Sequence[Grid] = ()
     guided: frozenset[int] = frozenset()
-    attention: AttentionPlan | None = None
+    attention: Sequence[PlannedAttention] = ()
     anchors: Sequence[Anchor] = ()
     guidance_scale: float = 1.0
     energy_scale: float = 0.03
+    region: Tensor | None = None
+    noise: Mapping[int, float] = field(default_factory=dict)
+    rounds: Mapping[int, int] = field(default_factory=dict)
+    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +80,7 @@ class Step:
     """What an observer sees after each step.
 
     Attributes:
-        index, steps: which step of how many, counted from 0.
+        index, steps: which step of how many, counted from 0; steps whose outcome is given by anchors are not done at all.
         timestep: what the network was told.
         energies: weighted energies by label; empty at unguided steps.
         pred_original_sample: (1, c, h, w), the clean latents as far as they can be told now.
@@ -88,7 +99,7 @@ def guided_sampling(
     backbone: Backbone,
     schedule: Schedule,
     plan: SamplingPlan,
-    guide: Callable[[int], Recorded],
+    guide: Callable[[int], Sequence[Recorded]],
     on_step: Callable[[Step], None] | None = None,
 ) -> Latents:
     """Denoise z_T to z_0 under energy guidance (DragonDiffusion, arXiv 2307.02421, section 3 and equation 6).
@@ -97,46 +108,82 @@ def guided_sampling(
     z_t is added to the noise that predicts the clean picture, and the direction term keeps the unguided noise.
 
     Args:
-        guide: level -> the guidance branch (the source) at that level.
+        guide: level -> the guidance branch at that level: the source, then every reference picture.
         on_step: called after every step; what it raises ends the loop.
 
     Returns:
         z_0 (1, c, h, w).
     """
-    latents, steps = anchored(plan.latents, plan.anchors, len(schedule), 0), len(schedule)
-    for index in range(steps):
+    steps = len(schedule)
+    first = _first_open_step(plan.anchors, steps)
+    latents = anchored(plan.latents, plan.anchors, steps, first)
+    random = torch.Generator().manual_seed(plan.seed)  # on the CPU, so that a seed means the same on every machine
+    for index in range(first, steps):
         level = steps - index
-        timestep, guided = schedule.timestep(level), bool(plan.terms) and index in plan.guided
-        attention = plan.attention if plan.attention and plan.attention.start * steps <= index < plan.attention.stop * steps else None
-        recorded = guide(level) if guided or attention else None
-
-        latents = latents.detach().requires_grad_(guided)
-        with (
-            torch.set_grad_enabled(guided),
-            backbone.attention.reading(
-                recorded.keys_values if recorded and attention else None, attention.form if attention else "replace"
-            ),
-        ):
-            prediction = backbone.predict(latents, timestep, plan.prompt_embeds, plan.layers if guided else ())
-            noise_pred = prediction.noise_pred.detach()
-            if plan.guidance_scale != 1:
-                with torch.no_grad():
-                    unconditional = backbone.predict(latents, timestep, plan.negative_prompt_embeds).noise_pred
-                noise_pred = unconditional + plan.guidance_scale * (noise_pred - unconditional)
-
-        guided_noise_pred, energies = noise_pred, {}
-        if guided and recorded:
-            guidance = energy_gradient(
-                plan.terms, prediction.decoder_features, recorded.decoder_features, latents, plan.feature_size, index
-            )
-            guided_noise_pred, energies = noise_pred + normalized(guidance.gradient, latents.detach(), plan.energy_scale), guidance.energies
-
-        latents = latents.detach()
-        clean = schedule.predict_clean(latents, guided_noise_pred, level)
-        latents = anchored(schedule.move(latents, noise_pred, level, level - 1, guided_noise_pred), plan.anchors, steps, index + 1)
+        for again in range(plan.rounds.get(index, 1)):
+            if again:
+                latents = anchored(_undone(backbone, schedule, plan, latents, level), plan.anchors, steps, index)
+            noise_pred, guided_noise_pred, energies = _predict(backbone, schedule, plan, guide, latents, index)
+            clean = schedule.predict_clean(latents, guided_noise_pred, level)
+            latents = schedule.add_noise(clean, noise_pred, level - 1)
+            if index in plan.noise and plan.region is not None:  # DiffEditor: random only where the picture shall change
+                fresh = torch.randn(latents.shape, generator=random).to(latents)
+                noisy = schedule.noisy_step(clean, noise_pred, level, plan.noise[index], fresh)
+                latents = torch.where(plan.region, noisy, latents)
+            latents = anchored(latents, plan.anchors, steps, index + 1)
         if on_step is not None:
-            on_step(Step(index, steps, timestep, energies, clean, partial(backbone.decode, clean)))
+            on_step(Step(index, steps, schedule.timestep(level), energies, clean, partial(backbone.decode, clean)))
     return latents
+
+
+def _predict(
+    backbone: Backbone,
+    schedule: Schedule,
+    plan: SamplingPlan,
+    guide: Callable[[int], Sequence[Recorded]],
+    latents: Latents,
+    index: int,
+) -> tuple[Latents, Latents, dict[str, float]]:
+    """At step `index`: the noise prediction, the same with the energies' gradient added, and the energies."""
+    steps, level = len(schedule), len(schedule) - index
+    timestep, guided = schedule.timestep(level), bool(plan.terms) and index in plan.guided
+    reading = any(one.plan.start * steps <= index < one.plan.stop * steps for one in plan.attention)
+    recorded = guide(level) if guided or reading else ()
+    sizes = [(latents.shape[2], latents.shape[3]), *((grid.height // 2, grid.width // 2) for grid in plan.references)]
+    memory, form = merged_memory(plan.attention, index, steps, recorded, sizes)
+
+    latents = latents.detach().requires_grad_(guided)
+    with torch.set_grad_enabled(guided), backbone.attention.reading(memory, form):
+        prediction = backbone.predict(latents, timestep, plan.prompt_embeds, plan.layers if guided else ())
+        noise_pred = prediction.noise_pred.detach()
+        if plan.guidance_scale != 1:
+            with torch.no_grad():
+                unconditional = backbone.predict(latents, timestep, plan.negative_prompt_embeds).noise_pred
+            noise_pred = unconditional + plan.guidance_scale * (noise_pred - unconditional)
+    if not guided:
+        return noise_pred, noise_pred, {}
+    source, *others = (one.decoder_features for one in recorded)
+    references = list(zip(others, plan.references, strict=True))
+    guidance = energy_gradient(plan.terms, prediction.decoder_features, source, latents, plan.feature_size, index, references)
+    return noise_pred, noise_pred + normalized(guidance.gradient, latents.detach(), plan.energy_scale), guidance.energies
+
+
+@torch.no_grad()
+def _undone(backbone: Backbone, schedule: Schedule, plan: SamplingPlan, latents: Latents, level: int) -> Latents:
+    """From the next lower level back up to `level`, by a step of DDIM inversion (DiffEditor's time travel)."""
+    noise_pred = backbone.predict(latents, schedule.timestep(max(level - 1, 1)), plan.prompt_embeds).noise_pred
+    return schedule.move(latents, noise_pred, level - 1, level)
+
+
+def _first_open_step(anchors: Sequence[Anchor], steps: int) -> int:
+    """The first step whose outcome is not given in every cell; the last step is always done."""
+    first = 0
+    while first < steps - 1:
+        held = [anchor.mask for anchor in anchors if first + 1 <= anchor.stop * steps]
+        if not held or not torch.stack(held).any(0).all():
+            break
+        first += 1
+    return first
 
 
 def anchored(latents: Latents, anchors: Sequence[Anchor], steps: int, done: int) -> Latents:

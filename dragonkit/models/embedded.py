@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dragonkit.hookspecs import hookimpl
 from dragonkit.models.cards import ModelCard
+from dragonkit.schedules import GuidanceSchedule
 
 TOYBOX = Path(__file__).parent / "toybox-64"
 
@@ -18,7 +19,13 @@ def dragonkit_models() -> list[ModelCard]:
             str(TOYBOX),
             "dragonkit's own small model of toybox scenes, 64 px; comes with the package",
             # a small model draws objects badly and backgrounds well: hold all that is known, sample what the object uncovers
-            {"hold": 1.0, "hold_vacated": 0.7, "guided": (0.7, 1.0), "energy_scale": 0.005, "inversion_iterations": 2},
+            {
+                "hold": 1.0,
+                "hold_vacated": 0.7,
+                "schedule": GuidanceSchedule(span=(0.7, 1.0)),
+                "energy_scale": 0.005,
+                "inversion_iterations": 2,
+            },
         ),
         ModelCard(
             "sd15",

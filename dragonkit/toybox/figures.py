@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from dragonkit.images import psnr
-from dragonkit.toybox.tasks import MoveTask
+from dragonkit.toybox.tasks import Task
 
-__all__ = ["MoveFigures", "copy_and_inpaint", "judge_move"]
+__all__ = ["Figures", "copy_and_inpaint", "judge"]
 
 CLOSE = 0.25
 """An edit has arrived (or the old place is empty) when its squared error there is at most this fraction of the untouched source's."""
@@ -19,15 +20,16 @@ BEST_PSNR = 99.0
 
 
 @dataclass(frozen=True)
-class MoveFigures:
+class Figures:
     """PSNR in dB to the known answer, per region, and two judgements.
 
     Attributes:
-        target, vacated, elsewhere: dB in the regions of `MoveTask`; 99 stands for equal.
-        found: the object is at its target: the squared error there is at most a quarter of the untouched source's.
-        gone: the object is no longer where it was, judged alike.
+        changed, target, vacated, elsewhere: dB in the regions of `Task`; 99 stands for equal, nan for a region that is empty.
+        found: the edit has arrived: where the answer changes the target, the squared error is at most a quarter of the untouched source's.
+        gone: the object is no longer where it was, judged alike in `vacated`; True where nothing is vacated.
     """
 
+    changed: float
     target: float
     vacated: float
     elsewhere: float
@@ -35,23 +37,28 @@ class MoveFigures:
     gone: bool
 
 
-def judge_move(task: MoveTask, result: Image.Image) -> MoveFigures:
-    """Compare a result with the answer of a task."""
+def judge(task: Task, result: Image.Image) -> Figures:
+    """Compare a result, of the scene's size, with the answer of a task."""
     answer, source = task.answer.image, task.scene.image
-    decibels = {name: min(psnr(result, answer, getattr(task, name)), BEST_PSNR) for name in ("target", "vacated", "elsewhere")}
+    regions = {name: getattr(task, name) for name in ("changed", "target", "vacated", "elsewhere")}
+    decibels = {name: min(psnr(result, answer, region), BEST_PSNR) if region.any() else math.nan for name, region in regions.items()}
 
     def close(region: np.ndarray) -> bool:
         return _squared_error(result, answer, region) <= CLOSE * _squared_error(source, answer, region)
 
-    return MoveFigures(**decibels, found=close(task.target & ~task.source), gone=close(task.vacated))
+    return Figures(**decibels, found=close(regions["target"] & regions["changed"]), gone=close(regions["vacated"]))
 
 
-def copy_and_inpaint(task: MoveTask) -> Image.Image:
+def copy_and_inpaint(task: Task) -> Image.Image | None:
     """What one could do without a diffusion model: copy the object's pixels, fill the old place with `cv2.inpaint` (Telea, radius 3).
+
+    None for tasks that do more than to move an object by whole pixels.
 
     Raises:
         ImportError: opencv is not installed.
     """
+    if task.shift is None:
+        return None
     import cv2
 
     pixels = np.asarray(task.scene.image)

@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
+from dragonkit.masks import bounding_box, center_of, dilate, shift_mask
 from dragonkit.toybox.scenes import Scene, scene
+from dragonkit.toybox.task_parts import (
+    Task,
+    changed,
+    mask_point,
+    outline_points,
+    painted,
+    random_shift,
+    scene_point,
+    searched,
+    segment,
+    similarity,
+    suits,
+    transformed,
+    whole,
+)
 
-__all__ = ["MoveTask", "move_task"]
+__all__ = ["TASKS", "Task", "move_task"]
 
 NEAREST, FARTHEST = 0.25, 0.55
 """How far objects are moved, as fractions of the picture's side."""
 
 
-@dataclass(frozen=True, eq=False)
-class MoveTask:
-    """Move the front object of a scene by whole pixels; `answer` is the scene rendered with it there.
-
-    Masks are bool (H, W): `source` and `target` where the object is seen before and after, `vacated` what it uncovers,
-    `elsewhere` all that neither of them covers.
-    """
-
-    seed: int
-    scene: Scene
-    answer: Scene
-    index: int
-    shift: tuple[int, int]
-
-    @property
-    def source(self) -> np.ndarray:
-        return self.scene.objects[self.index].mask
-
-    @property
-    def target(self) -> np.ndarray:
-        return self.answer.objects[self.index].mask
-
-    @property
-    def vacated(self) -> np.ndarray:
-        return self.source & ~self.target
-
-    @property
-    def elsewhere(self) -> np.ndarray:
-        covered = (self.scene.objects[self.index].coverage > 0) | (self.answer.objects[self.index].coverage > 0)
-        return ~covered
-
-
-def move_task(seed: int, size: int = 64, objects: int | None = None) -> MoveTask:
-    """The task of a seed: always the same scene, and a random shift that leaves the whole object in the picture.
+def move_task(seed: int, size: int = 64, objects: int | None = None) -> Task:
+    """Move the front object: always the scene of the seed, and a random shift by whole pixels that leaves the whole object in the picture.
 
     Args:
         seed: of scene and shift.
@@ -55,13 +41,197 @@ def move_task(seed: int, size: int = 64, objects: int | None = None) -> MoveTask
         objects: 1 to 3, or random.
     """
     picture = scene(seed, size, objects)
-    index = len(picture.objects) - 1  # the front one: where it goes does not depend on what it would hide behind
-    rng = np.random.default_rng(seed)
-    rows, columns = np.nonzero(picture.objects[index].mask)
-    room = np.array([[-columns.min(), size - 1 - columns.max()], [-rows.min(), size - 1 - rows.max()]])
-    candidates = rng.integers(room[:, 0], room[:, 1] + 1, size=(256, 2))
-    length = np.hypot(*candidates.T)
-    # the first that is neither too short nor too long, else the one that comes nearest
-    misfit = np.maximum(NEAREST * size - length, 0) + np.maximum(length - FARTHEST * size, 0)
-    dx, dy = (int(part) for part in candidates[np.argmin(misfit)])
-    return MoveTask(seed, picture, picture.moved(index, (dx, dy)), index, (dx, dy))
+    index = _front(picture)
+    mask = picture.objects[index].mask
+    shift = random_shift(np.random.default_rng(seed), mask, NEAREST, FARTHEST)
+    edits = (("move", {"mask": mask, "shift": shift}),)
+    return Task("move", seed, picture, picture.moved(index, shift), edits, index, shift=shift)
+
+
+def _move_resize(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
+    index = _front(picture)
+    mask = picture.objects[index].mask
+    scale = _either(rng, seed, (0.6, 0.85), (1.15, 1.5))
+    shift = random_shift(rng, mask, NEAREST, FARTHEST)
+    answer = transformed(picture, index, shift, scale)
+    if math.hypot(*shift) < NEAREST * picture.size or not suits(picture, answer, index):
+        return None
+    return Task("move-resize", seed, picture, answer, (("move", {"mask": mask, "shift": shift, "scale": scale}),), index)
+
+
+def _resize(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
+    index = _front(picture)
+    scale = _either(rng, seed, (0.55, 0.8), (1.25, 1.8))
+    answer = transformed(picture, index, scale=scale)
+    if not suits(picture, answer, index):
+        return None
+    return Task("resize", seed, picture, answer, (("resize", {"mask": picture.objects[index].mask, "scale": scale}),), index)
+
+
+def _rotate(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
+    index = _front(picture)
+    degrees = _either(rng, seed, (-70, -20), (20, 70))
+    answer = transformed(picture, index, degrees=degrees)
+    before, after = picture.objects[index].mask, answer.objects[index].mask
+    round_ = (before & after).sum() > 0.8 * (before | after).sum()  # it hardly matters how it is turned
+    if round_ or not suits(picture, answer, index):
+        return None
+    return Task("rotate", seed, picture, answer, (("rotate", {"mask": before, "degrees": degrees}),), index)
+
+
+def _region(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
+    """Moved, turned and scaled at once, said by three points and where they go."""
+    index = _front(picture)
+    mask = picture.objects[index].mask
+    scale = _either(rng, seed, (0.7, 0.9), (1.1, 1.35))
+    degrees = _either(rng, seed // 2, (-40, -12), (12, 40))
+    shift = random_shift(rng, mask, 0.1, 0.35)
+    answer = transformed(picture, index, shift, scale, degrees)
+    if not suits(picture, answer, index):
+        return None
+    starts = outline_points(mask)
+    ends = similarity(center_of(mask), shift, scale, degrees)(starts)
+    points = [(_pair(start), _pair(end)) for start, end in zip(starts, ends, strict=True)]
+    return Task("region", seed, picture, answer, (("region", {"mask": mask, "points": points}),), index)
+
+
+def _appearance(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
+    index = _front(picture)
+    reference = _second_scene(rng, seed, picture.size)
+    model = reference.objects[_front(reference)]
+    answer = picture.dressed_like(index, reference, model.index)
+    if not (suits(picture, answer, index) and whole(model) and _looks_different(picture, answer, index)):
+        return None
+    fields = {"mask": picture.objects[index].mask, "reference": reference.image, "reference_mask": model.mask}
+    return Task("appearance", seed, picture, answer, (("appearance", fields),), index, reference)
+
+
+def _paste(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
+    """The object comes from its place in the reference's pixels: scaled there about its mask's centre, then shifted."""
+    reference = _second_scene(rng, seed, picture.size)
+    pasted = reference.objects[_front(reference)]
+    scale = round(rng.uniform(0.7, 1.3), 2)
+    center = np.array(center_of(pasted.mask))
+    left, top, right, bottom = bounding_box(pasted.mask)
+    lowest = np.ceil(-(center + scale * (np.array([left, top]) - center)))
+    highest = np.floor(picture.size - (center + scale * (np.array([right, bottom]) - center)))
+    if (highest < lowest).any() or not whole(pasted):
+        return None
+    dx, dy = (int(part) for part in rng.integers(lowest, highest + 1))
+    origin = similarity(scene_point(_pair(center)), (dx, dy), scale, 0)(np.array(pasted.center))
+    index = len(picture.objects)
+    answer = picture.pasted(reference, pasted.index, _pair(origin)).resized(index, scale)
+    if not suits(picture, answer, index):
+        return None
+    fields = {"reference": reference.image, "reference_mask": pasted.mask, "shift": (dx, dy), "scale": scale}
+    return Task("paste", seed, picture, answer, (("paste", fields),), index, reference)
+
+
+def _drag(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
+    """A part of the object is pulled, and its shape gives way."""
+    index, size = _front(picture), picture.size
+    one = picture.objects[index]
+    if not whole(one):
+        return None
+    for keypoint in rng.permutation(sorted(one.keypoints)).tolist():
+        angle, length = rng.uniform(0, 2 * math.pi), rng.uniform(0.12, 0.3) * size
+        here = one.keypoints[keypoint]
+        answer = picture.dragged(index, keypoint, (here[0] + length * math.cos(angle), here[1] + length * math.sin(angle)))
+        # the shape does not always allow the whole way, so the wish is what it does allow
+        start, end = mask_point(here), mask_point(answer.objects[index].keypoints[keypoint])
+        if math.dist(start, end) < 0.08 * size or not suits(picture, answer, index):
+            continue
+        way, different = segment(start, end, size), changed(picture, answer)
+        region = painted(one.mask | way)
+        seen = all((different & dilate(segment(place, place, size), 0.05 * size)).any() for place in (start, end))
+        # many shape numbers change both sides, or the whole object: nobody could tell that from a single point
+        local = (different & dilate(way, 0.15 * size)).sum() > 0.6 * different.sum() and not (different & ~region).any()
+        large = (different & answer.objects[index].mask).mean() > 0.005  # a balloon's string is too thin to tell where it went
+        if seen and local and large:
+            fields = {"points": [(start, end)], "mask": region}
+            return Task("drag", seed, picture, answer, (("drag", fields),), index, keypoint=keypoint)
+    return None
+
+
+def _drag_rigid(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
+    """All points of an object are dragged alike, which moves it."""
+    index, size = _front(picture), picture.size
+    one = picture.objects[index]
+    dx, dy = random_shift(rng, one.mask, 0.12, 0.25)
+    answer = picture.moved(index, (dx, dy))
+    starts = [mask_point(place) for place in [*one.keypoints.values(), one.center][:3]]
+    points = [((x, y), (x + dx, y + dy)) for x, y in starts]
+    inside = all(0 < part < size for pair in points for place in pair for part in place)
+    if not (inside and 0.12 * size <= math.hypot(dx, dy) <= 0.25 * size and suits(picture, answer, index)):
+        return None
+    fields = {"points": points, "mask": painted(one.mask | shift_mask(one.mask, dx, dy))}
+    return Task("drag-rigid", seed, picture, answer, (("drag", fields),), index, shift=(dx, dy))
+
+
+def _three(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
+    """Three objects, and each is edited in its own way; no edit comes near another one."""
+    moved, dressed, resized = (int(i) for i in rng.permutation(3))
+    masks = [one.mask for one in picture.objects]
+    shift = random_shift(rng, masks[moved], NEAREST, FARTHEST)
+    scale = _either(rng, seed, (0.55, 0.8), (1.25, 1.8))
+    reference = _second_scene(rng, seed, picture.size)
+    model = reference.objects[_front(reference)]
+    # the cheap tests first: most scenes have no room
+    if _meet([dilate(mask, 2) for mask in masks]) or _meet([shift_mask(masks[moved], *shift), masks[dressed], masks[resized]]):
+        return None
+    answer = transformed(picture.moved(moved, shift).dressed_like(dressed, reference, model.index), resized, scale=scale)
+    covered = [a.coverage + b.coverage > 0 for a, b in zip(picture.objects, answer.objects, strict=True)]
+    every = [one for view in (picture, answer) for one in view.objects] + [model]
+    far = math.hypot(*shift) >= NEAREST * picture.size
+    if not (far and all(map(whole, every)) and not _meet(covered) and _looks_different(picture, answer, dressed)):
+        return None
+    edits = (
+        ("move", {"mask": masks[moved], "shift": shift}),
+        ("appearance", {"mask": masks[dressed], "reference": reference.image, "reference_mask": model.mask}),
+        ("resize", {"mask": masks[resized], "scale": scale}),
+    )
+    return Task("three", seed, picture, answer, edits, moved, reference, also=(dressed, resized))
+
+
+TASKS: dict[str, Callable[..., Task]] = {
+    "move": move_task,
+    "move-resize": partial(searched, _move_resize),
+    "resize": partial(searched, _resize),
+    "appearance": partial(searched, _appearance),
+    "drag": partial(searched, _drag),
+    "drag-rigid": partial(searched, _drag_rigid),
+    "paste": partial(searched, _paste),
+    "rotate": partial(searched, _rotate),
+    "region": partial(searched, _region),
+    "three": partial(searched, _three, objects=3),
+}
+"""A task by name, for a seed and a size: `TASKS["resize"](seed, size=64)`. The same arguments always give the same task."""
+
+
+def _front(picture: Scene) -> int:
+    """The object in front: nothing hides it, and what becomes of it does not depend on what it would hide behind."""
+    return len(picture.objects) - 1
+
+
+def _either(rng: np.random.Generator, seed: int, even: tuple[float, float], odd: tuple[float, float]) -> float:
+    """A number from one of two ranges, by the seed: drawn anew for every scene, the range that suits more scenes would win."""
+    return round(float(rng.uniform(*(odd if seed % 2 else even))), 2)
+
+
+def _second_scene(rng: np.random.Generator, seed: int, size: int) -> Scene:
+    """Another scene, of another size for odd seeds."""
+    return scene(int(rng.integers(2**62)), size * 5 // 4 if seed % 2 else size)
+
+
+def _looks_different(before: Scene, after: Scene, index: int) -> bool:
+    """Whether an object's new colours can be told from the old ones at a glance."""
+    a, b = (np.asarray(one.image)[before.objects[index].mask].astype(float) for one in (before, after))
+    return bool(np.abs(a - b).max(axis=-1).mean() > 60)
+
+
+def _meet(masks: list[np.ndarray]) -> bool:
+    return bool((np.sum(masks, axis=0) > 1).any())
+
+
+def _pair(point: np.ndarray) -> tuple[float, float]:
+    return float(point[0]), float(point[1])

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from nudging import NudgePlugin
 from PIL import Image
-from tiny import build_tiny
 from typer.testing import CliRunner, Result
 
 from dragonkit import plugins
 from dragonkit.cli.app import app
 from dragonkit.plugins import PluginRegistry
+from dragonkit.testing import tiny_pipeline
 from dragonkit.toybox.training.export import write_model
 
 Invoke = Callable[..., Result]
@@ -24,7 +24,7 @@ Invoke = Callable[..., Result]
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("tiny-model")
-    write_model(build_tiny(), folder)
+    write_model(tiny_pipeline(), folder)
     return str(folder)
 
 

@@ -43,9 +43,11 @@ def test_move(move: Invoke, folder: Path) -> None:
 
 
 def test_only_what_was_given_overrides_the_model(move: Invoke, folder: Path) -> None:
-    assert move("--keep", "latents", "--layers", "2", "--guided", "0,1", "--hold", "0.5", "--seed", "3").exit_code == 0
+    words = ["--preset", "fast", "--schedule", "span=0:1", "--keep", "latents", "--layers", "2", "--hold", "0.5", "--seed", "3"]
+    assert move(*words).exit_code == 0
     settings = EditFile.load("photo-move.png").settings
-    assert (settings.keep, settings.layers, settings.guided, settings.hold, settings.seed) == ("latents", (2,), (0, 1), 0.5, 3)
+    assert (settings.keep, settings.layers, settings.schedule.span, settings.hold, settings.seed) == ("latents", (2,), (0, 1), 0.5, 3)
+    assert (settings.inversion_iterations, settings.schedule.every) == (1, 2)  # of the preset
     assert settings.energy_scale == 0.03
 
 

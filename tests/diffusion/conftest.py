@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import build_tiny
 
+from dragonkit import testing
 from dragonkit.diffusion.backbone import Backbone
 
 
 @pytest.fixture(scope="session")
 def tiny_pipelines(tiny_pipeline: Any) -> dict[str, Any]:
     """By prediction type, float32."""
-    return {"v_prediction": tiny_pipeline, "epsilon": build_tiny("epsilon")}
+    return {"v_prediction": tiny_pipeline, "epsilon": testing.tiny_pipeline("epsilon")}
 
 
 @pytest.fixture(scope="session")
 def tiny_pipeline64() -> Any:
     """v-prediction in float64, where finite differences are worth something."""
-    return build_tiny(dtype=torch.float64)
+    return testing.tiny_pipeline(dtype=torch.float64)
 
 
 @pytest.fixture

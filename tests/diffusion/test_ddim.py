@@ -99,3 +99,25 @@ def test_guided_noise_enters_the_clean_prediction_only() -> None:
     expected = below**0.5 * clean + (1 - below) ** 0.5 * plain
     assert torch.allclose(schedule.move(latents, plain, 12, 11, guided), expected, atol=1e-12)
     assert torch.equal(schedule.move(latents, plain, 12, 11, plain), schedule.move(latents, plain, 12, 11))
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+def test_a_noisy_step_has_the_posteriors_mean_and_spread(eta: float) -> None:
+    """Against DDIM for eta 0, and DDPM's posterior q(z_{t-1} | z_t, z_0) for eta 1 (Ho et al., equation 7)."""
+    schedule = Schedule.of(DDIMScheduler(), 20)
+    clean, noise_pred, noise = torch.randn(3, 1, 4, 3, 3, dtype=torch.float64)
+    above, below = schedule.alphas[12].item(), schedule.alphas[11].item()
+    latents = above**0.5 * clean + (1 - above) ** 0.5 * noise_pred
+    stepped = schedule.noisy_step(clean, noise_pred, 12, eta, noise)
+    if eta == 0:
+        assert torch.allclose(stepped, schedule.add_noise(clean, noise_pred, 11))
+    if eta == 1:
+        alpha = above / below
+        mean = below**0.5 * (1 - alpha) / (1 - above) * clean + alpha**0.5 * (1 - below) / (1 - above) * latents
+        spread = ((1 - below) / (1 - above) * (1 - alpha)) ** 0.5
+        assert torch.allclose(stepped, mean + spread * noise, atol=1e-12)
+    # the spread at the lower level stays what the schedule says, whatever eta: prediction and noise are independent there
+    coefficients = [
+        schedule.noisy_step(torch.zeros(1), torch.full((1,), a), 12, eta, torch.full((1,), b)).item() for a, b in ((1, 0), (0, 1))
+    ]
+    assert sum(part**2 for part in coefficients) == pytest.approx(1 - below, rel=1e-5)

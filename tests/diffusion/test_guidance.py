@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.diffusion.guidance import energy_gradient, normalized, on_grid
+from dragonkit.diffusion.guidance import PlannedTerm, energy_gradient, normalized, on_grid
 from dragonkit.energy import inverse_energy, local_similarity
 from dragonkit.errors import NonFiniteEnergyError
+from dragonkit.masks import Grid
 from dragonkit.plan import EnergyTerm, Features
 
 SIZE = (16, 16)
@@ -25,8 +26,8 @@ def difference(features: Features) -> torch.Tensor:
     return (features.generated - features.source)[:, :8].square().mean()
 
 
-RESEMBLE = ("a.resemble", EnergyTerm("resemble", resemble, 4.0))
-DIFFERENCE = ("b.difference", EnergyTerm("difference", difference, 0.5))
+RESEMBLE = PlannedTerm("a.resemble", EnergyTerm("resemble", resemble, 4.0))
+DIFFERENCE = PlannedTerm("b.difference", EnergyTerm("difference", difference, 0.5))
 
 
 class Setting:
@@ -42,18 +43,18 @@ class Setting:
     def features(self, latents: torch.Tensor, levels: tuple[int, ...]) -> dict[int, torch.Tensor]:
         return self.backbone.predict(latents, 300, self.embeds, levels).decoder_features
 
-    def gradient(self, *terms: tuple[str, EnergyTerm], levels: tuple[int, ...] | None = None, step: int = 7):
+    def gradient(self, *terms: PlannedTerm, levels: tuple[int, ...] | None = None, step: int = 7):
         latents = self.latents.clone().requires_grad_()
         generated = self.features(latents, levels or self.levels)
         return energy_gradient(terms, generated, self.source, latents, SIZE, step)
 
     @torch.no_grad()
-    def energy(self, latents: torch.Tensor, *terms: tuple[str, EnergyTerm]) -> float:
+    def energy(self, latents: torch.Tensor, *terms: PlannedTerm) -> float:
         """The same sum, spelled out."""
         total = 0.0
         for level, features in self.features(latents, self.levels).items():
             seen = Features(on_grid(features, SIZE), on_grid(self.source[level], SIZE), None, level)
-            total += sum(term.weight * term.function(seen).item() for _, term in terms)
+            total += sum(term.weight * term.function(seen).item() for _, term, *_ in terms)
         return total
 
 
@@ -91,10 +92,10 @@ def test_energies_are_the_weighted_values(setting: Setting) -> None:
 
 
 def test_weights_are_factors(setting: Setting) -> None:
-    once, thrice = (setting.gradient(("x", EnergyTerm("x", resemble, weight))) for weight in (1.0, 3.0))
+    once, thrice = (setting.gradient(PlannedTerm("x", EnergyTerm("x", resemble, weight))) for weight in (1.0, 3.0))
     assert torch.allclose(thrice.gradient, 3 * once.gradient, atol=1e-12)
     assert thrice.energies["x"] == pytest.approx(3 * once.energies["x"])
-    off = setting.gradient(RESEMBLE, ("x", EnergyTerm("x", difference, 0.0)))
+    off = setting.gradient(RESEMBLE, PlannedTerm("x", EnergyTerm("x", difference, 0.0)))
     assert torch.allclose(off.gradient, setting.gradient(RESEMBLE).gradient, atol=1e-12)
     assert off.energies["x"] == 0
 
@@ -106,7 +107,7 @@ def test_terms_see_one_common_grid_and_a_source_without_gradient(setting: Settin
         seen.append(features)
         return features.generated.mean()
 
-    setting.gradient(("look", EnergyTerm("look", look)))
+    setting.gradient(PlannedTerm("look", EnergyTerm("look", look)))
     assert [features.level for features in seen] == [1, 2]
     for features in seen:
         assert features.generated.shape[1:] == features.source.shape[1:] == SIZE
@@ -115,13 +116,13 @@ def test_terms_see_one_common_grid_and_a_source_without_gradient(setting: Settin
 
 
 def test_terms_that_are_constant_here_pull_nowhere(setting: Setting) -> None:
-    guidance = setting.gradient(("constant", EnergyTerm("constant", lambda features: features.source.mean())))
+    guidance = setting.gradient(PlannedTerm("constant", EnergyTerm("constant", lambda features: features.source.mean())))
     assert torch.equal(guidance.gradient, torch.zeros_like(setting.latents))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_an_energy_that_is_no_number_is_named_with_its_step(setting: Setting, value: float) -> None:
-    broken = ("p.broken", EnergyTerm("broken", lambda features: value * features.generated.mean()))
+    broken = PlannedTerm("p.broken", EnergyTerm("broken", lambda features: value * features.generated.mean()))
     with pytest.raises(NonFiniteEnergyError, match=r"'p\.broken' became -?(nan|inf) at step 7") as caught:
         setting.gradient(RESEMBLE, broken)
     assert (caught.value.term, caught.value.step) == ("p.broken", 7)
@@ -132,7 +133,7 @@ def test_a_gradient_that_is_no_number_is_noticed(setting: Setting) -> None:
         return (features.generated - features.generated.detach()).abs().sum().sqrt()  # 0, with an infinite slope
 
     with pytest.raises(NonFiniteEnergyError, match="the sum of all"):
-        setting.gradient(("root", EnergyTerm("root", root_of_zero)))
+        setting.gradient(PlannedTerm("root", EnergyTerm("root", root_of_zero)))
 
 
 def test_half_precision_points_the_same_way() -> None:
@@ -144,7 +145,7 @@ def test_half_precision_points_the_same_way() -> None:
     def gradient(dtype: torch.dtype) -> torch.Tensor:
         leaf = latents.to(dtype).requires_grad_()
         features = torch.einsum("oc,bchw->bohw", weights.to(dtype), leaf)
-        return energy_gradient([("p.resemble", term)], {1: features}, {1: source.to(dtype)}, leaf, (32, 32), 0).gradient.float()
+        return energy_gradient([PlannedTerm("p.resemble", term)], {1: features}, {1: source.to(dtype)}, leaf, (32, 32), 0).gradient.float()
 
     full, half = gradient(torch.float32), gradient(torch.float16)
     assert torch.nn.functional.cosine_similarity(full.flatten(), half.flatten(), dim=0) > 0.999
@@ -202,3 +203,46 @@ def test_a_step_against_the_gradient_lowers_the_energy(setting: Setting) -> None
     check: Callable[[torch.Tensor], float] = lambda latents: setting.energy(latents, RESEMBLE)  # noqa: E731
     step = normalized(setting.gradient(RESEMBLE).gradient, setting.latents, 0.01)
     assert check(setting.latents - step) < check(setting.latents) < check(setting.latents + step)
+
+
+# --- regions and references ---------------------------------------------------------------------------------------------
+
+
+def test_a_regional_gradient_acts_in_its_region_only_and_the_parts_add_up(setting: Setting) -> None:
+    inside = torch.zeros(8, 8, dtype=torch.bool)
+    inside[2:5, 3:7] = True
+    here, there = RESEMBLE._replace(region=inside), DIFFERENCE._replace(region=~inside)
+    both = setting.gradient(here, there)
+    resembling, differing = setting.gradient(RESEMBLE).gradient, setting.gradient(DIFFERENCE).gradient
+    assert torch.allclose(both.gradient, torch.where(inside, resembling, differing).to(both.gradient.dtype), atol=1e-12)
+    assert both.energies == pytest.approx(setting.gradient(RESEMBLE, DIFFERENCE).energies)
+
+
+def test_a_term_sees_its_own_reference_on_its_own_grid(setting: Setting) -> None:
+    grids = [Grid(12, 10, 60, 50), Grid(6, 6, 7, 7)]
+    maps = [
+        {1: torch.full((1, 16, 4, 4), 2.0), 2: torch.full((1, 16, 8, 8), 2.0)},
+        {1: torch.ones(1, 16, 3, 3), 2: torch.ones(1, 16, 3, 3)},
+    ]
+    seen = []
+
+    def look(features: Features) -> torch.Tensor:
+        seen.append((features.reference, features.reference_grid))
+        return features.generated.mean()
+
+    terms = [PlannedTerm(f"look{number}", EnergyTerm("look", look), number) for number in (1, 0, None)]
+    latents = setting.latents.clone().requires_grad_()
+    generated = setting.features(latents, (1,))
+    energy_gradient(terms, generated, setting.source, latents, SIZE, 0, list(zip(maps, grids, strict=True)))
+    assert [grid for _, grid in seen] == [grids[1], grids[0], None]
+    assert [None if map_ is None else (tuple(map_.shape), float(map_.mean())) for map_, _ in seen] == [
+        ((16, 6, 6), 1),
+        ((16, 10, 12), 2),
+        None,
+    ]
+
+
+def test_an_energy_that_is_no_number_says_whose_it_is(setting: Setting) -> None:
+    broken = PlannedTerm("p.nan", EnergyTerm("nan", lambda features: math.nan * features.generated.mean()), origin="plugin 'p' (from pp 1)")
+    with pytest.raises(NonFiniteEnergyError, match=r"^plugin 'p' \(from pp 1\): the energy 'p\.nan' became nan at step 7"):
+        setting.gradient(broken)

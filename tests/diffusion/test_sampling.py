@@ -12,7 +12,9 @@ import torch
 from dragonkit.diffusion.attention import KeyValues
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.ddim import Schedule
+from dragonkit.diffusion.guidance import PlannedTerm
 from dragonkit.diffusion.inversion import Recorded, record, sample
+from dragonkit.diffusion.memory import PlannedAttention
 from dragonkit.diffusion.sampling import Anchor, SamplingPlan, Step, anchored, guided_sampling
 from dragonkit.energy import inverse_energy, local_similarity
 from dragonkit.errors import Cancelled
@@ -25,7 +27,7 @@ def resemble(features: Features) -> torch.Tensor:
     return inverse_energy(local_similarity(features.generated.flatten(1), features.source.flatten(1)))
 
 
-TERMS = (("p.resemble", EnergyTerm("resemble", resemble)),)
+TERMS = (PlannedTerm("p.resemble", EnergyTerm("resemble", resemble)),)
 
 
 class Guide:
@@ -50,9 +52,9 @@ class Setting:
         self.embeds, self.negative = guide.embeds, guide.negative
         self.plan = SamplingPlan(noise, self.embeds, self.negative, feature_size=(16, 16))
 
-    def guide(self, level: int) -> Recorded:
+    def guide(self, level: int) -> list[Recorded]:
         self.asked.append(level)
-        return self.recorded[level]
+        return [self.recorded[level]]
 
     def run(self, on_step: Callable[[Step], None] | None = None, **changes: Any) -> torch.Tensor:
         return guided_sampling(self.backbone, self.schedule, replace(self.plan, **changes), self.guide, on_step)
@@ -84,7 +86,7 @@ def test_without_terms_and_anchors_it_is_plain_sampling(setting: Setting, guidan
 
 
 def test_two_runs_are_equal_to_the_last_bit(setting: Setting) -> None:
-    asked = {"terms": TERMS, "guided": frozenset({0, 1, 2}), "attention": AttentionPlan()}
+    asked = {"terms": TERMS, "guided": frozenset({0, 1, 2}), "attention": [PlannedAttention(AttentionPlan())]}
     assert torch.equal(setting.run(**asked), setting.run(**asked))
 
 
@@ -163,7 +165,7 @@ def test_attention_reads_the_source_between_start_and_stop(setting: Setting, sta
         return predict(*args)
 
     setting.backbone.predict = watched  # type: ignore[method-assign]
-    setting.run(attention=AttentionPlan("replace", start, stop))
+    setting.run(attention=[PlannedAttention(AttentionPlan("replace", start, stop))])
     assert setting.asked == levels
     assert read == [level in levels for level in range(STEPS, 0, -1)]
     assert setting.backbone.attention.read is None
@@ -171,11 +173,11 @@ def test_attention_reads_the_source_between_start_and_stop(setting: Setting, sta
 
 @pytest.mark.parametrize("form", ["replace", "concatenate"])
 def test_attention_changes_the_picture(setting: Setting, form: Any) -> None:
-    assert not torch.allclose(setting.run(attention=AttentionPlan(form, 0.0)), setting.run(), atol=1e-3)
+    assert not torch.allclose(setting.run(attention=[PlannedAttention(AttentionPlan(form, 0.0))]), setting.run(), atol=1e-3)
 
 
 def test_reading_ones_own_trajectory_is_plain_sampling(setting: Setting) -> None:
-    asked = {"latents": setting.trajectory[-1:], "attention": AttentionPlan("replace", 0.0)}
+    asked = {"latents": setting.trajectory[-1:], "attention": [PlannedAttention(AttentionPlan("replace", 0.0))]}
     assert torch.allclose(setting.run(**asked), setting.trajectory[:1], atol=1e-4)
 
 
@@ -189,7 +191,7 @@ def test_both_predictions_of_a_guided_step_read_the_source(setting: Setting) -> 
         return predict(*args)
 
     setting.backbone.predict = watched  # type: ignore[method-assign]
-    setting.run(attention=AttentionPlan("replace", 0.0), guidance_scale=2.0, terms=TERMS, guided=frozenset({0}))
+    setting.run(attention=[PlannedAttention(AttentionPlan("replace", 0.0))], guidance_scale=2.0, terms=TERMS, guided=frozenset({0}))
     assert len(taps) == 2 * STEPS
     assert all(one is other is not None for one, other in zip(taps[::2], taps[1::2], strict=True))
 
@@ -271,7 +273,57 @@ def test_cancelling_stops_at_once(setting: Setting) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        setting.run(stop, attention=AttentionPlan("replace", 0.0))
+        setting.run(stop, attention=[PlannedAttention(AttentionPlan("replace", 0.0))])
     assert seen == [0, 1]
     assert setting.backbone.calls == 2
     assert setting.backbone.attention.read is None
+
+
+# --- refinements of DiffEditor ------------------------------------------------------------------------------------------
+
+
+def test_noise_changes_the_region_and_is_the_seeds_own(setting: Setting) -> None:
+    mask, seen = half_mask(), list[torch.Tensor]()
+    predict = setting.backbone.predict
+
+    def watched(latents: torch.Tensor, *args: Any) -> Any:
+        seen.append(latents.detach())
+        return predict(latents, *args)
+
+    setting.backbone.predict = watched  # type: ignore[method-assign]
+    for noise, seed in (({}, 1), ({2: 0.8}, 1), ({2: 0.8}, 1), ({2: 0.8}, 2)):
+        setting.run(region=mask, noise=noise, seed=seed)
+    plain, one, again, other = (seen[run * STEPS + 3] for run in range(4))  # what the step after the noisy one starts from
+    assert torch.equal(one, again)
+    assert torch.equal(one[..., ~mask], plain[..., ~mask])
+    assert not torch.allclose(one[..., mask], plain[..., mask], atol=1e-2)
+    assert not torch.allclose(one[..., mask], other[..., mask], atol=1e-2)
+
+
+def test_a_repeated_step_costs_its_undoing_and_itself_again(setting: Setting) -> None:
+    seen = setting.steps(rounds={2: 3})
+    assert [step.index for step in seen] == list(range(STEPS))  # observers see the step once
+    assert setting.backbone.calls == STEPS + 2 * 2
+    assert not torch.equal(setting.run(rounds={2: 3}), setting.run())
+
+
+def test_steps_whose_outcome_is_given_are_not_done(setting: Setting) -> None:
+    everywhere = torch.ones(8, 8, dtype=torch.bool)
+    seen = setting.steps(anchors=[Anchor(half_mask(), setting.trajectory), Anchor(everywhere, setting.trajectory, 0.6)])
+    assert [step.index for step in seen] == [3, 4]
+    assert setting.backbone.calls == 2
+    last = setting.steps(anchors=[Anchor(everywhere, setting.trajectory)])  # one step is always done, for those who watch
+    assert [step.index for step in last] == [STEPS - 1]
+
+
+def test_where_everything_is_given_the_start_does_not_matter(setting: Setting) -> None:
+    anchors = [Anchor(half_mask(), setting.trajectory), Anchor(~half_mask(), setting.trajectory, 0.4)]
+    skipped = setting.run(anchors=anchors)
+    assert torch.equal(skipped, setting.run(anchors=anchors, latents=torch.zeros(1, 4, 8, 8)))
+    # the same by hand: from the last given level on, sampled plainly
+    latents = setting.trajectory[STEPS - 2 : STEPS - 1]
+    for level in (3, 2, 1):
+        noise_pred = setting.backbone.predict(latents, setting.schedule.timestep(level), setting.embeds).noise_pred
+        latents = setting.schedule.move(latents, noise_pred, level, level - 1).detach()
+        latents = torch.where(half_mask(), setting.trajectory[level - 1], latents)
+    assert torch.allclose(skipped, latents, atol=1e-5)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import tiny_recipe
 
+from dragonkit.testing.tiny import tiny_recipe
 from dragonkit.toybox.training.autoencoder import build_autoencoder, encode_mean, flops, reconstruction_psnr, whiten
 from dragonkit.toybox.training.data import HELD_OUT, draw
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import tiny_recipe
 
+from dragonkit.testing.tiny import tiny_recipe
 from dragonkit.toybox.training.autoencoder import encode_mean
 from dragonkit.toybox.training.data import Scenes
 from dragonkit.toybox.training.denoiser import Latents, build_scheduler, build_unet

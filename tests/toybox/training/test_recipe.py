@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from tiny import tiny_recipe
 
+from dragonkit.testing.tiny import tiny_recipe
 from dragonkit.toybox.training.recipe import RECIPES, Recipe, load_recipe
 
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 import typer
 from PIL import Image
-from tiny import tiny_recipe
 
 from dragonkit import toybox
 from dragonkit.editor import Editor
 from dragonkit.edits import Settings
 from dragonkit.modes.move import Move
 from dragonkit.plugins import PluginRegistry
+from dragonkit.testing.tiny import tiny_recipe
 from dragonkit.toybox import train as train_module
 from dragonkit.toybox.train import train
 from dragonkit.toybox.training.recipe import load_recipe

@@ -1,4 +1,4 @@
-"""A Stable Diffusion pipeline of a few thousand random weights: the engine's test bed."""
+"""A Stable Diffusion pipeline of a few thousand random weights: it knows nothing, but goes the whole way in milliseconds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dragonkit.toybox.training.denoiser import build_scheduler, build_unet
 from dragonkit.toybox.training.export import build_pipeline
 from dragonkit.toybox.training.recipe import AutoencoderRecipe, Recipe, TextRecipe, UNetRecipe
 from dragonkit.toybox.training.text import build_text_encoder, build_tokenizer
+
+__all__ = ["PredictionType", "tiny_pipeline", "tiny_recipe"]
 
 PredictionType = Literal["epsilon", "v_prediction"]
 
@@ -39,10 +41,18 @@ def tiny_recipe(prediction_type: PredictionType = "v_prediction", minutes: float
     )
 
 
-def build_tiny(
+def tiny_pipeline(
     prediction_type: PredictionType = "v_prediction", dtype: torch.dtype = torch.float32, seed: int = 0
 ) -> StableDiffusionPipeline:
-    """The same weights for the same seed, whatever the type; latents and pictures spread about as widely as a trained model's."""
+    """A new pipeline on the CPU: pictures of 32 pixels a side or a multiple, latents a quarter of that with 4 channels.
+
+    The same seed gives the same weights, whatever the type; latents and pictures spread about as widely as a trained model's.
+
+    Args:
+        prediction_type: what the UNet predicts, "epsilon" or "v_prediction".
+        dtype: of the weights; float64 for finite differences.
+        seed: of the weights. The random state of the caller is left alone.
+    """
     recipe = tiny_recipe(prediction_type)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)

@@ -1,0 +1,76 @@
+"""Whether what the hooks answer fits the picture and the engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from dragonkit.diffusion.source import Source
+from dragonkit.edits import Edit
+from dragonkit.images import load_image
+from dragonkit.masks import Grid
+from dragonkit.plan import EditMasks
+from dragonkit.planning import FEATURES_PER_LATENT
+from dragonkit.plugins import PluginRegistry
+from dragonkit.testing.failures import failure
+from dragonkit.testing.geometry import check_masks
+from dragonkit.testing.gradients import check_gradient
+
+__all__ = ["check_answers", "check_terms"]
+
+COARSE, COARSE_REFERENCE = (13, 9), (9, 11)
+"""Rasters that divide no usual picture: cells are neither square nor whole pixels. Small, for gradients are checked on them."""
+
+
+def check_answers(plugin: str, registry: PluginRegistry, edit: Edit, source: Source) -> None:
+    """Masks, reference, draft, initial latents and attention plan of an edit of one of the plugin's own modes."""
+    size, (height, width) = source.image_size, source.trajectory.shape[-2:]
+    latents = Grid(width, height, *size)
+    features = Grid(FEATURES_PER_LATENT * width, FEATURES_PER_LATENT * height, *size)
+    pixel_masks, latent_masks, *_ = check_masks(plugin, registry, edit, [Grid(*size, *size), latents, features, Grid(*COARSE, *size)])
+    _check_draft(plugin, registry, edit, pixel_masks, source)
+    _check_latents(plugin, registry, edit, latent_masks, source)
+    registry.attention(edit, latent_masks)
+
+
+def check_terms(plugin: str, registry: PluginRegistry, edit: Edit, image_size: tuple[int, int]) -> None:
+    """The energies that this plugin, not others, adds to an edit of any mode."""
+    masks = registry.build_masks(edit, Grid(*COARSE, *image_size))
+    reference = registry.reference(edit)
+    grid = None if reference is None else Grid(*COARSE_REFERENCE, *load_image(reference.image).size)
+    for owner, term in registry.energy_terms(edit, masks):
+        if owner.name == plugin:
+            try:
+                check_gradient(term, masks, grid)
+            except AssertionError as error:
+                raise failure(plugin, "dragonkit_energy_terms", f"for {edit!r} {error}") from error
+
+
+def _check_draft(plugin: str, registry: PluginRegistry, edit: Edit, masks: EditMasks, source: Source) -> None:
+    reference = registry.reference(edit)
+    other = None if reference is None else _colors(np.asarray(load_image(reference.image)))
+    draft = registry.draft(edit, masks, _colors(source.pixels), other)
+    if draft is not None and not 0 <= draft[masks.target].min() <= draft[masks.target].max() <= 1:
+        low, high = draft[masks.target].min(), draft[masks.target].max()
+        raise failure(plugin, "dragonkit_draft", f"for {edit!r} the target's values go from {low:.3g} to {high:.3g}; colours are 0 to 1")
+
+
+def _colors(pixels: np.ndarray) -> np.ndarray:
+    """As the engine hands pictures over, but a hook that writes to them fails."""
+    colors = pixels.astype(np.float32) / 255
+    colors.flags.writeable = False
+    return colors
+
+
+def _check_latents(plugin: str, registry: PluginRegistry, edit: Edit, masks: EditMasks, source: Source) -> None:
+    hook, before = "dragonkit_initial_latents", source.trajectory.clone()
+    latents, own = registry.initial_latents(edit, masks, source), source.latents_at(len(source.schedule))
+    if not torch.equal(source.trajectory, before):
+        raise failure(plugin, hook, f"for {edit!r} it writes to source.trajectory, which later edits read as well; work on a copy")
+    if latents is None:
+        return
+    if latents.shape != own.shape or latents.dtype != own.dtype:
+        got, expected = (f"{tuple(one.shape)} {one.dtype}" for one in (latents, own))
+        raise failure(plugin, hook, f"for {edit!r} it gave a tensor {got}; give one {expected}, like the last of source.trajectory")
+    if not torch.isfinite(latents).all():
+        raise failure(plugin, hook, f"for {edit!r} it gave NaN or infinite latents; start from the last of source.trajectory")

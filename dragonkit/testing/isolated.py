@@ -1,0 +1,50 @@
+"""Registries and editors that see only what a test gives them, whatever is installed on the machine."""
+
+from __future__ import annotations
+
+import pkgutil
+
+from dragonkit.diffusion.backbone import Backbone
+from dragonkit.editor import Editor
+from dragonkit.models.cards import ModelCard
+from dragonkit.plugins import BUILTIN, PluginRegistry
+from dragonkit.testing.tiny import tiny_pipeline
+
+__all__ = ["isolated_registry", "tiny_editor"]
+
+CARD = ModelCard("tiny", "dragonkit.testing", "random weights", {"steps": 5, "inversion_iterations": 1})
+
+
+def isolated_registry(*plugins: object, builtin: bool = True) -> PluginRegistry:
+    """A registry with these plugins and the built-in ones; installed plugins are not looked for.
+
+    Args:
+        plugins: modules or objects with hooks, or names as an entry point has them: "dragonkit_rotate", "dragonkit_rotate:plugin".
+            A built-in module given here is registered once.
+        builtin: whether dragonkit's own modes and models are in it, too.
+
+    Raises:
+        PluginLoadError: a plugin breaks a rule, such as a misspelled hook.
+        ImportError, AttributeError: a name leads nowhere.
+
+    Example:
+        registry = isolated_registry("dragonkit_rotate")
+        registry.build_masks(Rotate(mask=mask, degrees=30), dk.Grid(16, 16, 64, 64))
+    """
+    given = [pkgutil.resolve_name(plugin) if isinstance(plugin, str) else plugin for plugin in plugins]
+    names = {getattr(plugin, "__name__", None) for plugin in given}
+    registry = PluginRegistry(builtin=[name for name in BUILTIN if builtin and name not in names], discover=False)
+    for plugin in given:
+        registry.register(plugin)
+    return registry
+
+
+def tiny_editor(*plugins: object, builtin: bool = True) -> Editor:
+    """An editor on `tiny_pipeline()` and `isolated_registry(*plugins, builtin=builtin)`; an edit takes 5 steps by default.
+
+    What it paints is noise. Still true are masks, energies, what stays as it was, sizes, reports and errors.
+
+    Example:
+        result = tiny_editor("dragonkit_rotate").edit(picture, Rotate(mask=mask, degrees=30))
+    """
+    return Editor(Backbone(tiny_pipeline()), CARD, isolated_registry(*plugins, builtin=builtin))
