@@ -3,7 +3,8 @@ PYTHON  ?= python3
 MARKERS ?= not slow and not e2e and not gpu
 VENV    := .venv
 BIN     := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt -e
+INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt
+PLUGINS := $(addprefix -e ,$(wildcard plugins/*))
 
 # mkdocs-material prints a notice about another tool at every build
 export NO_MKDOCS_2_WARNING := 1
@@ -14,7 +15,7 @@ export NO_MKDOCS_2_WARNING := 1
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
-demo: $(VENV)/.demo-ready  ## set up, then move objects in ten scenes; pictures go into demo-output/
+demo: $(VENV)/.demo-ready  ## set up, then run every edit mode on scenes with known answers; pictures go into demo-output/
 	@echo "== demo: dragonkit demo --out demo-output"
 	@$(BIN)/dragonkit demo --out demo-output
 
@@ -49,12 +50,12 @@ $(VENV)/.made:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.demo-ready: pyproject.toml constraints.txt | $(VENV)/.made
-	@echo "== install: dragonkit[bench] (the first time this fetches PyTorch)"
-	@$(INSTALL) '.[bench]'
+$(VENV)/.demo-ready: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml) | $(VENV)/.made
+	@echo "== install: dragonkit[bench] and plugins/ (the first time this fetches PyTorch)"
+	@$(INSTALL) -e '.[bench]' $(PLUGINS)
 	@touch $@
 
-$(VENV)/.test-ready: pyproject.toml constraints.txt | $(VENV)/.made
-	@echo "== install: dragonkit[dev,docs,bench] (the first time this fetches PyTorch)"
-	@$(INSTALL) '.[dev,docs,bench]'
+$(VENV)/.test-ready: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml) | $(VENV)/.made
+	@echo "== install: dragonkit[dev,docs,bench] and plugins/ (the first time this fetches PyTorch)"
+	@$(INSTALL) -e '.[dev,docs,bench]' $(PLUGINS)
 	@touch $@

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Appearance": "modes.appearance",
     "AttentionPlan": "plan",
     "Cancelled": "errors",
+    "CustomEdit": "modes.custom",
+    "Drag": "modes.drag",
     "DragonkitError": "errors",
     "Edit": "edits",
     "EditError": "errors",
@@ -28,13 +31,18 @@ _HOMES = {
     "EnergyTerm": "plan",
     "Features": "plan",
     "Grid": "masks",
+    "GuidanceSchedule": "schedules",
     "Mask": "edits",
     "ModelCard": "models.cards",
     "Move": "modes.move",
+    "Picture": "fields",
+    "Reference": "plan",
     "Report": "results",
+    "Resize": "modes.resize",
     "Settings": "edits",
     "Source": "diffusion.source",
     "hookimpl": "hookspecs",
+    "register": "plugins",
 }
 _MODULES = ("energy", "errors", "images", "masks", "toybox")
 
@@ -46,12 +54,19 @@ if TYPE_CHECKING:
     from dragonkit.editor import Editor
     from dragonkit.edits import Edit, EditFile, Mask, Settings
     from dragonkit.errors import Cancelled, DragonkitError, EditError
+    from dragonkit.fields import Picture
     from dragonkit.hookspecs import hookimpl
     from dragonkit.masks import Grid
     from dragonkit.models.cards import ModelCard
+    from dragonkit.modes.appearance import Appearance
+    from dragonkit.modes.custom import CustomEdit
+    from dragonkit.modes.drag import Drag
     from dragonkit.modes.move import Move
-    from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features
+    from dragonkit.modes.resize import Resize
+    from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
+    from dragonkit.plugins import register
     from dragonkit.results import EditResult, Report
+    from dragonkit.schedules import GuidanceSchedule
 
 
 def __getattr__(name: str) -> Any:

@@ -34,6 +34,7 @@ class Edit(Model):
     """The base of every edit mode: a frozen pydantic model with a `mode` name.
 
     Lengths are pixels of the image as given, (x, y), origin top left. Fields that are masks have the type `Mask`.
+    A mode whose fields hold Python code is not `scriptable`: it has no command, and an edit file of it cannot be run.
 
     Raises:
         EditError: a field is missing, unknown or out of range; the message says which, what was received and what is allowed.
@@ -46,6 +47,7 @@ class Edit(Model):
     """
 
     mode: ClassVar[str]
+    scriptable: ClassVar[bool] = True
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values only, with the mode: what an edit file holds. Masks become base64 PNG; mask files are read."""

@@ -16,14 +16,15 @@ import numpy as np
 from PIL import Image
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
-from dragonkit.errors import DragonkitError, ImageError, MaskError
+from dragonkit.errors import EditError, ImageError, MaskError
 from dragonkit.images import is_tensor, load_image, open_image
 from dragonkit.masks import decode_mask, encode_mask, load_mask
 from dragonkit.validation import short
 
-__all__ = ["Mask", "Picture", "image_from_text", "image_to_text", "mask_to_json", "same"]
+__all__ = ["Mask", "Picture", "image_from_text", "image_to_text", "mask_to_json", "picture_to_json", "same"]
 
 _FORMS = "a mask: a path, a PIL image, an array, a tensor or {'png': base64}"
+_PICTURE_FORMS = "a picture: a path, a PIL image, an array, a tensor or 'data:image/png;base64,...' text"
 
 
 def mask_to_json(mask: Any) -> dict[str, str] | None:
@@ -80,7 +81,7 @@ def _check_mask(value: Any, info: ValidationInfo) -> Any:
 
 
 def _check_path(
-    path: str | os.PathLike[str], folder: Path | None, what: str = "mask", error: type[DragonkitError] = MaskError
+    path: str | os.PathLike[str], folder: Path | None, what: str = "mask", error: type[EditError] = MaskError
 ) -> str | os.PathLike[str]:
     if not os.fspath(path):
         raise ValueError(f"a {what}'s path must not be empty")
@@ -129,20 +130,23 @@ def picture_to_json(picture: Any) -> str | None:
 def _check_picture(value: Any, info: ValidationInfo) -> Any:
     """Accept what `load_image` accepts, and the text that `picture_to_json` writes. Arrays and pictures are copied, as masks are."""
     if isinstance(value, str) and value.startswith("data:"):
-        return image_from_text(value)
+        try:
+            return image_from_text(value)
+        except ImageError as error:  # no ValueError, so pydantic would not say which field it is
+            raise EditError(str(error)) from error
     if isinstance(value, (str, os.PathLike)):
-        return _check_path(value, (info.context or {}).get("folder"), "picture", ImageError)
+        return _check_path(value, (info.context or {}).get("folder"), "picture", EditError)
     if isinstance(value, (np.ndarray, Image.Image)):
         return value.copy()
     if is_tensor(value):
         return value.detach().clone()
-    raise ValueError("it must be a picture: a path, a PIL image, an array, a tensor or 'data:image/png;base64,...' text")
+    raise ValueError(f"it must be {_PICTURE_FORMS}")
 
 
 Picture = Annotated[
     Any,
     BeforeValidator(_check_picture),
     PlainSerializer(picture_to_json, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "picture"}),
+    WithJsonSchema({"type": "string", "format": "picture", "accepts": _PICTURE_FORMS}),
 ]
 """The type of a field that is a second picture. Read it with `load_image(edit.reference)`, or hand it on in a `Reference`."""

@@ -38,9 +38,16 @@ if TYPE_CHECKING:
 
     from dragonkit.models.cards import ModelCard
 
-__all__ = ["BUILTIN", "Plugin", "PluginRegistry", "get_registry", "hookimpl"]
+__all__ = ["BUILTIN", "Plugin", "PluginRegistry", "get_registry", "hookimpl", "register"]
 
-BUILTIN = ("dragonkit.modes.move", "dragonkit.models.embedded")
+BUILTIN = (
+    "dragonkit.modes.move",
+    "dragonkit.modes.resize",
+    "dragonkit.modes.appearance",
+    "dragonkit.modes.drag",
+    "dragonkit.modes.custom",
+    "dragonkit.models.embedded",
+)
 
 
 class PluginRegistry:
@@ -242,6 +249,11 @@ class PluginRegistry:
             raise plugin.load_error() from plugin.cause
         self._plugins.append(plugin)
         warnings.warn(f"skipped: {plugin.load_error()}", stacklevel=5)
+
+
+def register(plugin: object, name: str | None = None) -> Plugin:
+    """Add a plugin to this process by hand: `PluginRegistry.register` of the registry that every Editor uses."""
+    return get_registry().register(plugin, name)
 
 
 @functools.cache

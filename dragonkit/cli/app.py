@@ -65,7 +65,7 @@ class CommandLine(TyperGroup):
     @cached_property
     def _modes(self) -> dict[str, Any]:
         """The edit modes by name, without those that share a name with a command of ours."""
-        modes = load_registry().edit_types()
+        modes = {name: edit_type for name, edit_type in load_registry().edit_types().items() if edit_type.scriptable}
         for name in modes.keys() & self.commands.keys():
             warn(f"the edit mode {name!r} has no command of its own, as dragonkit has one of that name; use an edit file")
         return {name: edit_type for name, edit_type in modes.items() if name not in self.commands}
@@ -133,14 +133,18 @@ def _dragonkit(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Folder for the pictures.")] = Path("demo-output"),
+    task: Annotated[
+        list[str] | None, typer.Option("--task", metavar="NAME", help="Only this kind of task; repeatable.", show_default=False)
+    ] = None,
+    scenes: Annotated[int, typer.Option(metavar="INTEGER", min=1, help="How many scenes of each task.")] = 3,
     seed: Annotated[int | None, typer.Option(metavar="INTEGER", help="Seed of the first scene; unseen ones when left out.")] = None,
-    scenes: Annotated[int, typer.Option(metavar="INTEGER", min=1, help="How many scenes.")] = 10,
     model: editing.ModelOption = "toybox",
+    preset: editing.PresetOption = "default",
 ) -> None:
-    """Move objects in scenes whose right answer is known, and say how well that went."""
+    """Run every edit mode on scenes whose right answer is known, and say how well that went."""
     from dragonkit.cli.demo import demo as run_demo
 
-    run_demo(out, seed, scenes, model)
+    run_demo(out, seed, scenes, model, task or (), preset)
 
 
 app.command()(editing.run)

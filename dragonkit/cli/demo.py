@@ -1,118 +1,118 @@
-"""`dragonkit demo`: move objects in scenes whose right answer is known, and say in figures and pictures how well that went."""
+"""`dragonkit demo`: every edit mode on scenes whose right answer is known, in figures and pictures."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from dragonkit.bench.outcomes import FIRST_SEED, ROWS, Outcome, compared, done, done_in_turn, missing_modes
+from dragonkit.cli.console import load_registry
+from dragonkit.cli.sheet import contact_sheet, wish
 from dragonkit.editor import Editor
-from dragonkit.images import to_image, to_tensor
-from dragonkit.modes.move import Move
-from dragonkit.toybox.figures import Figures, copy_and_inpaint, judge
-from dragonkit.toybox.tasks import Task, move_task
+from dragonkit.errors import EditError
+from dragonkit.settings import Settings
+from dragonkit.toybox.figures import Figures
+from dragonkit.toybox.tasks import TASKS
+from dragonkit.validation import closest
 
-FIRST_SEED = 1_000_000_000_000
-"""Far above every seed the embedded model was trained on."""
-ROWS = ("untouched source", "copy + cv2.inpaint", "dragonkit", "autoencoder of the answer")
+__all__ = ["demo"]
+
+Results = dict[str, list[tuple[Outcome, dict[str, Figures]]]]
+"""By task: each outcome, and its figures beside those of what it is compared with."""
 
 
-def demo(out: Path, seed: int | None = None, scenes: int = 10, model: str = "toybox") -> dict[str, list[Figures]]:
-    """Run `scenes` moves, write pictures to `out`, print the table.
+def demo(
+    out: Path, seed: int | None = None, scenes: int = 3, model: str = "toybox", tasks: Sequence[str] = (), preset: str = "default"
+) -> Results:
+    """Run `scenes` tasks of every kind, write pictures to `out`, print the table.
 
     Args:
-        out: gets source, mask, result and answer of the first scene, and `contact-sheet.png` of all of them.
+        out: gets source, mask, result and answer of the first task, and `contact-sheet.png` of all of them.
         seed: of the first scene; scenes never trained on when left out.
         model: as in `Editor.from_pretrained`.
+        tasks: names of `TASKS`; all whose modes are installed when empty.
+        preset: as in `Settings.preset`.
 
-    Returns:
-        The figures of every scene, by row of the table.
+    Raises:
+        EditError: there is no such task or preset.
     """
-    console, begin = Console(), FIRST_SEED if seed is None else seed
+    begin, settings = FIRST_SEED if seed is None else seed, Settings.preset(preset)
+    for name in tasks:
+        if name not in TASKS:
+            raise EditError(f"there is no task {name!r}.{closest(name, list(TASKS))} Tasks: {', '.join(TASKS)}.")
     out.mkdir(parents=True, exist_ok=True)
-    figures: dict[str, list[Figures]] = {row: [] for row in ROWS}
-    strips, kept = [], 0
+    results, notes = Results(), list[str]()
     with Progress(console=Console(stderr=True), transient=True) as progress:
         loading = progress.add_task("loading the model", total=None)
-        editor = Editor.from_pretrained(model)
+        editor = Editor.from_pretrained(model, registry=load_registry())
         progress.remove_task(loading)
-        bar = progress.add_task("moving objects", total=scenes)
-        for number in range(scenes):
-            task = move_task(begin + number, editor.backbone.model_size)
-            pictures, bit_for_bit = _pictures(editor, task, lambda step: progress.advance(bar, 1 / step.steps))
-            kept += bit_for_bit
-            for row in ROWS:
-                figures[row].append(judge(task, pictures[row]))
-            strips.append([task.scene.image, _outlined(task), pictures["dragonkit"], task.answer.image, pictures["copy + cv2.inpaint"]])
-            if number == 0:
-                for name, picture in (("source", task.scene.image), ("result", pictures["dragonkit"]), ("answer", task.answer.image)):
-                    picture.save(out / f"{name}.png")
-                Image.fromarray(task.source).save(out / "mask.png")
-    contact_sheet(strips, ("source", "the wish", "dragonkit", "known answer", "copy + inpaint")).save(out / "contact-sheet.png")
-    console.print(_table(figures, scenes))
-    console.print(f"beyond the edit region, dragonkit's result is the source bit for bit in {kept} of {scenes} scenes")
-    console.print(f"pictures: {out / 'contact-sheet.png'}, and source, mask, result and answer of the first scene beside it")
-    return figures
+        bar = progress.add_task("editing", total=scenes * len(tasks or TASKS))
+        for name in tasks or TASKS:
+            progress.update(bar, description=name)
+            made = [TASKS[name](begin + number, editor.backbone.model_size) for number in range(scenes)]
+            missing = missing_modes(editor, made[0])
+            if missing:
+                notes.append(f"left out: {name}, as no installed plugin has the mode {', '.join(missing)}")
+                progress.advance(bar, scenes)
+                continue
+            results[name] = []
+            for task in made:
+                outcome = done(editor, task, settings)
+                results[name].append((outcome, compared(editor, outcome)))
+                progress.advance(bar)
+        if "three" in results:
+            at_once, in_turn = results["three"][0][0], done_in_turn(editor, results["three"][0][0].task, settings)
+            said = [f"{one.evaluations} network evaluations and {one.figures.changed:.1f} dB" for one in (at_once, in_turn)]
+            notes.append(f"the first 'three': {said[0]} in one pass, {said[1]} one edit after the other")
+    every = [outcome for several in results.values() for outcome, _ in several]
+    console = Console()
+    if every:
+        _write(out, every)
+        console.print(_table(results, scenes))
+        console.print(
+            "copy: copied and filled by cv2.inpaint; ceiling: the autoencoder's round trip of the answer; elsewhere and counts: dragonkit"
+        )
+        kept = sum(one.kept for one in every)
+        console.print(f"beyond the edit region, the result is the source bit for bit in {kept} of {len(every)} scenes")
+        notes.append(f"pictures: {out / 'contact-sheet.png'}, and source, mask, result and answer of the first scene beside it")
+    for note in notes:
+        console.print(note)
+    return results
 
 
-def _pictures(editor: Editor, task: Task, on_step) -> tuple[dict[str, Image.Image], bool]:
-    """One picture for every row of the table, and whether dragonkit's left everything beyond its edit region bit for bit."""
-    backbone, image = editor.backbone, task.scene.image
-    source = editor.invert(image, task.scene.caption, check=False)  # the figures say more
-    ((_, wish),) = task.edits
-    result = editor.edit(source, Move(**wish), on_step=on_step)
-    ceiling = to_image(backbone.decode(backbone.encode(to_tensor(task.answer.image))))
-    beyond = result.region == 0
-    kept = np.array_equal(np.asarray(result.image)[beyond], np.asarray(image)[beyond])
-    copied = copy_and_inpaint(task)
-    assert copied is not None  # moves can be copied
-    return dict(zip(ROWS, (image, copied, result.image, ceiling), strict=True)), kept
+def _write(out: Path, outcomes: Sequence[Outcome]) -> None:
+    rows = [(one.task.name, [one.task.scene.image, wish(one.task), one.image, one.task.answer.image]) for one in outcomes]
+    contact_sheet(rows, ("source", "the wish", "dragonkit", "known answer")).save(out / "contact-sheet.png")
+    task = outcomes[0].task
+    for name, picture in (("source", task.scene.image), ("result", outcomes[0].image), ("answer", task.answer.image)):
+        picture.save(out / f"{name}.png")
+    Image.fromarray(task.source).save(out / "mask.png")
 
 
-def _table(figures: dict[str, list[Figures]], scenes: int) -> Table:
-    table = Table(title=f"{scenes} scenes, one object moved in each: mean PSNR in dB to the known answer")
-    for column in ("", "target", "vacated", "elsewhere", "arrived", "old place empty"):
-        table.add_column(column, justify="right" if column else "left")
-    for row, found in figures.items():
-        means = [f"{fmean(getattr(one, region) for one in found):.1f}" for region in ("target", "vacated", "elsewhere")]
-        counts = [f"{sum(getattr(one, name) for one in found)}/{len(found)}" for name in ("found", "gone")]
-        table.add_row(row, *means, *counts, style="bold" if row == "dragonkit" else None)
+def _table(results: Results, scenes: int) -> Table:
+    table = Table(title=f"{scenes} scenes of each task: mean PSNR in dB to the known answer where it differs from the source")
+    for column in ("task", *ROWS, "elsewhere", "arrived", "emptied"):
+        table.add_column(column, justify="left" if column == "task" else "right", style="bold" if column == "dragonkit" else None)
+    for name, several in results.items():
+        figures: Mapping[str, list[Figures]] = {row: [found[row] for _, found in several if row in found] for row in ROWS}
+        ours = figures["dragonkit"]
+        table.add_row(
+            name,
+            *(_mean(one.changed for one in figures[row]) for row in ROWS),
+            _mean(one.elsewhere for one in ours),
+            f"{sum(one.found for one in ours)}/{len(ours)}",
+            f"{sum(one.gone for one in ours)}/{len(ours)}" if _mean(one.vacated for one in ours) else "",
+        )
     return table
 
 
-def _outlined(task: Task) -> Image.Image:
-    """The source with the object's outline and an arrow to where it shall go, drawn at four times the size."""
-    size, zoom = task.scene.size, 4
-    picture = task.scene.image.resize((size * zoom, size * zoom), Image.Resampling.NEAREST)
-    mask = np.asarray(Image.fromarray(task.source).resize(picture.size, Image.Resampling.NEAREST))
-    edge = mask & ~(np.roll(mask, 2, 0) & np.roll(mask, -2, 0) & np.roll(mask, 2, 1) & np.roll(mask, -2, 1))
-    pixels = np.asarray(picture).copy()
-    pixels[edge] = (255, 255, 255)
-    picture = Image.fromarray(pixels)
-    x, y = (part * zoom for part in task.scene.objects[task.index].center)
-    dx, dy = task.edits[0][1]["shift"]
-    end = (x + dx * zoom, y + dy * zoom)
-    draw = ImageDraw.Draw(picture)
-    for width, color in ((9, "black"), (4, "white")):
-        draw.line([(x, y), end], fill=color, width=width)
-        draw.ellipse([end[0] - width, end[1] - width, end[0] + width, end[1] + width], fill=color)
-    return picture
-
-
-def contact_sheet(rows: list[list[Image.Image]], titles: tuple[str, ...], side: int = 192, gap: int = 6) -> Image.Image:
-    """Pictures in rows under column titles, each enlarged to `side` pixels."""
-    font, top = ImageFont.load_default(18), 30
-    sheet = Image.new("RGB", (len(titles) * (side + gap) + gap, top + len(rows) * (side + gap)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        left = gap + column * (side + gap)
-        draw.text((left + side / 2, top / 2), title, fill="black", font=font, anchor="mm")
-        for row, pictures in enumerate(rows):
-            # nearest keeps the pixels of small pictures honest
-            sheet.paste(pictures[column].resize((side, side), Image.Resampling.NEAREST), (left, top + row * (side + gap)))
-    return sheet
+def _mean(values: Iterable[float]) -> str:
+    numbers = [value for value in values if not math.isnan(value)]
+    return f"{fmean(numbers):.1f}" if numbers else ""

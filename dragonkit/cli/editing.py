@@ -65,7 +65,8 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     from dragonkit.settings import Settings
 
     edit_type, settings_fields = registry.edit_types()[mode], fields_of(Settings)
-    taken = {field.option for field in settings_fields} | {"--out", "--prompt", "--model", "--preset", "--device", "--json", "--quiet", "--help"}
+    ours = {"--out", "--prompt", "--model", "--preset", "--device", "--json", "--quiet", "--help"}
+    taken = {field.option for field in settings_fields} | ours
     edit_fields = fields_of(edit_type, taken, mode)
 
     def command(

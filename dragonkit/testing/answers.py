@@ -7,6 +7,7 @@ import torch
 
 from dragonkit.diffusion.source import Source
 from dragonkit.edits import Edit
+from dragonkit.errors import ImageError
 from dragonkit.images import load_image
 from dragonkit.masks import Grid
 from dragonkit.plan import EditMasks
@@ -35,9 +36,8 @@ def check_answers(plugin: str, registry: PluginRegistry, edit: Edit, source: Sou
 
 def check_terms(plugin: str, registry: PluginRegistry, edit: Edit, image_size: tuple[int, int]) -> None:
     """The energies that this plugin, not others, adds to an edit of any mode."""
-    masks = registry.build_masks(edit, Grid(*COARSE, *image_size))
-    reference = registry.reference(edit)
-    grid = None if reference is None else Grid(*COARSE_REFERENCE, *load_image(reference.image).size)
+    masks, other = registry.build_masks(edit, Grid(*COARSE, *image_size)), _reference(plugin, registry, edit)
+    grid = None if other is None else Grid(*COARSE_REFERENCE, other.shape[1], other.shape[0])
     for owner, term in registry.energy_terms(edit, masks):
         if owner.name == plugin:
             try:
@@ -47,12 +47,21 @@ def check_terms(plugin: str, registry: PluginRegistry, edit: Edit, image_size: t
 
 
 def _check_draft(plugin: str, registry: PluginRegistry, edit: Edit, masks: EditMasks, source: Source) -> None:
-    reference = registry.reference(edit)
-    other = None if reference is None else _colors(np.asarray(load_image(reference.image)))
-    draft = registry.draft(edit, masks, _colors(source.pixels), other)
+    draft = registry.draft(edit, masks, _colors(source.pixels), _reference(plugin, registry, edit))
     if draft is not None and not 0 <= draft[masks.target].min() <= draft[masks.target].max() <= 1:
         low, high = draft[masks.target].min(), draft[masks.target].max()
         raise failure(plugin, "dragonkit_draft", f"for {edit!r} the target's values go from {low:.3g} to {high:.3g}; colours are 0 to 1")
+
+
+def _reference(plugin: str, registry: PluginRegistry, edit: Edit) -> np.ndarray | None:
+    """The second picture's colours, where there is one."""
+    reference = registry.reference(edit)
+    if reference is None:
+        return None
+    try:
+        return _colors(np.asarray(load_image(reference.image)))
+    except ImageError as error:
+        raise failure(plugin, "dragonkit_reference", f"for {edit!r} {error}") from error
 
 
 def _colors(pixels: np.ndarray) -> np.ndarray:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import typer
 
 from dragonkit.editor import Editor
 from dragonkit.edits import Edit
+from dragonkit.modes.move import Move
 from dragonkit.testing.answers import check_answers, check_terms
 from dragonkit.testing.failures import failure, failures
 from dragonkit.testing.fields import check_fields, check_round_trip, image_size_of
@@ -31,7 +33,7 @@ def check_plugin(plugin: object, examples: Sequence[Edit] = (), size: Size | Non
     - Every example survives an edit file. Its masks agree on every raster, and do not overlap where they must not.
     - Energies are finite scalars with right gradients; initial latents, attention plan, reference and draft fit the picture.
     - The finished edit changes the target and nothing outside the edit's region, and comes out the same when it is run again.
-    - Models can be listed and commands added.
+    - Edits of other modes still run, models can be listed and commands added.
 
     A mode whose class says `scriptable: ClassVar[bool] = False` need not survive an edit file.
 
@@ -75,18 +77,27 @@ def check_plugin(plugin: object, examples: Sequence[Edit] = (), size: Size | Non
                 check_answers(name, alone, edit, source)
             check_terms(name, editor.registry, edit, image_size)
             check_result(name, [editor, beside], edit, source)
+        _check_bystander(name, beside)
 
 
 def _check_examples(
     name: str, modes: Mapping[str, type[Edit]], hooks: Sequence[str], examples: Sequence[Edit], sizes: Sequence[Size]
 ) -> None:
     """There are examples enough to check what the plugin does."""
-    for hook in ("dragonkit_energy_terms", "dragonkit_step"):
-        if hook in hooks and not examples:
-            raise failure(name, hook, "there is no example to check it with; give check_plugin an edit of any mode")
+    if "dragonkit_energy_terms" in hooks and not examples:
+        raise failure(name, "dragonkit_energy_terms", "there is no example to check it with; give check_plugin an edit of any mode")
     for mode in modes:
         of_mode = [size for size, edit in zip(sizes, examples, strict=True) if edit.mode == mode]
         if not of_mode:
             raise failure(name, "dragonkit_edits", f"the mode {mode!r} has no example; give check_plugin an edit of it")
         if all(width == height for width, height in of_mode):
             raise failure(name, "dragonkit_edits", f"every example of {mode!r} is square, and would not show x and y mixed up; add one")
+
+
+def _check_bystander(name: str, beside: Editor) -> None:
+    """An edit that is not the plugin's runs as ever: collecting hooks are asked of it as well."""
+    mask = np.zeros(DEFAULT_SIZE[::-1], bool)
+    mask[8:20, 6:18] = True
+    edit = Move(mask=mask, shift=(16, 4))
+    check_terms(name, beside.registry, edit, DEFAULT_SIZE)
+    beside.edit(beside.invert(noisy_picture(DEFAULT_SIZE), check=False), edit)

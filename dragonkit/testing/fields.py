@@ -26,7 +26,7 @@ def check_fields(plugin: str, edit_type: type[Edit]) -> None:
     for field, info in edit_type.model_fields.items():
         if not (info.description or "").strip():
             raise failure(plugin, HOOK, f"the field {name}.{field} has no description; write Field(description=...), which is its help")
-    if not _scriptable(edit_type):
+    if not edit_type.scriptable:
         return
     try:
         json.dumps(edit_type.model_json_schema())
@@ -38,7 +38,7 @@ def check_fields(plugin: str, edit_type: type[Edit]) -> None:
 
 def check_round_trip(plugin: str, edit: Edit) -> None:
     """Written to JSON and read again, it is the same edit; masks and pictures count as the same when their pixels are."""
-    if not _scriptable(type(edit)):
+    if not edit.scriptable:
         return
     try:
         written = edit.to_dict()
@@ -56,16 +56,11 @@ def check_round_trip(plugin: str, edit: Edit) -> None:
 
 def image_size_of(edit: Edit) -> tuple[int, int] | None:
     """(width, height) of the first mask among the fields, and so of the picture that the edit is for."""
-    for value in edit.to_dict().values() if _scriptable(type(edit)) else ():
+    for value in edit.to_dict().values():
         if isinstance(value, dict) and set(value) == {"png"}:
             height, width = decode_mask(value["png"]).shape
             return width, height
     return None
-
-
-def _scriptable(edit_type: type[Edit]) -> bool:
-    """Whether the mode claims to be fit for edit files."""
-    return bool(getattr(edit_type, "scriptable", True))
 
 
 def _is_picture(written: Any) -> bool:

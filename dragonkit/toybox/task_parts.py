@@ -18,7 +18,6 @@ VISIBLE = 8
 _SMALLEST = 0.02  # share of the picture below which an object is too small to judge
 _DISTURBED = 0.12  # share of another object that an edit may hide or uncover
 _ATTEMPTS = 2000  # scenes looked at before giving up; in practice a few, and about a hundred for three edits at once
-_SEEDS = 2**62  # later scenes of a task get seeds from all that there are, so none is one that the embedded model was trained on
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ class Task:
         return np.logical_or.reduce([np.zeros((self.scene.size, self.scene.size), bool), *masks])
 
 
-Maker = Callable[[int, np.random.Generator, Scene], "Task | None"]
+Maker = Callable[[int, np.random.Generator, Scene], Task | None]
 """Makes the task of a seed from random numbers and a scene, or None where this scene does not suit."""
 
 
@@ -94,10 +93,15 @@ def searched(make: Maker, seed: int, size: int = 64, objects: int | None = None)
     """
     for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng((seed, attempt))
-        task = make(seed, rng, scene(int(rng.integers(_SEEDS)) if attempt else seed, size, objects))
+        task = make(seed, rng, random_scene(rng, size, objects) if attempt else scene(seed, size, objects))
         if task is not None:
             return task
     raise EditError(f"no scene of {size} pixels suits the task of seed {seed}; pass a size of 64 or more")
+
+
+def random_scene(rng: np.random.Generator, size: int, objects: int | None = None) -> Scene:
+    """A scene of one of so many seeds that the embedded model was not trained on it."""
+    return scene(int(rng.integers(2**62)), size, objects)
 
 
 def changed(before: Scene, after: Scene) -> np.ndarray:

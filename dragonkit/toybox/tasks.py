@@ -16,6 +16,7 @@ from dragonkit.toybox.task_parts import (
     mask_point,
     outline_points,
     painted,
+    random_scene,
     random_shift,
     scene_point,
     searched,
@@ -173,17 +174,17 @@ def _three(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
     moved, dressed, resized = (int(i) for i in rng.permutation(3))
     masks = [one.mask for one in picture.objects]
     shift = random_shift(rng, masks[moved], NEAREST, FARTHEST)
+    # the cheap tests first: most scenes have no room
+    if math.hypot(*shift) < NEAREST * picture.size or not all(map(whole, picture.objects)) or _meet([dilate(mask, 2) for mask in masks]):
+        return None
+    if _meet([shift_mask(masks[moved], *shift), masks[dressed], masks[resized]]):
+        return None
     scale = _either(rng, seed, (0.55, 0.8), (1.25, 1.8))
     reference = _second_scene(rng, seed, picture.size)
     model = reference.objects[_front(reference)]
-    # the cheap tests first: most scenes have no room
-    if _meet([dilate(mask, 2) for mask in masks]) or _meet([shift_mask(masks[moved], *shift), masks[dressed], masks[resized]]):
-        return None
     answer = transformed(picture.moved(moved, shift).dressed_like(dressed, reference, model.index), resized, scale=scale)
     covered = [a.coverage + b.coverage > 0 for a, b in zip(picture.objects, answer.objects, strict=True)]
-    every = [one for view in (picture, answer) for one in view.objects] + [model]
-    far = math.hypot(*shift) >= NEAREST * picture.size
-    if not (far and all(map(whole, every)) and not _meet(covered) and _looks_different(picture, answer, dressed)):
+    if _meet(covered) or not all(map(whole, [*answer.objects, model])) or not _looks_different(picture, answer, dressed):
         return None
     edits = (
         ("move", {"mask": masks[moved], "shift": shift}),
@@ -220,7 +221,7 @@ def _either(rng: np.random.Generator, seed: int, even: tuple[float, float], odd:
 
 def _second_scene(rng: np.random.Generator, seed: int, size: int) -> Scene:
     """Another scene, of another size for odd seeds."""
-    return scene(int(rng.integers(2**62)), size * 5 // 4 if seed % 2 else size)
+    return random_scene(rng, size * 5 // 4 if seed % 2 else size)
 
 
 def _looks_different(before: Scene, after: Scene, index: int) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 from pydantic import Field
 
 from dragonkit.edits import Edit, Mask
@@ -12,6 +14,7 @@ from dragonkit.hookspecs import hookimpl
 from dragonkit.masks import Grid, center_of, load_mask
 from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Reference
 from dragonkit.terms import resemble_source
+from dragonkit.testing import check_plugin
 from dragonkit.warps import affine_about, warped_masks
 
 MASK = np.zeros((32, 48), bool)
@@ -58,3 +61,20 @@ class SlidePlugin:
     @hookimpl
     def dragonkit_draft(self, picture: np.ndarray) -> np.ndarray | None:
         return None
+
+
+EXAMPLE = Slide(mask=MASK)
+
+
+def plugin_with(**hooks: Callable[..., Any]) -> Any:
+    """A SlidePlugin with some hooks replaced by functions that take no self."""
+    functions = {name: staticmethod(hookimpl(function)) for name, function in hooks.items()}
+    return type("Slider", (SlidePlugin,), functions)()
+
+
+def refused(plugin: object, examples: Any = (EXAMPLE,), **options: Any) -> str:
+    """The one sentence that `check_plugin` refuses a plugin with."""
+    with pytest.raises(AssertionError) as caught:
+        check_plugin(plugin, examples, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

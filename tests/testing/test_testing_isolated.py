@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -60,7 +59,7 @@ def test_a_built_in_module_is_registered_once() -> None:
 
 def test_the_tiny_model_is_the_same_every_time_and_draws_nobodys_numbers() -> None:
     before = torch.random.get_rng_state()
-    one, again, other, wide = (tiny_pipeline(seed=seed, dtype=dtype) for seed, dtype in ((0, torch.float32),) * 2 + ((1, torch.float32), (0, torch.float64)))
+    one, again, other, wide = tiny_pipeline(), tiny_pipeline(), tiny_pipeline(seed=1), tiny_pipeline(dtype=torch.float64)
     assert torch.equal(torch.random.get_rng_state(), before)
     for name, weight in one.unet.state_dict().items():
         assert torch.equal(weight, again.unet.state_dict()[name])
@@ -74,12 +73,7 @@ def test_an_editor_that_runs_the_plugins_edits() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
     result = tiny_editor(SlidePlugin()).edit(picture, Slide(mask=MASK))
     assert result.image.size == (48, 32)
-    assert result.report.model == "tiny" and len(result.report.steps) == 5
-    assert result.report.steps[0].energies.keys() == {"SlidePlugin.edit"}
+    assert result.report.model == "tiny"
+    assert {name for step in result.report.steps for name in step.energies} == {"SlidePlugin.edit"}
     assert set(tiny_editor().registry.edit_types()) >= {"move"}
     assert set(tiny_editor(SlidePlugin(), builtin=False).registry.edit_types()) == {"slide"}
-
-
-def test_nothing_else_of_dragonkit_loads_it() -> None:
-    code = "import sys, dragonkit.editor, dragonkit.cli.app; sys.exit('dragonkit.testing' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

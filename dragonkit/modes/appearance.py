@@ -1,0 +1,119 @@
+"""Appearance: give the object under a mask the look of another picture's object; its outline stays (paper, equation 10)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from dragonkit import terms
+from dragonkit.edits import Edit
+from dragonkit.hookspecs import hookimpl
+from dragonkit.masks import Grid, load_mask, to_grid
+from dragonkit.modes.moving import ObjectMask, PreserveWeight
+from dragonkit.modes.referring import (
+    ReferenceMask,
+    ReferencePicture,
+    ReferencePrompt,
+    load_reference_mask,
+    reference_attention,
+    reference_features,
+)
+from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, Reference, identity_correspondence
+from dragonkit.recoloring import recolored
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Appearance"]
+
+
+class Appearance(Edit):
+    """Give the object under `mask` the look of the object under `reference_mask` in the picture `reference`.
+
+    Example:
+        dk.Appearance(mask="cat.png", reference="tiger.jpg", reference_mask="tiger.png")
+    """
+
+    mode: ClassVar[str] = "appearance"
+
+    mask: ObjectMask
+    reference: ReferencePicture
+    reference_mask: ReferenceMask
+    reference_prompt: ReferencePrompt = None
+    init: Literal["texture", "colors", "none"] = Field(
+        default="texture",
+        description="what to start from: the reference's surface laid over the object, the object's own pattern in the reference's "
+        "colours, or the object as it is",
+    )
+    edit_weight: float = Field(default=3.5, ge=0, description="weight of looking like the reference's object on average (eq. 10)")
+    preserve_weight: PreserveWeight = 5.0
+
+
+@hookimpl
+def dragonkit_edits() -> list[type[Edit]]:
+    return [Appearance]
+
+
+@hookimpl
+def dragonkit_reference(edit: Edit) -> Reference:
+    assert isinstance(edit, Appearance)
+    return Reference(edit.reference, edit.reference_prompt)
+
+
+@hookimpl
+def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
+    """The object in its place. MaskError when one of the masks has not the size of its picture, or is empty."""
+    assert isinstance(edit, Appearance)
+    mask = load_mask(edit.mask, (grid.image_width, grid.image_height))
+    load_reference_mask(edit.reference, edit.reference_mask)  # so that a wrong one is refused before anything slow
+    cells = to_grid(mask, grid)
+    preserve = ~(to_grid(mask, grid, coverage=0.02) | cells)  # a cell that the object touches at all may change
+    return EditMasks(
+        grid=grid,
+        source=cells,
+        target=cells,
+        preserve=preserve,
+        vacated=np.zeros_like(cells),
+        surroundings=preserve,
+        correspondence=identity_correspondence(grid),
+    )
+
+
+@hookimpl
+def dragonkit_draft(edit: Edit, picture: np.ndarray, reference: np.ndarray | None) -> np.ndarray | None:
+    """The object under the reference's surface or in its colours; None with init="none"."""
+    assert isinstance(edit, Appearance)
+    if edit.init == "none":
+        return None
+    assert reference is not None
+    mask = load_mask(edit.mask, (picture.shape[1], picture.shape[0]))
+    return recolored(picture, mask, reference, load_reference_mask(edit.reference, edit.reference_mask), edit.init)
+
+
+@hookimpl
+def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm] | None:
+    """Look (eq. 10) and preserve (eq. 5)."""
+    if not isinstance(edit, Appearance):
+        return None
+    lending = load_reference_mask(edit.reference, edit.reference_mask)
+    lending_cells = functools.cache(functools.partial(to_grid, lending))  # asked at every step for the same few grids
+
+    def resemble_reference(features: Features) -> Tensor:
+        from dragonkit.energy import gather, global_similarity, inverse_energy
+
+        reference, grid = reference_features(features)
+        return inverse_energy(global_similarity(gather(features.generated, masks.target), gather(reference, lending_cells(grid))))
+
+    look = EnergyTerm("edit", resemble_reference, edit.edit_weight, region="target")
+    return [look, terms.preserve(masks, edit.preserve_weight)] if masks.preserve.any() else [look]
+
+
+@hookimpl
+def dragonkit_attention(edit: Edit, masks: EditMasks) -> AttentionPlan:
+    """Keys and values of the source outside the object and of the reference's object, for steps 0 to 35 of 50."""
+    assert isinstance(edit, Appearance)
+    return reference_attention(masks, load_reference_mask(edit.reference, edit.reference_mask))

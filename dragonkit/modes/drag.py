@@ -1,0 +1,176 @@
+"""Drag: what is at some points shall be at others (paper, section 3.3), with the picture around them warped smoothly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from dragonkit.deform import Deformation
+from dragonkit.edits import Edit, Mask
+from dragonkit.errors import PointError
+from dragonkit.hookspecs import hookimpl
+from dragonkit.masks import Grid, load_mask, to_grid
+from dragonkit.modes.moving import EditWeight, PreserveWeight, moved_noise
+from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
+from dragonkit.terms import preserve
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Drag"]
+
+Point = tuple[float, float]
+
+STILL = 0.1
+"""What moves by less than this, in pixels, counts as not moved at all."""
+
+
+class Drag(Edit):
+    """Drag what is at each start to its end; what lies between and around follows.
+
+    Example:
+        dk.Drag(points=[((30, 20), (30, 8))], mask="tree.png")
+    """
+
+    mode: ClassVar[str] = "drag"
+
+    points: tuple[tuple[Point, Point], ...] = Field(
+        min_length=1, description="from and to, in pixels from the top left corner; a point that goes nowhere holds its place"
+    )
+    mask: Mask | None = Field(
+        default=None, description="what may change at most, white on black, of the picture's size; the whole picture when left out"
+    )
+    radius: int = Field(default=1, ge=0, le=8, description="how many feature cells around each point are compared and copied")
+    init: Literal["warp", "patches"] = Field(
+        default="warp", description="what the result starts from: the picture warped, or the source's noise with patches copied (the paper)"
+    )
+    edit_weight: EditWeight = 4.0
+    preserve_weight: PreserveWeight = 6.0
+
+    @field_validator("points")
+    @classmethod
+    def _check_points(cls, points: tuple[tuple[Point, Point], ...]) -> tuple[tuple[Point, Point], ...]:
+        for (start, end), (other_start, other_end) in combinations(points, 2):
+            if start == other_start and end != other_end:
+                raise PointError(f"what is at {start} cannot go both to {end} and to {other_end}; leave one of them out")
+            if end == other_end and start != other_start:
+                raise PointError(f"what is at {start} and what is at {other_start} cannot both go to {end}; leave one of them out")
+        if all(start == end for start, end in points):
+            raise PointError(f"every point ends where it starts, the first at {points[0][0]}, so nothing would change; move an end")
+        return points
+
+
+@hookimpl
+def dragonkit_edits() -> list[type[Edit]]:
+    return [Drag]
+
+
+@hookimpl
+def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
+    """The region in which the drag is felt. A warp looks its content up along the deformation; patches move nothing in pixels.
+
+    Raises:
+        PointError: a point lies outside the picture or the mask.
+    """
+    assert isinstance(edit, Drag)
+    size = (grid.image_width, grid.image_height)
+    mask = None if edit.mask is None else load_mask(edit.mask, size)
+    _check_places(edit.points, size, mask)
+    deformation, pixels = Deformation(edit.points, size, mask), Grid(*size, *size)
+    displacement, grip = deformation.on(pixels)
+    dragged = grip >= 0.5
+    region = dragged | (np.hypot(displacement[..., 0], displacement[..., 1]) > STILL)
+    correspondence = identity_correspondence(grid)
+    if edit.init == "patches":
+        region = region if mask is None else mask
+        source = target = region
+    else:
+        # what would have to come from beyond the mask or the picture is not there: the model must paint it
+        target = region & deformation.movable(identity_correspondence(pixels) + displacement)
+        source = dragged | (region & ~target)
+        on_grid = displacement if grid == pixels else deformation.on(grid)[0]
+        correspondence = correspondence + on_grid / [grid.cell_width, grid.cell_height]
+    region_cells, target_cells = to_grid(region, grid), to_grid(target, grid)
+    return EditMasks(
+        grid=grid,
+        source=to_grid(source, grid),
+        target=target_cells,
+        preserve=~(to_grid(region, grid, coverage=0.02) | region_cells),  # a cell that the drag is felt in at all may change
+        vacated=region_cells & ~target_cells,
+        surroundings=~region_cells,
+        correspondence=np.where(target_cells[..., None], correspondence, identity_correspondence(grid)).astype(np.float32),
+    )
+
+
+def _check_places(points: Sequence[tuple[Point, Point]], size: tuple[int, int], mask: np.ndarray | None) -> None:
+    width, height = size
+    for number, pair in enumerate(points):
+        for name, (x, y) in zip(("start", "end"), pair, strict=True):
+            what = f"the {name} of points[{number}], ({x:g}, {y:g}),"
+            if not (0 <= x <= width and 0 <= y <= height):
+                raise PointError(f"{what} lies outside the {width}x{height} picture; give x from 0 to {width} and y from 0 to {height}")
+            if mask is not None and not mask[min(int(y), height - 1), min(int(x), width - 1)]:
+                raise PointError(f"{what} lies outside the mask; move it, or paint the mask over starts and ends")
+
+
+@hookimpl
+def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm] | None:
+    """Edit and preserve (eq. 5): the neighbourhood of each end is compared with that of its start, and the energies are summed."""
+    if not isinstance(edit, Drag):
+        return None
+    places = [_neighbourhoods(pair, edit.radius, masks.grid) for pair in edit.points]
+
+    def resemble_start(features: Features) -> Tensor:
+        from dragonkit.energy import inverse_energy, local_similarity, warp
+
+        energies = [
+            inverse_energy(local_similarity(warp(features.generated, ends)[:, 0], warp(features.source, starts)[:, 0]))
+            for starts, ends in places
+        ]
+        return sum(energies[1:], energies[0])
+
+    terms = [EnergyTerm("edit", resemble_start, edit.edit_weight, region="target")]
+    if masks.preserve.any():
+        terms.append(preserve(masks, edit.preserve_weight))
+    return terms
+
+
+def _offsets(radius: int) -> np.ndarray:
+    """The cells of a square neighbourhood as seen from its middle, int (n, 2)."""
+    steps = np.arange(-radius, radius + 1)
+    return np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+
+
+def _neighbourhoods(pair: tuple[Point, Point], radius: int, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Positions about start and end, float32 (1, n, 2) each, in cells; without those that leave the picture in either place."""
+    both = np.array(pair)[:, None] / [grid.cell_width, grid.cell_height] + _offsets(radius)
+    inside = ((both >= 0) & (both <= [grid.width, grid.height])).all(axis=(0, 2))
+    starts, ends = both[:, None, inside].astype(np.float32)
+    return starts, ends
+
+
+@hookimpl
+def dragonkit_initial_latents(edit: Edit, masks: EditMasks, source: Any) -> Tensor:
+    """z_T looked up along the warp without interpolation, or its patches about the starts copied to the ends, as in the released code."""
+    assert isinstance(edit, Drag)
+    if edit.init == "warp":
+        return moved_noise(masks, source)
+    latents: Tensor = source.latents_at(len(source.schedule))
+    grid, patched = masks.grid, latents.clone()
+    last = np.array([grid.width, grid.height]) - 1
+    for pair in edit.points:
+        cells = (np.array(pair) / [grid.cell_width, grid.cell_height]).astype(int).clip(0, last)[:, None] + _offsets(edit.radius)
+        inside = ((cells >= 0) & (cells <= last)).all(axis=(0, 2))
+        (from_x, from_y), (to_x, to_y) = cells[:, inside].transpose(0, 2, 1)
+        patched[..., to_y, to_x] = latents[..., from_y, from_x]
+    return patched
+
+
+@hookimpl
+def dragonkit_attention(edit: Edit, masks: EditMasks) -> AttentionPlan:
+    """Keys and values of the source beside the decoder's own from step 5 of 50 on, as in the released code."""
+    return AttentionPlan(form="concatenate", start=0.1)

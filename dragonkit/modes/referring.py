@@ -1,0 +1,55 @@
+"""What the modes that take something from a second picture share: its fields, its mask, its features, its keys and values.
+
+Any plugin may use this.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from dragonkit.edits import Mask
+from dragonkit.errors import EditError, MaskError
+from dragonkit.fields import Picture
+from dragonkit.images import load_image
+from dragonkit.masks import Grid, load_mask
+from dragonkit.plan import AttentionPlan, EditMasks, Features
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["ReferenceMask", "ReferencePicture", "ReferencePrompt", "load_reference_mask", "reference_attention", "reference_features"]
+
+ReferencePicture = Annotated[Picture, Field(description="the second picture, of any size")]
+ReferenceMask = Annotated[Mask, Field(description="the object in the second picture, white on black, of that picture's size")]
+ReferencePrompt = Annotated[str | None, Field(description="what the second picture shows; the same as the first when left out")]
+
+
+def load_reference_mask(reference: Any, mask: Any) -> np.ndarray:
+    """The mask of a reference picture, bool (H', W'), as `load_mask` reads it. MaskError that names it, ImageError for the picture."""
+    try:
+        return load_mask(mask, load_image(reference).size)
+    except MaskError as error:
+        raise MaskError(f"reference_mask, which lies over the reference picture: {error}") from error
+
+
+def reference_features(features: Features) -> tuple[Tensor, Grid]:
+    """`features.reference` (c, h', w') and the raster that it lies on. EditError where there are none."""
+    if features.reference is None or features.reference_grid is None:
+        raise EditError(
+            f"this energy compares with a reference picture, but the features of level {features.level} have none; "
+            "give the picture in the hook dragonkit_reference"
+        )
+    return features.reference, features.reference_grid
+
+
+def reference_attention(masks: EditMasks, reference_mask: np.ndarray) -> AttentionPlan:
+    """Keys and values of the source outside the target and of the reference's object, for steps 0 to 35 of 50, as in the released code.
+
+    Args:
+        masks: on the latents' cells.
+        reference_mask: bool (H', W') on the reference picture's own pixels.
+    """
+    return AttentionPlan(form="replace", start=0.0, stop=0.7, source_mask=~masks.target, reference_mask=reference_mask)

@@ -1,0 +1,57 @@
+"""What modes with a second picture share: its mask, its features, its attention."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dragonkit.errors import EditError, ImageError, MaskError
+from dragonkit.masks import Grid
+from dragonkit.modes.referring import load_reference_mask, reference_attention, reference_features
+from dragonkit.plan import EditMasks, Features, identity_correspondence
+
+PICTURE = Image.new("RGB", (20, 12), "teal")
+MASK = np.zeros((12, 20), bool)
+MASK[3:7, 5:9] = True
+
+
+def test_the_mask_lies_over_the_reference(tmp_path: Path) -> None:
+    assert np.array_equal(load_reference_mask(PICTURE, MASK), MASK)
+    PICTURE.save(tmp_path / "a.png")
+    Image.fromarray(MASK).save(tmp_path / "m.png")
+    assert np.array_equal(load_reference_mask(tmp_path / "a.png", str(tmp_path / "m.png")), MASK)
+
+
+def test_bad_masks_are_named(tmp_path: Path) -> None:
+    said = "reference_mask, which lies over the reference picture: the mask is 12x20 but the image is 20x12"
+    with pytest.raises(MaskError, match=re.escape(said)):
+        load_reference_mask(PICTURE, MASK.T)
+    with pytest.raises(MaskError, match=r"reference_mask.*empty"):
+        load_reference_mask(PICTURE, MASK & False)
+    with pytest.raises(ImageError, match=r"none\.png.*does not exist"):
+        load_reference_mask(tmp_path / "none.png", MASK)
+
+
+def test_features_without_a_reference_are_refused() -> None:
+    map_, grid = torch.zeros(2, 3, 4), Grid(5, 6, 50, 60)
+    other = torch.ones(2, 6, 5)
+    assert reference_features(Features(map_, map_, other, 1, grid)) == (other, grid)
+    for features in (Features(map_, map_, None, 2, None), Features(map_, map_, other, 2, None)):
+        with pytest.raises(EditError, match=r"the features of level 2 have none; give the picture in the hook dragonkit_reference"):
+            reference_features(features)
+
+
+def test_attention_reads_the_source_outside_and_the_reference_inside() -> None:
+    grid = Grid(4, 3, 40, 30)
+    target = np.zeros(grid.shape, bool)
+    target[1, 2] = True
+    nowhere = np.zeros(grid.shape, bool)
+    plan = reference_attention(EditMasks(grid, nowhere, target, ~target, nowhere, ~target, identity_correspondence(grid)), MASK)
+    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.7)
+    assert plan.source_mask is not None and np.array_equal(plan.source_mask, ~target)
+    assert plan.reference_mask is MASK
