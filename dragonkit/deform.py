@@ -31,10 +31,10 @@ class Deformation:
     """A backward map of the picture: the place p of the result shows what was at p + displacement(p).
 
     Around the handles it is rigid: moving least squares with rigid motions (Schaefer, McPhail, Warren, "Image Deformation Using Moving
-    Least Squares", 2006). Handles within each other's reach hold together: their convex hull moves as a whole, and so does what lies
-    beyond it by no more than they are apart, or are dragged. Further out by d, the displacement fades as room / (room + d), smoothed, where
-    room is the distance to the border of `mask`, to the next anchor, or to the end of the reach. For a lone point in a disc that is
-    the linear stretch of FastDrag (arXiv 2405.15769), here as a backward map and for regions of any shape.
+    Least Squares", 2006). Handles hold together when they lie under one mask, or when their reaches meet: their convex hull moves as a
+    whole, and so does what lies beyond it by no more than they are apart, or are dragged. Further out by d, the displacement fades as
+    room / (room + d), smoothed, where room is the distance to the border of the mask, to the next anchor, or to the end of the reach.
+    For a lone point in a disc that is the linear stretch of FastDrag (arXiv 2405.15769), here as a backward map and in any region.
 
     Args:
         points: pairs of start and end, (x, y) in pixels of the picture, at least one that moves; no two share their start or their end.
@@ -51,20 +51,31 @@ class Deformation:
         self._starts, self._ends = pairs[moving].T
         self._lengths = np.abs(self._ends - self._starts)
         self._reaches = np.maximum(REACH * self._lengths, LEAST_REACH * min(size))
-        self._groups = _connected(self._ends, self._reaches)
+        self._groups = _connected(self._ends, self._reaches) if mask is None else [np.arange(len(self._ends))]
         self._border = None if mask is None else _border_distance(mask, self._reaches.max())
-        # a handle's neighbourhood must not lap over the border that is nearest to it
-        self._handle = min(HANDLE * self._reaches.min(), self._room(self._ends).min() / 2)
 
     def displacement(self, positions: np.ndarray) -> np.ndarray:
         """Where the content of each place comes from, as the way there: (..., 2) in pixels for positions (..., 2) in pixels."""
         places = _complex(positions)
-        moved = self._felt(places, self._ends) * _rigid_motion(places, self._ends, self._starts)
+        room, most = self._room(places), np.zeros(places.shape)
+        moved, total = np.zeros(places.shape, complex), np.full(places.shape, 1e-300)
+        for group in self._groups:
+            ends, starts = self._ends[group], self._starts[group]
+            felt = self._felt(places, room, group, ends)
+            share = felt / (_distance(places, ends) ** 2 + 1e-9)  # so that no group has a say at another one's ends
+            moved += share * _rigid_motion(places, ends, starts)
+            total += share
+            most = np.maximum(most, felt)
+        moved *= most / total
         return np.stack([moved.real, moved.imag], axis=-1)
 
     def grip(self, positions: np.ndarray) -> np.ndarray:
         """How much of what is at each place is dragged along: 1 at the starts to 0 out of reach, (...) for positions (..., 2) in pixels."""
-        return self._felt(_complex(positions), self._starts)
+        places = _complex(positions)
+        room, most = self._room(places), np.zeros(places.shape)
+        for group in self._groups:
+            most = np.maximum(most, self._felt(places, room, group, self._starts[group]))
+        return most
 
     def movable(self, positions: np.ndarray) -> np.ndarray:
         """Whether there is content that may be moved: within the picture, and within the mask. Bool (...) for positions (..., 2)."""
@@ -78,7 +89,7 @@ class Deformation:
 
     def on(self, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
         """`displacement` (h, w, 2) and `grip` (h, w) at the centres of a grid's cells, in pixels; the grid lies over the same picture."""
-        points, margin = np.concatenate([self._starts, self._ends]), self._reaches.max() + self._lengths.max() + self._handle
+        points, margin = np.concatenate([self._starts, self._ends]), (1 + HANDLE) * self._reaches.max() + self._lengths.max()
         x, y = (np.arange(grid.width) + 0.5) * grid.cell_width, (np.arange(grid.height) + 0.5) * grid.cell_height
         # beyond, all is 0
         left, right = np.searchsorted(x, (points.real.min() - margin, points.real.max() + margin))
@@ -91,18 +102,16 @@ class Deformation:
             displacement[part], grip[part] = self.displacement(positions), self.grip(positions)
         return displacement, grip
 
-    def _felt(self, places: np.ndarray, handles: np.ndarray) -> np.ndarray:
-        """How much of the handles' motion is felt, 1 to 0."""
-        room, most = self._room(places), np.zeros(places.shape)
-        for group in self._groups:
-            own, length, reach = handles[group], self._lengths[group].max(), self._reaches[group].max()
-            rigid = self._handle + min(length, np.abs(own[:, None] - own).max())
-            near = RIM * (_distance(places, own) - self._handle)
-            beyond = np.maximum(np.maximum(_outside_hull(places, own) - rigid, near), 0)
-            left = np.clip(np.minimum(room, reach - beyond), 0, None)
-            share = np.divide(left, left + beyond, out=np.ones_like(left), where=beyond > 0)
-            most = np.maximum(most, share * share * (3 - 2 * share))
-        return most
+    def _felt(self, places: np.ndarray, room: np.ndarray, group: np.ndarray, handles: np.ndarray) -> np.ndarray:
+        """How much of a group's motion is felt, 1 to 0, with its handles at their starts or at their ends."""
+        reach, apart = self._reaches[group].max(), np.abs(handles[:, None] - handles).max()
+        # a handle's neighbourhood must not lap over the border that is nearest to it
+        shape = min(HANDLE * self._reaches[group].min(), self._room(self._ends[group]).min() / 2)
+        beyond = np.maximum(_outside_hull(places, handles) - shape - min(self._lengths[group].max(), apart), 0)
+        left = np.clip(np.minimum(room, reach - beyond), 0, None)
+        rim = RIM * np.maximum(_distance(places, handles) - shape, 0)
+        share = np.minimum(_ratio(left, left + beyond), _ratio(room, rim))
+        return share * share * (3 - 2 * share)
 
     def _room(self, places: np.ndarray) -> np.ndarray:
         """The distance to the nearest place that must not move."""
@@ -121,9 +130,10 @@ def _rigid_motion(places: np.ndarray, ends: np.ndarray, starts: np.ndarray) -> n
     weights = 1 / (apart.real**2 + apart.imag**2 + 1e-9)
     weights /= weights.sum(axis=-1, keepdims=True)
     end, start = weights @ ends, weights @ starts
-    fit = weights @ (ends.conj() * starts) - end.conj() * start
+    own, other = ends - ends.mean(), starts - starts.mean()  # exactly 0 for a lone handle, which leaves the turn open
+    fit = weights @ (own.conj() * other) - (weights @ own).conj() * (weights @ other)
     size = np.abs(fit)
-    turn = np.divide(fit, size, out=np.ones_like(fit), where=size > 0)  # a lone handle does not turn
+    turn = np.divide(fit, size, out=np.ones_like(fit), where=size > 0)
     return turn * (places - end) + start - places
 
 
@@ -148,6 +158,11 @@ def _outside_hull(places: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.where(inside, 0, nearest)
 
 
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, at most 1; and 1 where there is no whole."""
+    return np.divide(part, whole, out=np.ones_like(whole), where=whole > part)
+
+
 def _hull(points: np.ndarray) -> np.ndarray:
     """The corners of the convex hull in order, the inside to the side of growing angles (Andrew's monotone chain)."""
     ordered = np.unique(points)  # by x, then by y
@@ -165,10 +180,10 @@ def _hull(points: np.ndarray) -> np.ndarray:
 
 
 def _connected(points: np.ndarray, reaches: np.ndarray) -> list[np.ndarray]:
-    """Indices of points that are, in one step or several, within each other's reach."""
+    """Indices of points whose reaches meet, directly or through others."""
     group = np.arange(len(points))
     for i, point in enumerate(points):
-        near = np.abs(points - point) <= np.maximum(reaches, reaches[i])
+        near = np.abs(points - point) <= reaches + reaches[i]
         group[np.isin(group, group[near])] = group[i]
     return [np.flatnonzero(group == number) for number in np.unique(group)]
 

@@ -92,7 +92,7 @@ def plan_edits(
     inverted = list(dict.fromkeys(reference for reference in references if reference is not None))
     number = [None if reference is None else inverted.index(reference) for reference in references]
     planned = zip(edits, latent_masks, number, strict=True)
-    attention = [(registry.attention(edit, masks), reference) for edit, masks, reference in planned]
+    attention = [(registry.attention(edit, masks), reference) for edit, masks, reference in planned if settings.attention]
     regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
     sampling = SamplingPlan(
         latents=_initial_latents(registry, source, edits, latent_masks),

@@ -35,6 +35,7 @@ class Settings(Model):
     schedule: GuidanceSchedule = Field(
         default_factory=GuidanceSchedule, description="when energies guide, noise is added and steps are repeated, such as span=0:0.6,every=2"
     )
+    attention: bool = Field(default=True, description="let the decoder read the source's keys and values, as the modes ask (eq. 11)")
     memory: Literal["bank", "recompute"] = Field(
         default="bank", description="keep the source's features, keys and values after the first edit, or compute them again in every edit"
     )

@@ -1,4 +1,4 @@
-"""What goes wrong in each hook, made to happen: the pages in docs/hooks quote these errors word for word, in this order."""
+"""What goes wrong in each hook, made to happen: docs/hooks and docs/composition.md quote these errors word for word, in this order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import dragonkit as dk
 from dragonkit import plugins
 from dragonkit.cli.app import app
-from dragonkit.masks import load_mask, to_grid
+from dragonkit.masks import to_grid
 from dragonkit.plan import identity_correspondence
 from dragonkit.plugins import PluginRegistry
 from dragonkit.terms import contrast
@@ -56,14 +56,14 @@ class Mine(dk.Edit):
     """Change the look of what is under `mask`."""
 
     mode: ClassVar[str] = "mine"
-    mask: dk.Mask = Field(default=MASK, description="where")
+    mask: dk.Mask = Field(description="where")
 
 
-EDIT = Mine()
+EDIT = Mine(mask=MASK)
 
 
-def masks_on(grid: dk.Grid, **changed: np.ndarray) -> dk.EditMasks:
-    cells = to_grid(load_mask(MASK, (WIDTH, HEIGHT)), grid)
+def masks_on(grid: dk.Grid, mask: np.ndarray = MASK, **changed: np.ndarray) -> dk.EditMasks:
+    cells = to_grid(mask, grid)
     parts = {"source": cells, "target": cells, "preserve": ~cells, "vacated": np.zeros_like(cells), "surroundings": ~cells}
     return dk.EditMasks(grid=grid, **{**parts, "correspondence": identity_correspondence(grid), **changed})
 
@@ -241,7 +241,7 @@ def a_weight_of_nan() -> None:
 
 @mistake("dragonkit_energy_terms")
 def a_term_that_raises() -> None:
-    edited(**energy(lambda features: features.generated[MASK].mean()))
+    edited(**energy(lambda features: features.result.mean()))
 
 
 @mistake("dragonkit_energy_terms")
@@ -319,15 +319,10 @@ def a_name_that_is_taken() -> None:
 
 
 @mistake("dragonkit_models")
-def no_such_setting() -> None:
+def percent() -> None:
     editor = tiny_editor(plugin())
-    editor.card = dk.ModelCard("anime", "models/anime", settings={"hodl": 1.0})
+    editor.card = dk.ModelCard("anime", "models/anime", settings={"hold": 40})
     editor.edit(PICTURE, EDIT)
-
-
-@mistake("dragonkit_models")
-def a_name_of_no_model() -> None:
-    dk.Editor.from_pretrained("anmie", registry=registry(models=lambda: [dk.ModelCard("anime", "models/anime")]))
 
 
 # --- dragonkit_step -----------------------------------------------------------------------------------------------------
@@ -359,3 +354,23 @@ def a_command_that_is_taken() -> str:
 def commands_that_raise() -> str:
     with pytest.MonkeyPatch.context() as monkey:
         return command_line(monkey, commands=lambda cli: cli.add("hello"))
+
+
+# --- several edits ------------------------------------------------------------------------------------------------------
+
+
+def box(left: int, top: int) -> np.ndarray:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[top : top + 8, left : left + 8] = True
+    return mask
+
+
+@mistake("composition")
+def one_place_for_two() -> None:
+    tiny_editor().edit(PICTURE, [dk.Move(mask=box(0, 0), shift=(16, 0)), dk.Move(mask=box(0, 20), shift=(20, -16))])
+
+
+@mistake("composition")
+def changed_and_taken_away() -> None:
+    edits = [Mine(mask=box(4, 0)), dk.Move(mask=box(0, 0), shift=(16, 0))]
+    tiny_editor(plugin(build_masks=lambda edit, grid: masks_on(grid, mask=edit.mask))).edit(PICTURE, edits)

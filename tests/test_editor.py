@@ -34,7 +34,9 @@ from dragonkit.errors import (
 from dragonkit.hookspecs import hookimpl
 from dragonkit.masks import dilate, shift_mask
 from dragonkit.models.cards import ModelCard
+from dragonkit.modes.appearance import Appearance
 from dragonkit.modes.move import Move
+from dragonkit.modes.resize import Resize
 from dragonkit.plan import EditMasks, EnergyTerm, Features
 from dragonkit.plugins import PluginRegistry
 from dragonkit.results import EditResult
@@ -283,6 +285,48 @@ def test_energies_are_reported_where_they_guide(editor: Editor, source: Source) 
 def test_guidance_changes_the_picture(editor: Editor, source: Source) -> None:
     plain, guided = (pixels(editor.edit(source, MOVE, Settings(energy_scale=scale, hold=0.0))) for scale in (0.0, 0.1))
     assert (plain != guided).any()
+
+
+# --- a second picture, several edits ------------------------------------------------------------------------------------
+
+
+def test_a_look_from_a_picture_of_another_size(editor: Editor, source: Source) -> None:
+    other = np.asarray(picture(60, 40)).copy()
+    other[thing(60, 40)] = (30, 60, 250)
+    look = Appearance(mask=thing(), reference=Image.fromarray(other), reference_mask=thing(60, 40))
+    result = editor.edit(source, look, Settings(hold=1.0))
+    inside = pixels(result)[thing()].mean(0)
+    assert inside[2] > inside[0]  # red became blue
+    assert (pixels(result) == source.pixels)[result.region == 0].all()
+    again = editor.run(result.edit_file)
+    assert np.array_equal(pixels(again), pixels(result))
+    recomputed = editor.edit(source, look, Settings(hold=1.0, memory="recompute"))
+    assert np.array_equal(pixels(recomputed), pixels(result))
+
+
+def test_several_edits_cost_one_pass(editor: Editor, source: Source) -> None:
+    second = np.zeros((32, 32), bool)
+    second[22:28, 20:28] = True
+    edits = [MOVE, Resize(mask=second, scale=0.5)]
+    one, other = (editor.edit(source, edit, Settings(hold=0.0, hold_vacated=0.0)).report.network_evaluations for edit in edits)
+    both = editor.edit(source, edits, Settings(hold=0.0, hold_vacated=0.0))
+    assert both.report.network_evaluations == one - STEPS == other  # the first one also recorded the source
+    assert both.report.modes == ("move", "resize")
+    assert editor.run(both.edit_file).report.modes == ("move", "resize")
+
+
+def test_contradictions_are_told_before_the_picture_is_inverted(editor: Editor) -> None:
+    with pytest.raises(EditError, match=r"edit 0 \(move\) and edit 1 \(move\) both want"):
+        editor.edit(picture(), [MOVE, MOVE])
+    assert editor.backbone.calls == 0
+
+
+def test_what_a_schedule_leaves_out_is_the_models(tiny_pipeline: Any) -> None:
+    card = ModelCard("tiny", "nowhere", settings={"schedule": GuidanceSchedule(span=(0.5, 1.0), every=3)})
+    editor = Editor(Backbone(tiny_pipeline), card, PluginRegistry(discover=False))
+    assert editor.settings(Settings(schedule="every=2")).schedule == GuidanceSchedule(span=(0.5, 1.0), every=2)
+    assert editor.settings(Settings.preset("paper")).schedule == GuidanceSchedule()
+    assert editor.settings(Settings.preset("fast")).schedule == GuidanceSchedule(span=(0.5, 1.0), every=2)
 
 
 # --- watching and stopping ----------------------------------------------------------------------------------------------

@@ -258,6 +258,14 @@ def test_an_edit_that_cannot_be_written_is_refused_when_the_file_is_made() -> No
         EditFile(model="m", image="a.png", edits=[Nudge(mask=MASK & False)])
 
 
+def test_modes_are_scriptable_unless_they_say_otherwise() -> None:
+    class Coded(Nudge):
+        scriptable: ClassVar[bool] = False
+
+    assert Edit.scriptable and Nudge.scriptable and not Coded.scriptable
+    assert "scriptable" not in Nudge.model_fields and Nudge(mask=MASK).to_dict().keys() == {"mode", "mask", "shift", "weight", "note"}
+
+
 def test_importing_edits_loads_no_torch() -> None:
     code = "import sys, dragonkit.edits; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

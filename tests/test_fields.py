@@ -1,4 +1,4 @@
-"""Mask fields: what they take, keep, compare and write."""
+"""Mask and picture fields: what they take, keep, compare and write."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from PIL import Image
 
 from dragonkit.edits import Edit
 from dragonkit.errors import EditError, ImageError, MaskError
-from dragonkit.fields import Mask, image_from_text, image_to_text, mask_to_json, same
+from dragonkit.fields import Mask, Picture, image_from_text, image_to_text, mask_to_json, picture_to_json, same
+from dragonkit.images import load_image
 from dragonkit.masks import decode_mask, load_mask
 from dragonkit.validation import relative_to
 
@@ -139,3 +140,83 @@ def test_pictures_as_text(tmp_path: Path) -> None:
     for bad in ("data:image/png;base64,%%", "data:image/png;base64,AAAA", base64.b64encode(buffer.getvalue() * 9).decode(), "missing.png"):
         with pytest.raises(ImageError):
             image_from_text(bad, tmp_path)
+
+
+# --- pictures -----------------------------------------------------------------------------------------------------------
+
+COLORS = np.arange(72, dtype=np.uint8).reshape(4, 6, 3) * 3
+
+
+class Framed(Edit):
+    mode: ClassVar[str] = "framed"
+    picture: Picture
+    second: Picture | None = None
+
+
+@pytest.mark.parametrize(
+    "given_picture",
+    [
+        COLORS,
+        COLORS / np.float32(255),
+        torch.from_numpy(COLORS).permute(2, 0, 1),
+        torch.from_numpy(COLORS).permute(2, 0, 1)[None].float() / 255,
+        Image.fromarray(COLORS),
+    ],
+    ids=lambda picture: f"{type(picture).__name__}{getattr(picture, 'shape', '')}",
+)
+def test_everything_that_is_a_picture_is_written_as_png(given_picture: Any) -> None:
+    edit = Framed(picture=given_picture)
+    assert type(edit.picture) is type(given_picture)
+    assert edit == Framed(picture=given_picture) and edit != Framed(picture=255 - COLORS)
+    assert hash(edit) == hash(Framed(picture=given_picture)) and "Framed(picture=" in repr(edit)
+    written = edit.to_dict()
+    assert written["picture"].startswith("data:image/png;base64,") and written["second"] is None
+    again = Framed.from_dict(written)
+    assert np.array_equal(np.asarray(load_image(again.picture)), COLORS)
+    assert again.to_dict() == written and Framed.from_dict(written) == again
+
+
+def test_a_pictures_path_is_kept_and_read_when_written(tmp_path: Path) -> None:
+    edit = Framed(picture=tmp_path / "a.png")
+    assert edit.picture == tmp_path / "a.png"
+    with pytest.raises(ImageError, match=r"a\.png.*does not exist"):
+        edit.to_dict()
+    Image.fromarray(COLORS).save(tmp_path / "a.png")
+    assert edit.to_dict()["picture"] == picture_to_json(COLORS)
+
+
+def test_a_pictures_path_in_a_file_is_relative_to_it_and_must_exist(tmp_path: Path) -> None:
+    Image.fromarray(COLORS).save(tmp_path / "a.png")
+    with relative_to(tmp_path):
+        assert Framed(picture="a.png").picture == tmp_path / "a.png"
+        assert Framed(picture=picture_to_json(COLORS)).picture == Image.fromarray(COLORS)
+        with pytest.raises(EditError, match=r"^Framed\.second: there is no picture file 'b\.png' in .*relative to the edit file"):
+            Framed(picture="a.png", second="b.png")
+    assert Framed(picture="b.png").picture == "b.png"
+
+
+def test_painting_on_does_not_change_a_picture() -> None:
+    array, picture, tensor = COLORS.copy(), Image.fromarray(COLORS), torch.from_numpy(COLORS).permute(2, 0, 1).clone()
+    edits = [Framed(picture=one) for one in (array, picture, tensor)]
+    array[:] = 0
+    picture.paste(0, (0, 0, 6, 4))
+    tensor[:] = 0
+    assert all(edit.to_dict()["picture"] == picture_to_json(COLORS) for edit in edits)
+
+
+@pytest.mark.parametrize("bad", [3, None, "", [[0, 1]], {"png": "AAAA"}, b"png", "data:image/png;base64,??", "data:image/png;base64,AAAA"])
+def test_what_is_no_picture_is_refused(bad: object) -> None:
+    with pytest.raises(EditError, match=r"^Framed\.picture"):
+        Framed(picture=bad)
+    with pytest.raises(EditError, match=r"^Framed\.picture is missing: give a picture: a path, a PIL image"):
+        Framed()  # type: ignore[call-arg]
+
+
+def test_an_array_that_is_no_picture_is_refused_when_written() -> None:
+    with pytest.raises(ImageError, match=r"shape \(3,\)"):
+        Framed(picture=np.ones(3)).to_dict()
+
+
+def test_the_schema_tells_widgets_that_it_is_a_picture() -> None:
+    schema = Framed.model_json_schema()["properties"]
+    assert schema["picture"]["format"] == "picture" and schema["second"]["anyOf"][0]["format"] == "picture"

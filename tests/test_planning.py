@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.sampling import anchored
 from dragonkit.diffusion.source import Source
 from dragonkit.edits import Edit, Settings
-from dragonkit.errors import NonFiniteEnergyError, PluginHookError, ShapeError
+from dragonkit.errors import EditError, NonFiniteEnergyError, PluginHookError, ShapeError
 from dragonkit.hookspecs import hookimpl
 from dragonkit.masks import Grid, to_grid
 from dragonkit.modes.move import Move
@@ -282,6 +283,104 @@ def test_every_edit_brings_its_attention_plan(plan: Callable[..., EditPlan], ans
 
 def test_no_attention_plan_leaves_the_models_own(plan: Callable[..., EditPlan]) -> None:
     assert plan(Stub(), registry=stub_registry()).sampling.attention == []
+
+
+def test_attention_can_be_switched_off(plan: Callable[..., EditPlan]) -> None:
+    assert plan(MOVE, attention=False).sampling.attention == []
+
+
+# --- a second picture ---------------------------------------------------------------------------------------------------
+
+
+class Borrow(Edit):
+    """Shows the reference's upper left corner in a box of 8 pixels at (20, 4)."""
+
+    mode: ClassVar[str] = "borrow"
+
+
+class BorrowPlugin:
+    """Owns the mode `borrow`; the reference is another picture, twice as wide."""
+
+    @hookimpl
+    def dragonkit_edits(self) -> list[type[Edit]]:
+        return [Borrow]
+
+    @hookimpl
+    def dragonkit_build_masks(self, grid: Grid) -> EditMasks:
+        target = to_grid(box(20, 4), grid)
+        places = identity_correspondence(grid)
+        places[target] -= [20 / grid.cell_width, 4 / grid.cell_height]
+        return EditMasks(grid, np.zeros_like(target), target, ~target, np.zeros_like(target), ~target, places)
+
+    @hookimpl
+    def dragonkit_energy_terms(self, edit: Edit) -> list[EnergyTerm] | None:
+        return [EnergyTerm("look", lambda features: features.reference.mean(), region="target")] if edit.mode == "borrow" else None
+
+    @hookimpl
+    def dragonkit_attention(self) -> AttentionPlan:
+        corner = np.zeros((SIZE, 2 * SIZE), bool)
+        corner[:8, :8] = True
+        return AttentionPlan(reference_mask=corner)
+
+
+@pytest.fixture
+def reference(backbone: Backbone, source: Source) -> Source:
+    pixels = np.zeros((SIZE, 2 * SIZE, 3), np.uint8)
+    pixels[:8, :8] = (20, 90, 200)
+    trajectory = torch.randn(STEPS + 1, 4, 8, 16, generator=torch.Generator().manual_seed(3))
+    return replace(source, trajectory=trajectory, pixels=pixels, size=(2 * SIZE, SIZE))
+
+
+@pytest.fixture
+def borrowed(backbone: Backbone, source: Source, reference: Source) -> Callable[..., EditPlan]:
+    def borrowed(*edits: Edit, references: list[Source | None], **settings: Any) -> EditPlan:
+        registry = PluginRegistry(builtin=("dragonkit.modes.move",), discover=False)
+        registry.register(BorrowPlugin(), "borrower")
+        return plan_edits(registry, backbone, source, edits, Settings(steps=STEPS, **settings), references)
+
+    return borrowed
+
+
+def test_content_and_noise_come_from_the_reference(borrowed: Callable[..., EditPlan], source: Source, reference: Source) -> None:
+    plan = borrowed(Borrow(), references=[reference], hold=1.0)
+    pasted = ((plan.pasted[0].permute(1, 2, 0).numpy() + 1) * 127.5).round()
+    expected = source.pixels.copy()
+    expected[4:12, 20:28] = (20, 90, 200)
+    assert np.abs(pasted - expected).max() <= 1
+    held = anchored(torch.zeros(1, 4, 8, 8), plan.sampling.anchors, STEPS, 0)[..., 1:3, 5:7]
+    noise = reference.schedule.noise_in(reference.latents_at(STEPS), reference.latents_at(0), STEPS)[..., :2, :2]
+    assert torch.allclose(held, reference.schedule.add_noise(plan.pasted_latents[..., 1:3, 5:7], noise, STEPS), atol=1e-5)
+
+
+def test_the_loop_learns_which_reference_is_whose(borrowed: Callable[..., EditPlan], reference: Source) -> None:
+    sampling = borrowed(MOVE, Borrow(), references=[None, reference]).sampling
+    assert [planned.reference for planned in sampling.terms] == [None] * 4 + [0]
+    assert sampling.references == [Grid(32, 16, 2 * SIZE, SIZE)]  # twice the reference's latents, over its own pixels
+    assert [one.reference for one in sampling.attention] == [None, 0]
+    (mask,) = [one.plan.reference_mask for one in sampling.attention if one.reference == 0]
+    assert mask is not None and mask.shape == (8, 16) and mask[:2, :2].all() and mask.sum() == 4
+
+
+def test_one_reference_of_two_edits_is_looked_at_once(borrowed: Callable[..., EditPlan], reference: Source) -> None:
+    other = replace(reference)
+    with pytest.raises(EditError, match="both want"):
+        borrowed(Borrow(), Borrow(), references=[reference, reference])
+    sampling = borrowed(MOVE, Borrow(), references=[reference, reference]).sampling
+    assert len(sampling.references) == 1
+    assert len(borrowed(MOVE, Borrow(), references=[other, reference]).sampling.references) == 2
+
+
+def test_gradients_are_regional_where_the_schedule_says_so(borrowed: Callable[..., EditPlan], reference: Source) -> None:
+    plain, regional = (
+        borrowed(MOVE, Borrow(), references=[None, reference], schedule=GuidanceSchedule(regional=on)).sampling.terms
+        for on in (False, True)
+    )
+    assert all(planned.region is None for planned in plain)
+    regions = {planned.label: planned.region for planned in regional}
+    edit, look, rest = (regions[name] for name in ("0:move.edit", "1:borrower.look", "0:move.preserve"))
+    assert edit is not None and look is not None and rest is not None
+    assert edit.sum() == look.sum() == 4 and not torch.equal(edit, look)
+    assert torch.equal(rest, ~edit)
 
 
 # --- whose fault it is --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dragonkit.diffusion.source import Source
 from dragonkit.editor import Editor
 from dragonkit.edits import Edit
 from dragonkit.images import to_image, to_tensor
@@ -43,10 +44,10 @@ class Outcome:
     evaluations: int
 
 
-def done(editor: Editor, task: Task, settings: Settings | None = None) -> Outcome:
-    """All edits of a task in one pass."""
+def done(editor: Editor, task: Task, settings: Settings | None = None, source: Source | None = None) -> Outcome:
+    """All edits of a task in one pass; the scene is inverted first unless `source` says that it was."""
     calls = editor.backbone.calls
-    source = editor.invert(task.scene.image, task.scene.caption, settings, check=False)  # the figures say more
+    source = source or editor.invert(task.scene.image, task.scene.caption, settings, check=False)  # the figures say more
     result = editor.edit(source, _edits(editor, task.edits), settings)
     beyond = result.region == 0
     kept = np.array_equal(np.asarray(result.image)[beyond], np.asarray(task.scene.image)[beyond])

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from PIL import Image
+from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -97,7 +98,11 @@ def _write(out: Path, outcomes: Sequence[Outcome]) -> None:
 
 
 def _table(results: Results, scenes: int) -> Table:
-    table = Table(title=f"{scenes} scenes of each task: mean PSNR in dB to the known answer where it differs from the source")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=f"{scenes} scenes of each task: mean PSNR in dB to the known answer where it differs from the source",
+    )
     for column in ("task", *ROWS, "elsewhere", "arrived", "emptied"):
         table.add_column(column, justify="left" if column == "task" else "right", style="bold" if column == "dragonkit" else None)
     for name, several in results.items():

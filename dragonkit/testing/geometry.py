@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 
 from dragonkit.edits import Edit
@@ -42,26 +40,16 @@ def check_masks(plugin: str, registry: PluginRegistry, edit: Edit, grids: list[G
 
 
 def _same_place(pixels: np.ndarray, cells: np.ndarray, grid: Grid) -> bool:
-    """Whether every cell inside is within SLACK cells of a pixel inside, and the other way round."""
-    radius = SLACK * max(grid.cell_width, grid.cell_height)
-    rows, columns = _centers(grid.image_height, grid.cell_height), _centers(grid.image_width, grid.cell_width)
-    painted = cells[np.ix_(np.minimum(rows, grid.height - 1), np.minimum(columns, grid.width - 1))]
-    near_pixels = cell_coverage(dilate(pixels, radius), grid) > 0
-    return bool((near_pixels | ~cells).all() and (dilate(painted, radius) | ~pixels).all())
+    """Whether every cell inside is within SLACK cells of a pixel inside, and every cell that is half full of pixels of a cell inside."""
+    covered = cell_coverage(pixels, grid)  # thin parts may be lost on coarse rasters
+    return bool((dilate(covered > 0, SLACK) | ~cells).all() and (dilate(cells, SLACK) | (covered < 0.5)).all())
 
 
 def _distance(pixels: EditMasks, cells: EditMasks) -> float:
     """How far apart, in cells, both correspondences lead from the target's cells: the median, as single ones may fall to a neighbour."""
-    grid = cells.grid
-    size = np.array([grid.cell_width, grid.cell_height])
-    distances = []
-    for row, column in product(range(grid.height), range(grid.width)):
-        x, y = int((column + 0.5) * grid.cell_width), int((row + 0.5) * grid.cell_height)
-        if cells.target[row, column] and pixels.target[y, x]:
-            distances.append(np.hypot(*(cells.correspondence[row, column] - pixels.correspondence[y, x] / size)))
-    return float(np.median(distances)) if distances else 0.0
-
-
-def _centers(pixels: int, cell: float) -> np.ndarray:
-    """Which cell the centre of each pixel of a row or column lies in."""
-    return ((np.arange(pixels) + 0.5) / cell).astype(int)
+    size = np.array([cells.grid.cell_width, cells.grid.cell_height])
+    rows, columns = np.nonzero(cells.target)
+    x, y = ((np.stack([columns, rows], axis=1) + 0.5) * size).astype(int).T
+    both = pixels.target[y, x]
+    apart = (cells.correspondence[rows, columns] - pixels.correspondence[y, x] / size)[both]
+    return float(np.median(np.hypot(*apart.T))) if both.any() else 0.0

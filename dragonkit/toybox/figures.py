@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -49,8 +50,8 @@ def judge(task: Task, result: Image.Image) -> Figures:
     return Figures(**decibels, found=close(regions["target"] & regions["changed"]), gone=close(regions["vacated"]))
 
 
-def copy_and_inpaint(task: Task) -> Image.Image | None:
-    """What one could do without a diffusion model: copy the object's pixels, fill the old place with `cv2.inpaint` (Telea, radius 3).
+def copy_and_inpaint(task: Task, method: Literal["telea", "navier-stokes"] = "telea") -> Image.Image | None:
+    """What one could do without a diffusion model: copy the object's pixels, fill the old place with `cv2.inpaint` (radius 3).
 
     None for tasks that do more than to move an object by whole pixels.
 
@@ -63,7 +64,7 @@ def copy_and_inpaint(task: Task) -> Image.Image | None:
 
     pixels = np.asarray(task.scene.image)
     hole = cv2.dilate(task.source.astype(np.uint8), np.ones((3, 3), np.uint8))  # with the rim, which is half the object's colour
-    filled = cv2.inpaint(pixels, hole, 3, cv2.INPAINT_TELEA)
+    filled = cv2.inpaint(pixels, hole, 3, cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS)
     rows, columns = np.nonzero(task.target)
     dx, dy = task.shift
     filled[rows, columns] = pixels[rows - dy, columns - dx]

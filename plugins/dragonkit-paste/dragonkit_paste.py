@@ -139,5 +139,6 @@ def _nothing_inside(edit: Paste, mask: np.ndarray, affine: np.ndarray, grid: Gri
     (x0, y0), (x1, y1) = map_points(affine, np.array([(left, top), (right, bottom)]))
     return (
         f"nothing of the pasted object is in the {grid.image_width}x{grid.image_height} picture: "
-        f"with shift {edit.shift} and scale {edit.scale} it reaches from ({x0:.4g}, {y0:.4g}) to ({x1:.4g}, {y1:.4g}); use another shift or scale"
+        f"with shift {edit.shift} and scale {edit.scale} it reaches from ({x0:.4g}, {y0:.4g}) to ({x1:.4g}, {y1:.4g}); "
+        "use another shift or scale"
     )

@@ -108,13 +108,13 @@ class Module(torch.nn.Module):
         (with_optional_masks, "with_optional_masks"),
         (with_anything, "with_anything"),
         (Module(), "Module"),
-        (torch.compile, "compile"),  # any callable will do here: only its call can tell
+        (torch.sum, "sum"),  # written in C, without a signature: only its call can tell
     ],
 )
 def test_other_callables(energy: Any, name: str) -> None:
     terms = terms_of(energy)
     assert terms.keys() == {name}
-    if name != "compile":
+    if name != "sum":
         assert math.isfinite(terms[name].function(features()).item())
 
 

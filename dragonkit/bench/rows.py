@@ -1,0 +1,103 @@
+"""What the benchmark compares: every row is a way to do a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from dragonkit.bench.outcomes import done
+from dragonkit.diffusion.inversion import sample
+from dragonkit.diffusion.source import Source
+from dragonkit.editor import Editor
+from dragonkit.images import to_image, to_tensor
+from dragonkit.schedules import GuidanceSchedule
+from dragonkit.settings import Settings
+from dragonkit.toybox.figures import copy_and_inpaint
+from dragonkit.toybox.tasks import Task
+
+__all__ = ["ROWS", "Attempt", "Row"]
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """A task to be done with a model; the scene's inversions are shared by all rows.
+
+    Attributes:
+        editor: remembers nothing of other rows.
+        sources: inversions of the scene, by (steps, iterations).
+    """
+
+    editor: Editor
+    task: Task
+    sources: dict[tuple[int, int], Source]
+
+    def source(self, settings: Settings | None = None) -> Source:
+        """The scene, inverted as the settings ask."""
+        merged = self.editor.settings(settings)
+        key = (merged.steps, merged.inversion_iterations)
+        if key not in self.sources:
+            self.sources[key] = self.editor.invert(self.task.scene.image, self.task.scene.caption, settings, check=False)
+        return self.sources[key]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way to do a task.
+
+    Attributes:
+        about: one line.
+        picture: the result, or None for a task that it cannot do.
+        settings: for rows that are edits.
+    """
+
+    about: str
+    picture: Callable[[Attempt], Image.Image | None]
+    settings: Settings | None = None
+
+
+def _edit(about: str, settings: Settings) -> Row:
+    return Row(about, lambda it: done(it.editor, it.task, settings, it.source(settings)).image, settings)
+
+
+def _reconstructed(it: Attempt) -> Image.Image:
+    """The source, inverted and denoised without any edit."""
+    source = it.source()
+    noise, embeds = source.latents_at(len(source.schedule)), source.prompt_embeds
+    trajectory = sample(it.editor.backbone, noise, embeds, embeds, source.schedule)
+    return to_image(it.editor.backbone.decode(trajectory[:1]), source.image_size)
+
+
+def _ceiling(it: Attempt) -> Image.Image:
+    return to_image(it.editor.backbone.decode(it.editor.backbone.encode(to_tensor(it.task.answer.image))))
+
+
+def _paper(**changes: Any) -> Settings:
+    return Settings.preset("paper", **changes)
+
+
+ROWS: Mapping[str, Row] = {
+    "untouched": Row("the source as it is", lambda it: it.task.scene.image),
+    "reconstruction": Row("the source, inverted and denoised without any edit", _reconstructed),
+    "copy, Telea": Row("the object copied, the hole filled by cv2.inpaint (Telea); moves only", lambda it: copy_and_inpaint(it.task)),
+    "copy, Navier-Stokes": Row("the same with Navier-Stokes filling", lambda it: copy_and_inpaint(it.task, "navier-stokes")),
+    "z_T copy": _edit("preset paper without energies: what moving the noise does alone", _paper(energy_scale=0.0)),
+    "no attention": _edit("preset paper, the decoder reads its own keys and values (fig. 4)", _paper(attention=False)),
+    "paper": _edit("preset paper", _paper()),
+    "paper + every 2nd": _edit("preset paper, guided every second step", _paper(schedule=GuidanceSchedule(every=2))),
+    "paper + regional": _edit("preset paper, gradients in their own regions", _paper(schedule=GuidanceSchedule(regional=True))),
+    "paper + noise": _edit("preset paper, random steps inside the region", _paper(schedule=GuidanceSchedule(noise=0.4))),
+    "paper + time travel": _edit("preset paper, steps undone and done three times", _paper(schedule=GuidanceSchedule(rounds=3))),
+    "reference": _edit("preset reference: all of these together, as in the released code", Settings.preset("reference")),
+    "fast": _edit("preset fast", Settings.preset("fast")),
+    "default": _edit("the model's own settings", Settings()),
+    "keep energy": _edit("default, the untouched part kept by the preserve energy only", Settings(keep="energy")),
+    "keep latents": _edit("default, the untouched part kept in the latents", Settings(keep="latents")),
+    "hold 0": _edit("default, moved content and vacated places never held", Settings(hold=0.0, hold_vacated=0.0)),
+    "hold 0.5": _edit("default, moved content held for half of the steps", Settings(hold=0.5)),
+    "no energies": _edit("default without energies", Settings(energy_scale=0.0)),
+    "ceiling": Row("the autoencoder's round trip of the answer", _ceiling),
+}
+"""Rows by name, in the order of the table."""
