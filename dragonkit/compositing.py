@@ -57,7 +57,7 @@ class Cutout:
 def cut_and_paste(image: ImageTensor, *cutouts: Cutout) -> ImageTensor:
     """The picture with the content of every edit moved as its `correspondence` says, and the vacated places filled smoothly.
 
-    All content is taken from the pictures as given, so that two objects may change places; where targets overlap, later edits win.
+    All content is taken from the pictures as given, so that two objects may change places.
 
     Args:
         image: (1, 3, H, W).
@@ -67,10 +67,12 @@ def cut_and_paste(image: ImageTensor, *cutouts: Cutout) -> ImageTensor:
     sources, targets = (np.logical_or.reduce([getattr(cutout.masks, part) for cutout in cutouts]) for part in ("source", "target"))
     background = fill_hole(image, dilate(sources, 1))  # one more pixel: the rim is a mixture with the object
     pasted = torch.where(to_mask(dilate(sources & ~targets, 1), image), background, image)
-    for cutout in cutouts:
+    for cutout in sorted(cutouts, key=lambda cutout: cutout.draft is None):
         picture = image if cutout.picture is None else cutout.picture
         content = _looked_up(picture, cutout.masks) if cutout.draft is None else cutout.draft
-        pasted = torch.where(to_mask(cutout.masks.target, image), content, pasted)
+        # a draft knows the rim, too, where pixels are mixtures with the object; what is pasted afterwards wins there
+        target = cutout.masks.target if cutout.draft is None else dilate(cutout.masks.target, 1)
+        pasted = torch.where(to_mask(target, image), content, pasted)
     return pasted
 
 

@@ -99,7 +99,7 @@ def dragonkit_draft(edit: Edit, masks: EditMasks, picture: np.ndarray, reference
         reference: float32 (H', W', 3) in [0, 1], the reference picture of `dragonkit_reference`, or None.
 
     Returns:
-        float32 (H, W, 3) in [0, 1], of which only the target's pixels are used; or None to leave the target to the model.
+        float32 (H, W, 3) in [0, 1], of which the target's pixels and those next to them are used; or None to leave the target to the model.
 
     Example:
         @hookimpl

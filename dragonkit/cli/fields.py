@@ -2,7 +2,7 @@
 
 A field `edit_weight` becomes `--edit-weight`. How a value is written follows from its type:
 
-    a number, text, a choice, a mask's path   as it is
+    a number, text, a choice, a file's path   as it is
     a tuple or list of numbers                40,0
     a tuple of such tuples                    10,20:30,40
     a list of any other kind                  the option once for every item
@@ -59,7 +59,7 @@ class Field:
     @property
     def metavar(self) -> str:
         """What stands for the value in the help; choices keep their case."""
-        return self.type if self.choices else self.type.upper().replace("MASK", "PATH")
+        return self.type if self.choices else self.type.upper().replace("MASK", "PATH").replace("PICTURE", "PATH")
 
     @property
     def choices(self) -> tuple[str, ...]:

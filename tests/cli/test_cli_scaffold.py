@@ -49,6 +49,13 @@ def test_it_writes_where_it_is_told(invoke: Invoke, folder: Path) -> None:
         assert "dragonkit_turn_over.py" in files_in(folder / place)
 
 
+def test_it_needs_no_torch(tmp_path: Path) -> None:
+    code = "import sys; from dragonkit.cli import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    words = [sys.executable, "-c", code, "new-plugin", "turn-over"]
+    process = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert process.stdout.endswith("\nFalse\n")
+
+
 # -- refusals ----------------------------------------------------------------------------------------------------------------------------
 
 
