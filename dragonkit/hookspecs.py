@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dragonkit.masks import Grid
     from dragonkit.models.cards import ModelCard
     from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Reference
+    from dragonkit.selectors import Selector
 
 __all__ = ["hookimpl", "hookspec"]
 
@@ -178,6 +179,20 @@ def dragonkit_models() -> Iterable[ModelCard]:  # type: ignore[empty-body]
         @hookimpl
         def dragonkit_models():
             return [ModelCard(name="anime", ...)]
+    """
+
+
+@hookspec
+def dragonkit_selectors() -> Iterable[Selector]:  # type: ignore[empty-body]
+    """Mask builders for people: from a gesture on a picture to a mask. Collecting.
+
+    Returns:
+        Selectors; two of one name are an error.
+
+    Example:
+        @hookimpl
+        def dragonkit_selectors():
+            return [Selector("bright", "what is brighter than the pixel clicked on", "clicks", select_bright)]
     """
 
 

@@ -89,6 +89,10 @@ class Reference:
     image: ImageSource
     prompt: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.prompt is not None and not isinstance(self.prompt, str):
+            raise EditError(f"Reference.prompt must be text or None, got {short(self.prompt)}. Say what the picture shows.")
+
 
 @dataclass(frozen=True, eq=False)
 class Features:

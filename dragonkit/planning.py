@@ -92,7 +92,7 @@ def plan_edits(
     inverted = list(dict.fromkeys(reference for reference in references if reference is not None))
     number = [None if reference is None else inverted.index(reference) for reference in references]
     planned = zip(edits, latent_masks, number, strict=True)
-    attention = [(registry.attention(edit, masks), reference) for edit, masks, reference in planned if settings.attention]
+    attention = [(_attention(registry, edit, masks, reference), reference) for edit, masks, reference in planned if settings.attention]
     regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
     sampling = SamplingPlan(
         latents=_initial_latents(registry, source, edits, latent_masks),
@@ -155,8 +155,20 @@ def _initial_latents(registry: PluginRegistry, source: Source, edits: Sequence[E
             owner = registry.owner(edit.mode)
             message = f"dragonkit_initial_latents gave latents of shape {tuple(latents.shape)}, not {tuple(own.shape)}."
             raise PluginHookError(owner.name, owner.origin, message)
-        combined = torch.where(latents != own, latents, combined)
+        if not torch.isfinite(latents).all():
+            owner = registry.owner(edit.mode)
+            raise PluginHookError(owner.name, owner.origin, "dragonkit_initial_latents gave latents that are NaN or infinite.")
+        combined = torch.where(latents != own, latents.to(own), combined)
     return combined
+
+
+def _attention(registry: PluginRegistry, edit: Edit, masks: EditMasks, reference: int | None) -> AttentionPlan | None:
+    plan = registry.attention(edit, masks)
+    if plan is not None and plan.reference_mask is not None and reference is None:
+        owner = registry.owner(edit.mode)
+        message = "dragonkit_attention gave a reference_mask, but there is no picture to read: give it in dragonkit_reference."
+        raise PluginHookError(owner.name, owner.origin, message)
+    return plan
 
 
 def _on_latents(plan: AttentionPlan, reference: Source) -> AttentionPlan:
@@ -252,7 +264,8 @@ def _guarded(plugin: Plugin, term: EnergyTerm, origin: str) -> EnergyTerm:
     def function(features: Features) -> Tensor:
         try:
             energy = term.function(features)
-        except DragonkitError:
+        except DragonkitError as error:
+            error.add_note(f"raised by the energy term {term.name!r} of {origin}")
             raise
         except Exception as error:
             message = f"the energy term {term.name!r} of its hook dragonkit_energy_terms failed: {type(error).__name__}: {error}"

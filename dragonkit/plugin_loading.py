@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -115,7 +115,7 @@ class Plugin:
             raise self.wrong_answer(hook, expected, answer)
         with self._blamed(hook):
             items = list(answer)  # a generator runs here, inside the blame
-        if not items:
+        if not items and isinstance(answer, Sized):  # a generator cannot say None, so it may end without an item
             raise self.wrong_answer(hook, f"at least one of {expected.removesuffix(' or None')}, or None for none", items, "an empty ")
         for item in items:
             if not check(item):
@@ -145,7 +145,7 @@ class Plugin:
             raise PluginHookError(
                 self.name,
                 self.origin,
-                f"{hook} raised {type(error).__name__}: {error}. Tell the plugin's author, or load only others with DRAGONKIT_PLUGINS.",
+                f"{hook} raised {type(error).__name__}: {str(error).rstrip('.')}. Tell the plugin's author, or load only others with DRAGONKIT_PLUGINS.",
             ) from error
 
 

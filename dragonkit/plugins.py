@@ -17,7 +17,7 @@ import functools
 import importlib
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from dragonkit.hookspecs import hookimpl
 from dragonkit.masks import Grid
 from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Reference
 from dragonkit.plugin_loading import Plugin, entry_points, flag, wanted_plugins
+from dragonkit.selectors import Selector
 from dragonkit.validation import closest
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ BUILTIN = (
     "dragonkit.modes.custom",
     "dragonkit.models.embedded",
 )
+
+
+_ROUNDING = 1e-3  # how far a draft may leave 0..1 by interpolation
 
 
 class PluginRegistry:
@@ -89,12 +93,12 @@ class PluginRegistry:
         return record
 
     def edit_types(self) -> dict[str, type[Edit]]:
-        """All edit modes by name. DuplicateModeError when two plugins offer one."""
-        return {mode: owner.modes[mode] for mode, owner in self._owners().items()}
+        """All edit modes by name, without those that two plugins offer: `owner` of one of these is an error."""
+        return {mode: owners[0].modes[mode] for mode, owners in self._owners().items() if len(owners) == 1}
 
     def edits_from(self, file: EditFile) -> list[Edit]:
         """The edits of a file, as `EditFile.edits_from`; a mode that a broken plugin may own is a PluginLoadError instead."""
-        if self._broken():  # owner() blames them for a mode that nobody has
+        if any(plugin["status"] != "ok" for plugin in self.describe()):  # owner() blames them for a mode that is not there
             for data in file.edits:
                 self.owner(str(data["mode"]))
         return file.edits_from(self.edit_types())
@@ -104,11 +108,15 @@ class PluginRegistry:
 
         Raises:
             UnknownModeError: nobody does; the message lists the known modes.
+            DuplicateModeError: two plugins do; the message names both.
             PluginLoadError: nobody does, but a broken plugin may; its original error is the cause.
         """
         owners = self._owners()
         if mode in owners:
-            return owners[mode]
+            first, *rivals = owners[mode]
+            if rivals:
+                raise DuplicateModeError(rivals[0].name, rivals[0].origin, _contested(mode, first))
+            return first
         broken = self._broken()
         if not broken:
             raise unknown_mode(mode, owners)
@@ -146,6 +154,8 @@ class PluginRegistry:
             return None
         if not isinstance(draft, np.ndarray) or draft.shape != picture.shape or not np.isfinite(draft).all():
             raise owner.wrong_answer("dragonkit_draft", f"a finite array of shape {picture.shape} or None", draft)
+        if draft.min() < -_ROUNDING or draft.max() > 1 + _ROUNDING:
+            raise owner.wrong_answer("dragonkit_draft", f"values from 0 to 1, not {draft.min():g} to {draft.max():g},", draft)
         return draft.astype(np.float32)
 
     def energy_terms(self, edit: Edit, masks: EditMasks) -> list[tuple[Plugin, EnergyTerm]]:
@@ -181,15 +191,11 @@ class PluginRegistry:
         def is_card(item: object) -> bool:
             return _is_a(item, "dragonkit.models.cards", "ModelCard")
 
-        cards: dict[str, ModelCard] = {}
-        owners: dict[str, str] = {}
-        for plugin in self._plugins:
-            for card in plugin.call_for_list("dragonkit_models", is_card, "ModelCards"):
-                if card.name in cards:
-                    message = f"dragonkit_models names the model {card.name!r}, which plugin {owners[card.name]!r} has named. Rename one."
-                    raise PluginHookError(plugin.name, plugin.origin, message)
-                cards[card.name], owners[card.name] = card, plugin.name
-        return cards
+        return self._by_name("model", is_card, "ModelCards")
+
+    def selectors(self) -> dict[str, Selector]:
+        """Selectors by name. PluginHookError when two plugins name one alike."""
+        return self._by_name("selector", lambda item: isinstance(item, Selector), "Selectors")
 
     def step(self, step: Any) -> None:
         """Tell every observer about a denoising step. `Cancelled` raised by one of them passes through."""
@@ -203,24 +209,33 @@ class PluginRegistry:
 
     def describe(self) -> list[dict[str, Any]]:
         """Every plugin, broken ones too: name, distribution, version, hooks, modes, status ("ok" or "broken") and reason."""
-        return [plugin.describe() for plugin in self._plugins]
+        described = [plugin.describe() for plugin in self._plugins]
+        for mode, (owner, *others) in self._owners().items():
+            for plugin, rival in [(owner, others[0]), *((other, owner) for other in others)] if others else []:
+                described[self._plugins.index(plugin)].update(status="broken", reason=_contested(mode, rival))
+        return described
+
+    def _by_name(self, what: str, check: Callable[[object], bool], expected: str) -> dict[str, Any]:
+        """What all plugins give when asked for models or selectors, which have names of their own."""
+        hook = f"dragonkit_{what}s"
+        items: dict[str, Any] = {}
+        owners: dict[str, str] = {}
+        for plugin in self._plugins:
+            for item in plugin.call_for_list(hook, check, expected):
+                if item.name in items:
+                    message = f"{hook} names the {what} {item.name!r}, which plugin {owners[item.name]!r} has named. Rename one."
+                    raise PluginHookError(plugin.name, plugin.origin, message)
+                items[item.name], owners[item.name] = item, plugin.name
+        return items
 
     def _broken(self) -> list[Plugin]:
         return [plugin for plugin in self._plugins if plugin.reason is not None]
 
-    def _owners(self) -> dict[str, Plugin]:
-        owners: dict[str, Plugin] = {}
+    def _owners(self) -> dict[str, list[Plugin]]:
+        owners: dict[str, list[Plugin]] = {}
         for plugin in self._plugins:
             for mode in plugin.modes:
-                if mode in owners:
-                    other = owners[mode]
-                    raise DuplicateModeError(
-                        plugin.name,
-                        plugin.origin,
-                        f"it offers the edit mode {mode!r}, and so does plugin {other.name!r} (from {other.origin or 'this program'}). "
-                        "Uninstall one of them, or name those to load in DRAGONKIT_PLUGINS.",
-                    )
-                owners[mode] = plugin
+                owners.setdefault(mode, []).append(plugin)
         return owners
 
     def _register_builtin(self, module: str) -> None:
@@ -260,6 +275,13 @@ def register(plugin: object, name: str | None = None) -> Plugin:
 def get_registry() -> PluginRegistry:
     """The registry of this process, made on first use. `get_registry.cache_clear()` forgets it."""
     return PluginRegistry()
+
+
+def _contested(mode: str, rival: Plugin) -> str:
+    return (
+        f"it offers the edit mode {mode!r}, and so does plugin {rival.name!r} (from {rival.origin or 'this program'}). "
+        "Uninstall one of them, or name those to load in DRAGONKIT_PLUGINS."
+    )
 
 
 def _is_a(value: object, module: str, name: str) -> bool:

@@ -33,7 +33,8 @@ class Settings(Model):
     energy_scale: float = Field(default=0.03, ge=0, le=10, description="RMS of the energy gradient, as a fraction of the latents' RMS")
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="seed of the new noise that vacated places get")
     schedule: GuidanceSchedule = Field(
-        default_factory=GuidanceSchedule, description="when energies guide, noise is added and steps are repeated, such as span=0:0.6,every=2"
+        default_factory=GuidanceSchedule,
+        description="when energies guide, noise is added and steps repeat, such as span=0:0.6,every=2",
     )
     attention: bool = Field(default=True, description="let the decoder read the source's keys and values, as the modes ask (eq. 11)")
     memory: Literal["bank", "recompute"] = Field(

@@ -148,7 +148,7 @@ def a_mode_that_is_taken() -> None:
     both = isolated_registry(builtin=False)
     both.register(plugin(), "yours")
     both.register(plugin(), "mine")
-    both.edit_types()
+    both.owner("mine")
 
 
 @mistake("dragonkit_edits")

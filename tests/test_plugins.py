@@ -27,6 +27,7 @@ from dragonkit.hookspecs import hookimpl
 from dragonkit.masks import Grid
 from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Reference, identity_correspondence
 from dragonkit.plugins import BUILTIN, PluginRegistry, get_registry
+from dragonkit.selectors import Selector
 
 GRID = Grid(4, 3, 32, 24)
 
@@ -161,7 +162,9 @@ def test_an_empty_list_is_refused_where_none_says_it() -> None:
         return []
 
     registry = registry_of(NudgePlugin(), silent=plugin_with(dragonkit_energy_terms))
-    with pytest.raises(PluginHookError, match=r"'silent'.*dragonkit_energy_terms must return at least one of EnergyTerms, or None for none"):
+    with pytest.raises(
+        PluginHookError, match=r"'silent'.*dragonkit_energy_terms must return at least one of EnergyTerms, or None for none"
+    ):
         registry.energy_terms(Nudge(), edit_masks())
 
 
@@ -198,6 +201,27 @@ def test_models_must_be_cards() -> None:
 
     with pytest.raises(PluginHookError, match=r"dragonkit_models must return ModelCards, but returned an item that is 'tiny' \(str\)"):
         registry_of(plugin_with(dragonkit_models)).models()
+
+
+def test_selectors() -> None:
+    bright = Selector("bright", "what is bright", "clicks", lambda image, clicks: np.asarray(image.convert("L")) > 127)
+
+    def dragonkit_selectors() -> Any:
+        yield bright
+
+    registry = registry_of(first=plugin_with(dragonkit_selectors))
+    assert registry.selectors() == {"bright": bright}
+    registry.register(plugin_with(dragonkit_selectors), "second")
+    with pytest.raises(PluginHookError, match=r"'second': dragonkit_selectors names the selector 'bright', which plugin 'first' has named"):
+        registry.selectors()
+
+
+def test_selectors_must_be_selectors() -> None:
+    def dragonkit_selectors() -> list[str]:
+        return ["bright"]
+
+    with pytest.raises(PluginHookError, match=r"must return Selectors, but returned an item that is 'bright' \(str\)"):
+        registry_of(plugin_with(dragonkit_selectors)).selectors()
 
 
 def test_every_observer_hears_of_a_step() -> None:
@@ -317,8 +341,14 @@ def test_a_mode_without_masks_is_an_error() -> None:
 def test_two_owners_of_one_mode_are_both_named() -> None:
     registry = registry_of(one=NudgePlugin(), two=NudgePlugin())
     with pytest.raises(DuplicateModeError, match=r"'two': it offers the edit mode 'nudge', and so does plugin 'one' \(from this program\)"):
-        registry.edit_types()
-    assert [plugin["modes"] for plugin in registry.describe()] == [["nudge"], ["nudge"]]
+        registry.owner("nudge")
+    assert registry.edit_types() == {}
+    described = registry.describe()
+    assert [plugin["modes"] for plugin in described] == [["nudge"], ["nudge"]]
+    assert [plugin["status"] for plugin in described] == ["broken", "broken"]
+    assert "so does plugin 'two'" in described[0]["reason"] and "so does plugin 'one'" in described[1]["reason"]
+    with pytest.raises(DuplicateModeError):
+        registry.edits_from(EditFile(model="m", image="a.png", edits=[Nudge()]))
 
 
 def test_an_unknown_mode_lists_the_known_ones(registry: PluginRegistry) -> None:
@@ -373,7 +403,10 @@ def test_the_registry_of_the_process_is_made_once(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_builtin_plugins_are_these() -> None:
-    assert BUILTIN == ("dragonkit.modes.move", "dragonkit.models.embedded")
+    assert BUILTIN == (
+        *(f"dragonkit.modes.{mode}" for mode in ("move", "resize", "appearance", "drag", "custom")),
+        "dragonkit.models.embedded",
+    )
 
 
 def test_importing_plugins_loads_no_torch() -> None:

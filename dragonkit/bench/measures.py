@@ -27,51 +27,54 @@ class About:
     Attributes:
         title: for tables.
         unit: empty where it has none.
+        text: what it is.
         higher: whether higher is better.
-        way: whether an edit has a way to go in it: the untouched source is worse than a good result.
+        way: whether an edit has a way to go in it, as the untouched source is worse than the answer.
+        digits: as many of them after the point mean something.
     """
 
     title: str
     unit: str
+    text: str
     higher: bool
     way: bool
+    digits: int
 
 
-def _about(title: str, unit: str = "", *, higher: bool = False, way: bool = True) -> Any:
-    return field(metadata={"about": About(title, unit, higher, way)})
+def _about(title: str, unit: str, text: str, *, higher: bool = False, way: bool = True, digits: int = 1) -> Any:
+    return field(metadata={"about": About(title, unit, text, higher, way, digits)})
+
+
+def _psnr_of(region: str, text: str, way: bool = True) -> Any:
+    return _about(f"PSNR {region}", "dB", text, higher=True, way=way)
+
+
+def _ssim_of(region: str, way: bool = True) -> Any:
+    text = f"structural similarity to the answer there ({_WINDOW} pixel windows), at most 1"
+    return _about(f"SSIM {region}", "", text, higher=True, way=way, digits=2)
 
 
 @dataclass(frozen=True)
 class Measures:
-    """A result against the known answer; nan where a measure does not apply. `ABOUT` has titles, units and which way is better.
+    """A result against the known answer; nan where a measure does not apply. Regions are those of `Task`."""
 
-    Attributes:
-        psnr_changed, psnr_target, psnr_vacated, psnr_elsewhere: dB in the regions of `Task`; 99 stands for equal.
-        ssim_changed, ssim_target, ssim_vacated, ssim_elsewhere: structural similarity (Wang et al. 2004) with a window of 7 pixels, -1 to 1.
-        placement: distance in pixels of what looks most like the object from where it belongs.
-        residual: how much of the object is still where it was: 1 for the untouched source, 0 for the answer.
-        drag: mean distance in pixels of the dragged points from their goals; `drag_before` is the untouched source's.
-        color, pattern: distances to the reference's object, 0 to 255, and the untouched source's.
-        outline: intersection over union of the object's outline with the answer's, 0 to 1.
-    """
-
-    psnr_changed: float = _about("PSNR changed", "dB", higher=True)
-    psnr_target: float = _about("PSNR target", "dB", higher=True)
-    psnr_vacated: float = _about("PSNR vacated", "dB", higher=True)
-    psnr_elsewhere: float = _about("PSNR elsewhere", "dB", higher=True, way=False)
-    ssim_changed: float = _about("SSIM changed", higher=True)
-    ssim_target: float = _about("SSIM target", higher=True)
-    ssim_vacated: float = _about("SSIM vacated", higher=True)
-    ssim_elsewhere: float = _about("SSIM elsewhere", higher=True, way=False)
-    placement: float = _about("placement", "px")
-    residual: float = _about("residual")
-    drag: float = _about("drag", "px")
-    drag_before: float = _about("drag before", "px", way=False)
-    color: float = _about("colour distance")
-    color_before: float = _about("colour distance before", way=False)
-    pattern: float = _about("pattern distance")
-    pattern_before: float = _about("pattern distance before", way=False)
-    outline: float = _about("outline IoU", higher=True, way=False)
+    psnr_changed: float = _psnr_of("changed", "likeness to the answer where it differs visibly from the source; 99 stands for equal")
+    psnr_target: float = _psnr_of("target", "likeness to the answer where it shows the object")
+    psnr_vacated: float = _psnr_of("vacated", "likeness to the answer where the object was and no longer is")
+    psnr_elsewhere: float = _psnr_of("elsewhere", "likeness to the answer where the object never is", way=False)
+    ssim_changed: float = _ssim_of("changed")
+    ssim_target: float = _ssim_of("target")
+    ssim_vacated: float = _ssim_of("vacated")
+    ssim_elsewhere: float = _ssim_of("elsewhere", way=False)
+    placement: float = _about("placement", "px", "how far from its place what looks most like the answer's object is")
+    residual: float = _about("residual", "", "how much of the object is still where it was: 1 all of it, 0 nothing", digits=2)
+    drag: float = _about("drag", "px", "how far from their goals the dragged points are")
+    drag_before: float = _about("drag before", "px", "the same in the source", way=False)
+    color: float = _about("colour", "", "distance of the object's colours to the reference's, 0 to 255; the answer's own is not 0")
+    color_before: float = _about("colour before", "", "the same in the source", way=False)
+    pattern: float = _about("pattern", "", "distance of the object's pattern to the reference's, 0 to 255; the answer's own is not 0")
+    pattern_before: float = _about("pattern before", "", "the same in the source", way=False)
+    outline: float = _about("outline", "", "overlap of the object's outline with the answer's, at most 1", higher=True, way=False, digits=2)
 
 
 ABOUT: dict[str, About] = {one.name: one.metadata["about"] for one in fields(Measures)}

@@ -131,13 +131,13 @@ def _levels(editor: Editor, seed: int) -> Row:
 
 def _energies(editor: Editor, seed: int) -> Row:
     """Figure 3: a move with ever more of its energies; nothing is held, so that they decide."""
-    task, rows = move_task(seed, editor.backbone.model_size), {}
+    task, rows = move_task(seed, editor.backbone.model_size), Row()
     source = editor.invert(task.scene.image, task.scene.caption, Settings.preset("paper"), check=False)
     off: dict[str, Any] = {"contrast_weight": 0.0, "inpaint_weight": 0.0}
     for name, weights in {"edit + preserve": off, "+ contrast": {"inpaint_weight": 0.0}, "+ contrast + inpaint": {}}.items():
         for keep in ("energy", "latents"):
             settings = Settings.preset("paper", keep=keep, guidance_scale=1.0, energy_scale=0.05)
-            result = editor.edit(source, Move(mask=task.source, shift=task.shift, **weights), settings)
+            result = editor.edit(source, Move(**task.edits[0][1], **weights), settings)
             measures = measure(task, result.image)
             rows[f"{name} (keep {keep})"] = {"residual": measures.residual, "vacated PSNR": measures.psnr_vacated}
     return rows
@@ -145,11 +145,11 @@ def _energies(editor: Editor, seed: int) -> Row:
 
 def _attention(editor: Editor, seed: int) -> Row:
     """Figure 4: with and without the source's keys and values."""
-    task, rows = move_task(seed, editor.backbone.model_size), {}
+    task, rows = move_task(seed, editor.backbone.model_size), Row()
     source = editor.invert(task.scene.image, task.scene.caption, Settings.preset("paper"), check=False)
     for name, attention in (("own keys", False), ("the source's keys", True)):
         settings = Settings.preset("paper", attention=attention, guidance_scale=1.0, energy_scale=0.05)
-        measures = measure(task, editor.edit(source, Move(mask=task.source, shift=task.shift), settings).image)
+        measures = measure(task, editor.edit(source, Move(**task.edits[0][1]), settings).image)
         rows[name] = {"preserved PSNR": measures.psnr_elsewhere, "target PSNR": measures.psnr_target}
     return rows
 
@@ -167,7 +167,7 @@ def _continued(editor: Editor, seed: int) -> Row:
             for (sx, sy), _ in fields["points"]
             for cx, cy in [task.scene.objects[index].center]
         ]
-        image = editor.edit(image, Drag(points=points, mask=fields["mask"]), prompt=task.scene.caption).image
+        image = editor.edit(image, Drag(points=tuple(points), mask=fields["mask"]), prompt=task.scene.caption).image
         rows[f"round {round_}"] = {
             "object PSNR": psnr(image, now.image, now.objects[index].mask),
             "elsewhere PSNR": min(psnr(image, now.image, ~fields["mask"]), 99.0),

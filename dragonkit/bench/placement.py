@@ -21,8 +21,8 @@ _PATCH = 1 / 16  # radius of the patch by which a point is known
 def best_shift(picture: np.ndarray, template: np.ndarray, mask: np.ndarray, reach: float) -> tuple[int, int]:
     """The whole-pixel shift (dx, dy) at which the template's masked pixels are most like the picture.
 
-    Least mean squared difference over those of the shifted pixels that the picture still shows, which must be half of them; of equals the
-    shortest shift. All shifts at once by the Fourier transform, rounded to whole numbers, so that equal is equal.
+    Least squared difference, of equals the shortest shift, among the places where all of these pixels are in the picture: beyond its border
+    less would have to match. All shifts at once by the Fourier transform, rounded to whole numbers, so that equal is equal.
 
     Args:
         picture, template: uint8 (H, W, 3).
@@ -37,16 +37,15 @@ def best_shift(picture: np.ndarray, template: np.ndarray, mask: np.ndarray, reac
 
     seen, shown = picture.astype(np.float64), template * mask[..., None].astype(np.float64)
     where, frame = np.conj(transform(mask)), transform(np.ones(mask.shape))
-    # sum of m (a - b)^2 = sum of m a^2 - 2 m a b + m b^2, each term a correlation
-    squares = where * transform((seen**2).sum(-1)) + np.conj(transform((shown**2).sum(-1))) * frame
-    mixed = (np.conj(transform(shown)) * transform(seen)).sum(-1)
-    error, count = (np.rint(np.fft.irfft2(product, space)) for product in (squares - 2 * mixed, where * frame))
+    # the sum over m of (a - b)^2, but for that of a^2, which is the same everywhere
+    squares, products = where * transform((seen**2).sum(-1)), (np.conj(transform(shown)) * transform(seen)).sum(-1)
+    error, count = (np.rint(np.fft.irfft2(product, space)) for product in (squares - 2 * products, where * frame))
     steps = np.arange(-radius, radius + 1)
     dx, dy = (axis.ravel() for axis in np.meshgrid(steps, steps))
     length = np.hypot(dx, dy)
-    allowed = (count[dy, dx] >= mask.sum() / 2) & (length <= reach)
+    allowed = (count[dy, dx] == mask.sum()) & (length <= reach)
     dx, dy, length = dx[allowed], dy[allowed], length[allowed]
-    best = np.lexsort((length, error[dy, dx] / count[dy, dx]))[0]
+    best = np.lexsort((length, error[dy, dx]))[0]
     return int(dx[best]), int(dy[best])
 
 

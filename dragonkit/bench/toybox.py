@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from dragonkit.bench.measures import Record, measure
 from dragonkit.bench.outcomes import FIRST_SEED, missing_modes
 from dragonkit.bench.rows import ROWS, Attempt
+from dragonkit.diffusion.source import Source
 from dragonkit.editor import Editor
 from dragonkit.errors import EditError
 from dragonkit.toybox.tasks import TASKS
@@ -79,7 +80,7 @@ def _records(job: Job) -> list[Record]:
     task = TASKS[name](seed, shared.backbone.model_size)
     if missing_modes(shared, task):
         return []
-    records, sources = [], {}
+    records, sources = [], dict[tuple[int, int], Source]()
     for row in rows:
         # an inversion is made once per picture, so it is no row's; what the source looks like to the UNet is every row's own
         editor = Editor(shared.backbone, shared.card, shared.registry)

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dragonkit.cli import editing, listing
+from dragonkit.cli import editing, listing, scaffold
+from dragonkit.cli.bench import bench
 from dragonkit.cli.console import load_registry, run_guarded, warn
 from dragonkit.errors import Cancelled, DragonkitError
 
@@ -151,6 +152,8 @@ app.command()(editing.run)
 app.command()(listing.modes)
 app.command()(listing.plugins)
 app.command()(listing.models)
+app.command()(scaffold.new_plugin)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dragonkit.bench.paper import Figure
+    from dragonkit.bench.statistics import Interval
+    from dragonkit.bench.summary import Line
 
 __all__ = ["bench"]
 
@@ -18,30 +28,131 @@ bench = typer.Typer(rich_markup_mode=None, help="Measure edits against known ans
 NOption = Annotated[int, typer.Option("--n", metavar="INTEGER", min=1, help="How many tasks of each kind.")]
 JobsOption = Annotated[int, typer.Option("--jobs", metavar="INTEGER", min=1, help="Processes.")]
 OffsetOption = Annotated[int, typer.Option("--seed-offset", metavar="INTEGER", min=0, help="Added to the public seeds, for fresh tasks.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print every record as JSON.")]
+TaskOption = Annotated[list[str] | None, typer.Option("--task", metavar="NAME", help="Only this kind; repeatable.", show_default=False)]
+RowOption = Annotated[list[str] | None, typer.Option("--row", metavar="NAME", help="Only this row; repeatable.", show_default=False)]
+HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="PATH", help="Also write a page of all pictures.", show_default=False)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 @bench.command()
 def toybox(
     n: NOption = 10,
-    task: Annotated[list[str] | None, typer.Option("--task", metavar="NAME", help="Only this kind; repeatable.", show_default=False)] = None,
-    row: Annotated[list[str] | None, typer.Option("--row", metavar="NAME", help="Only this row; repeatable.", show_default=False)] = None,
+    task: TaskOption = None,
+    row: RowOption = None,
     seed_offset: OffsetOption = 0,
     model: ModelOption = "toybox",
     jobs: JobsOption = 1,
-    html: Annotated[Path | None, typer.Option("--html", metavar="PATH", help="Also write a page with every picture.", show_default=False)] = None,
+    html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Every edit mode, in every way that is compared, on toybox scenes."""
     from dragonkit.bench.page import write_page
-    from dragonkit.bench.summary import summary, table
+    from dragonkit.bench.rows import ROWS
+    from dragonkit.bench.summary import summary
     from dragonkit.bench.toybox import run_tasks
 
     with bars(as_json) as bar:
         records = run_tasks(task or (), row or (), n, seed_offset, model, jobs, bar("tasks"))
     if html is not None:
         write_page(html, records)
+    tables = summary(records)
     if as_json:
-        typer.echo(json.dumps([record.to_json() for record in records]))
-    else:
-        show(*(table(name, rows) for name, rows in summary(records).items()))
+        found = [_plain(record) for record in records]
+        typer.echo(json.dumps({"summary": {name: [asdict(line) for line in lines] for name, lines in tables.items()}, "records": found}))
+        return
+    show(*(_table(name, lines) for name, lines in tables.items()))
+    show("\n".join(f"{name}: {one.about}" for name, one in ROWS.items() if name in {record.row for record in records}))
+    show("way: in PSNR where the answer differs, from the untouched source (0) to the ceiling (1)")
+    show("cost: in plain generations of the same model in the same run, inversions apart")
+
+
+@bench.command()
+def paper(
+    figure: Annotated[
+        list[str] | None, typer.Option("--figure", metavar="NUMBER", help="2, 3, 4 or 7; repeatable; all by default.", show_default=False)
+    ] = None,
+    n: NOption = 10,
+    model: ModelOption = "toybox",
+    as_json: JsonOption = False,
+) -> None:
+    """The claims of DragonDiffusion's figures, as numbers on toybox scenes."""
+    from dragonkit.bench.paper import FIGURES, run_figure
+    from dragonkit.errors import EditError
+
+    for name in figure or ():
+        if name not in FIGURES:
+            raise EditError(f"there is no figure {name!r}; choose among {', '.join(FIGURES)}")
+    found = {}
+    with bars(as_json) as bar:
+        for name in figure or FIGURES:
+            found[name] = run_figure(name, n, model, bar(f"figure {name}"))
+    if as_json:
+        typer.echo(json.dumps({name: {**asdict(one), "verdicts": [claim.verdict for claim in one.claims]} for name, one in found.items()}))
+        return
+    for one in found.values():
+        show(_figure(one, n))
+        for claim in one.claims:
+            show(f"  {claim.text}: {claim.verdict} ({_written(claim.difference)})")
+
+
+def _table(name: str, lines: Sequence[Line]) -> Table:
+    from dragonkit.bench.measures import ABOUT
+
+    shown = [key for key in lines[0].measures if any(not math.isnan(line.measures[key].mean) for line in lines)]
+    columns = ["row", "n", "way", *(f"{ABOUT[key].title} {ABOUT[key].unit}".strip() for key in shown), "UNet calls", "cost"]
+    rows = [
+        (
+            line.row,
+            str(line.n),
+            _written(line.way, 2),
+            *(_written(line.measures[key]) if key == "psnr_changed" else _mean(line.measures[key]) for key in shown),
+            f"{line.evaluations:.0f}",
+            "" if math.isnan(line.cost) else f"{line.cost:.2f}",
+        )
+        for line in lines
+    ]
+    return _grid(name, columns, rows)
+
+
+def _figure(figure: Figure, n: int) -> Table:
+    columns = list(dict.fromkeys(column for values in figure.values.values() for column in values))
+    rows = [
+        (row, *(_written(values[column], 3 if column in ("feature similarity", "sharpness", "residual") else 1) for column in columns))
+        for row, values in figure.values.items()
+    ]
+    return _grid(f"{figure.title}; {n} scenes, mean [95 % interval]", ["", *columns], rows)
+
+
+def _grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place else "left", no_wrap=place == 0)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _written(found: Interval, digits: int = 1) -> str:
+    if math.isnan(found.mean):
+        return ""
+    return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+
+
+def _mean(found: Interval) -> str:
+    return "" if math.isnan(found.mean) else f"{found.mean:.2f}" if abs(found.mean) < 10 else f"{found.mean:.1f}"
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """A record without its pictures, nan as null."""
+    measures = {name: None if math.isnan(value) else value for name, value in asdict(record.measures).items()}
+    return {
+        "task": record.task,
+        "seed": record.seed,
+        "row": record.row,
+        **measures,
+        "evaluations": record.evaluations,
+        "seconds": record.seconds,
+    }

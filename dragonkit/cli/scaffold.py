@@ -30,7 +30,6 @@ def new_plugin(
     ] = None,
 ) -> None:
     """Write a new plugin: a package with an edit mode that works, and its tests."""
-    _check_name(name)
     _refuse_known(name, context)
     place = Path(f"dragonkit-{name}") if folder is None else folder
     for path in write_plugin(name, place):

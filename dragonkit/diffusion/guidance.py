@@ -73,33 +73,46 @@ def energy_gradient(
         references: the same of every reference picture, each with the raster its features are brought to.
 
     Raises:
-        NonFiniteEnergyError: a term gives NaN or infinity, or the gradient does (the term is then "the sum of all").
+        NonFiniteEnergyError: a term or its gradient is NaN or infinite.
     """
+    summands: list[tuple[PlannedTerm, Tensor]] = []
     totals: dict[int, Tensor] = {}  # by region, told apart by identity
     regions: dict[int, Tensor | None] = {}
     energies = {planned.label: 0.0 for planned in terms}
     for level in generated:
         features = Features(on_grid(generated[level], size), on_grid(source[level], size).detach(), None, level)
         others = [replace(features, reference=on_grid(maps[level], grid.shape).detach(), reference_grid=grid) for maps, grid in references]
-        for label, term, reference, region, origin in terms:
+        for planned in terms:
+            label, term, reference, region, origin = planned
             energy = term.weight * term.function(features if reference is None else others[reference])
             value = float(energy.detach())
             if not torch.isfinite(energy).all():
                 raise NonFiniteEnergyError(label, step, value, origin)
             energies[label] += value
+            summands.append((planned, energy))
             totals[id(region)] = totals.get(id(region), torch.zeros((), device=latents.device)) + energy
             regions[id(region)] = region
     # spread over all positions and channels, an energy of 1 leaves each of them less than float16 can say
     lift = HALF_PRECISION_LIFT if latents.dtype == torch.float16 else 1.0
     wanted = {key: total for key, total in totals.items() if total.requires_grad}  # others are constant here
     gradient = torch.zeros_like(latents, dtype=torch.promote_types(latents.dtype, torch.float32))
-    for place, (key, total) in enumerate(wanted.items(), 1):
-        (part,) = torch.autograd.grad(lift * total, latents, retain_graph=place < len(wanted))
+    for key, total in wanted.items():
+        (part,) = torch.autograd.grad(lift * total, latents, retain_graph=True)
         if not torch.isfinite(part).all():
-            raise NonFiniteEnergyError("the sum of all", step)
+            raise _culprit(summands, latents, step)
         region = regions[key]
         gradient = gradient + (_wide(part) if region is None else _wide(part) * region) / lift
     return Guidance(gradient, energies)
+
+
+def _culprit(summands: Sequence[tuple[PlannedTerm, Tensor]], latents: Latents, step: int) -> NonFiniteEnergyError:
+    """The first term whose own gradient is no number; "the sum of all" where only their sum is."""
+    for planned, energy in summands:
+        if energy.requires_grad:
+            (part,) = torch.autograd.grad(energy, latents, retain_graph=True)
+            if not torch.isfinite(part).all():
+                return NonFiniteEnergyError(f"gradient of {planned.label}", step, None, planned.origin)
+    return NonFiniteEnergyError("the sum of all", step)
 
 
 def normalized(gradient: Latents, latents: Latents, energy_scale: float) -> Latents:

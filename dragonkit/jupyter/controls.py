@@ -61,10 +61,11 @@ def _number(field: FormField) -> Control:
     start = (int if whole else float)(_start(field, low, high))
     common = {"value": start, **_common(field)}
     if low is not None and high is not None and high - low < 1e6:
-        step = max(1, round((high - low) / 1000)) if whole else 10.0 ** math.floor(math.log10((high - low) / 100))
-        slider = W.IntSlider if whole else W.FloatSlider
-        extra = {} if whole else {"readout_format": ".4~g"}
-        return _plain(slider(min=low, max=high, step=step, continuous_update=False, **extra, **common), start)
+        if whole:
+            return _plain(W.IntSlider(min=low, max=high, continuous_update=False, **common), start)
+        digits = math.floor(math.log10((high - low) / 100))
+        readout = f".{max(0, 1 - digits)}f"
+        return _plain(W.FloatSlider(min=low, max=high, step=10.0**digits, readout_format=readout, continuous_update=False, **common), start)
     # no bounds in the widget: it would clip what was typed without a word, where pydantic says what is wrong
     return _plain(W.IntText(**common) if whole else W.FloatText(**common), start)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import textwrap
@@ -52,7 +53,7 @@ def python_script(
     lines = ["import dragonkit as dk"]
     lines += [line for line in dict.fromkeys(_import(type(edit)) for edit in edits) if line]
     lines += [] if home else ["from dragonkit.fields import image_from_text"]
-    lines += ["", f"picture = {os.fspath(home)!r}" if home else f"picture = image_from_text({_literal(image_to_text(picture))})"]
+    lines += ["", f"picture = {_literal(os.fspath(home))}" if home else f"picture = image_from_text({_literal(image_to_text(picture))})"]
     for number, edit in enumerate(edits):
         lines += [f"edit{number or ''} = {_call(_name(type(edit)), _given(edit))}"]
     names = ", ".join(f"edit{number or ''}" for number in range(len(edits)))
@@ -60,9 +61,9 @@ def python_script(
     lines += [f"settings = {_call('dk.Settings', asked)}"] if asked else []
     lines += [
         "",
-        f"editor = dk.Editor.from_pretrained({model!r})",
-        f"result = editor.edit(picture, [{names}], {'settings, ' if asked else ''}prompt={prompt!r})",
-        f"result.save({out!r})",
+        f"editor = dk.Editor.from_pretrained({_literal(model)})",
+        f"result = editor.edit(picture, [{names}], {'settings, ' if asked else ''}prompt={_literal(prompt)})",
+        f"result.save({_literal(out)})",
     ]
     return "\n".join(lines) + "\n"
 
@@ -101,7 +102,7 @@ def _import(edit_type: type[Edit]) -> str:
     if module != "__main__" and getattr(sys.modules.get(module), name, None) is edit_type:
         return f"from {module} import {name}"
     return (
-        f"from dragonkit.plugins import get_registry\n\n{name} = get_registry().edit_types()[{edit_type.mode!r}]"
+        f"from dragonkit.plugins import get_registry\n\n{name} = get_registry().edit_types()[{_literal(edit_type.mode)}]"
         "  # register its plugin first: it is not installed\n"
     )
 
@@ -125,8 +126,8 @@ def _literal(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key!r}: {_literal(inner)}' for key, inner in value.items())}}}"
+        return f"{{{', '.join(f'{_literal(key)}: {_literal(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, str) and len(value) > _WIDTH:
-        lines = "\n".join(f"    {value[start : start + _WIDTH]!r}" for start in range(0, len(value), _WIDTH))
+        lines = "\n".join(f"    {_literal(value[start : start + _WIDTH])}" for start in range(0, len(value), _WIDTH))
         return f"(\n{lines}\n)"
-    return repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)  # double quotes

@@ -14,17 +14,23 @@ from pydantic import ValidationError
 
 from dragonkit.edits import Edit
 from dragonkit.errors import EditError
-from dragonkit.images import load_image
 from dragonkit.jupyter.controls import LEFT_OUT, Control, control_for
 from dragonkit.jupyter.region import Region
 from dragonkit.jupyter.roles import FormField, form_fields
 from dragonkit.jupyter.second_picture import SecondPicture
-from dragonkit.masks import load_mask
 from dragonkit.validation import explain
 
 __all__ = ["Form"]
 
 _MARK = "\0"  # stands around field names in pydantic's sentences, so that each finds its field
+
+
+def _no_mask() -> np.ndarray:
+    return np.zeros((1, 1), bool)
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 class Form:
@@ -34,6 +40,7 @@ class Form:
         edit_type: the mode's class.
         picture: gives the picture that is being edited: it may serve as the second one, too.
         mask: gives the mask that is painted now, bool (H, W): a field that is another region of the picture can take it.
+        fail: told of errors that cannot be raised, because the browser's events caused them.
 
     Attributes:
         widget: the form.
@@ -49,10 +56,11 @@ class Form:
         self,
         edit_type: type[Edit],
         picture: Callable[[], Image.Image] | None = None,
-        mask: Callable[[], np.ndarray] | None = None,
+        mask: Callable[[], np.ndarray] = _no_mask,
+        fail: Callable[[Exception], Any] = _raise,
     ) -> None:
         self.edit_type, self.fields = edit_type, form_fields(edit_type)
-        self._picture, self._mask = picture, mask
+        self._picture, self._mask, self._fail = picture, mask, fail
         self._controls: dict[str, Control] = {}
         self._callbacks: list[Callable[[], None]] = []
         self._errors = {field.name: W.HTML().add_class("dk-error") for field in self.fields}
@@ -74,7 +82,11 @@ class Form:
         return {name: value for name, value in got.items() if value is not LEFT_OUT}
 
     def set(self, values: Mapping[str, Any]) -> None:
-        """Show these values, and the defaults of what is not among them. Fields that are marked on the picture are passed over.
+        """Show these values, and the defaults of what is not among them; otherwise like `update`."""
+        self.update({**{field.name: LEFT_OUT for field in self.fields}, **values})
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Show these values; the rest stays. Fields that are marked on the picture are passed over.
 
         Raises:
             ImageError, MaskError: a second picture or a mask cannot be read.
@@ -82,8 +94,8 @@ class Form:
         self._quiet = True  # one change, not one for every field
         try:
             for field in self.fields:
-                if self._is_own(field):
-                    self._controls[field.name].set(values.get(field.name, LEFT_OUT))
+                if self._is_own(field) and field.name in values:
+                    self._controls[field.name].set(values[field.name])
         finally:
             self._quiet = False
         self._changed()
@@ -133,7 +145,7 @@ class Form:
         """The control of a field above its errors; None for a field that has none of its own."""
         if field.role == "picture":
             mask_field = next((other for other in self.fields if other.picture == field.name), None)
-            second = SecondPicture(field, mask_field, self._picture)
+            second = SecondPicture(field, mask_field, self._picture, self._fail)
             self._controls[field.name] = Control(second.widget, second.get, second.set)
             second.on_change(self._changed)
             errors = [self._errors[field.name]]

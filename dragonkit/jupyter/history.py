@@ -35,7 +35,7 @@ class Entry:
 
 
 class History(Sequence[Entry]):
-    """All runs, oldest first; `current` is the one that is shown.
+    """All runs, oldest first; `current` is the one that was shown last.
 
     Example:
         editor.history[-1].result.save("last.png")
@@ -47,7 +47,7 @@ class History(Sequence[Entry]):
 
     @property
     def current(self) -> Entry | None:
-        """The run that is shown; None before the first one, and after going on from a result."""
+        """The run that was shown last; None before the first one."""
         return self._current
 
     def add(self, entry: Entry) -> None:
@@ -60,10 +60,8 @@ class History(Sequence[Entry]):
         return self._current
 
     def continue_from(self, index: int) -> Image.Image:
-        """The result of a run, as the picture to edit next; no run is `current` then. EditError when there is no such run."""
-        image = self._at(index).result.image
-        self._current = None
-        return image
+        """The result of a run, as the picture to edit next. EditError when there is no such run."""
+        return self.revert(index).result.image
 
     def _at(self, index: int) -> Entry:
         try:

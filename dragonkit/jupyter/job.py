@@ -192,4 +192,4 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, DragonkitError):
         return str(error)
     text = str(error).strip().splitlines()
-    return f"something unexpected happened: {type(error).__name__}{f': {text[0]}' if text else ''}. widget.error has the whole story."
+    return f"something unexpected happened: {type(error).__name__}{f': {text[0]}' if text else ''}"

@@ -177,7 +177,7 @@ class MarkState:
             state.change(decode_mask(data["mask"]["png"]), boxes=data["boxes"], drags=data["drags"], points=data["points"])
         except EditError:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise EditError(f"these are no marks ({type(error).__name__}: {error}). Pass what MarkState.to_json returned.") from error
         state._steps = UndoStack(state._steps.limit)
         return state

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
-
-from dragonkit.edits import Edit
 
 __all__ = ["FormField", "Role", "form_fields", "numbers_in"]
 
@@ -46,19 +45,19 @@ class FormField:
         return self.name.replace("_", " ")
 
 
-def form_fields(edit_type: type[Edit]) -> list[FormField]:
-    """The fields of a mode in their order.
+def form_fields(model: type[BaseModel]) -> list[FormField]:
+    """The fields of a mode, or of a selector's options, in their order.
 
     The mask of a picture `reference` is the field `reference_mask`; a `shift` of two numbers is an arrow.
     """
     try:
-        whole = edit_type.model_json_schema()
+        whole = model.model_json_schema()
     except PydanticUserError:  # a plugin's field type may have no JSON schema: it is written as text, and pydantic says what is wrong
         whole = {}
     definitions, properties = whole.get("$defs", {}), whole.get("properties", {})
-    schemas = {name: _resolved(properties.get(name, {}), definitions) for name in edit_type.model_fields}
+    schemas = {name: _resolved(properties.get(name, {}), definitions) for name in model.model_fields}
     fields = []
-    for name, info in edit_type.model_fields.items():
+    for name, info in model.model_fields.items():
         role, picture = _role(name, schemas)
         fields.append(
             FormField(

@@ -1,0 +1,40 @@
+"""The notebook editor: grab things in a picture with the mouse, in Jupyter.
+
+    import dragonkit as dk
+
+    dk.EditorWidget("photo.png")
+
+Importing this package needs `pip install 'dragonkit[jupyter]'`; without it an ImportError says so.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+_missing = [name for name in ("ipywidgets", "ipycanvas") if find_spec(name) is None]
+if _missing:
+    raise ImportError(
+        f"the notebook editor needs {' and '.join(_missing)}, which is not installed: run pip install 'dragonkit[jupyter]' "
+        "and restart the kernel"
+    )
+
+_HOMES = {
+    "CanvasView": "canvas",
+    "EditorWidget": "editor_widget",
+    "MarkState": "marks",
+}
+
+__all__ = ["CanvasView", "EditorWidget", "MarkState"]
+
+if TYPE_CHECKING:
+    from dragonkit.jupyter.canvas import CanvasView
+    from dragonkit.jupyter.editor_widget import EditorWidget
+    from dragonkit.jupyter.marks import MarkState
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"dragonkit.jupyter.{_HOMES[name]}"), name)
+    raise AttributeError(f"dragonkit.jupyter has no {name!r}; see dragonkit.jupyter.__all__ for what it has")

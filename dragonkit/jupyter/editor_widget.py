@@ -1,0 +1,254 @@
+"""The notebook editor: a picture to mark, a mode with its fields, Run, and what came out. It puts the parts together."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as W
+import numpy as np
+
+from dragonkit.edits import Edit, EditFile, Settings
+from dragonkit.errors import EditError
+from dragonkit.images import ImageSource, load_image
+from dragonkit.jupyter.easel import Easel
+from dragonkit.jupyter.export import edit_file, python_script
+from dragonkit.jupyter.export_panel import ExportPanel
+from dragonkit.jupyter.fallback import still
+from dragonkit.jupyter.form import Form
+from dragonkit.jupyter.history import Entry, History
+from dragonkit.jupyter.marks import MarkState
+from dragonkit.jupyter.panels import HistoryPanel, RunPanel, png
+from dragonkit.jupyter.runs import Runs
+from dragonkit.jupyter.session import Session
+from dragonkit.masks import MaskSource, load_mask
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from dragonkit.editor import Editor
+    from dragonkit.results import EditResult
+
+__all__ = ["EditorWidget"]
+
+_STYLE = """<style>
+.dk-editor canvas { max-width: 100%; height: auto !important; }
+.dk-editor button:focus-visible, .dk-editor input:focus-visible, .dk-editor select:focus-visible, .dk-editor canvas:focus-visible,
+.dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2; outline-offset: 2px; }
+.dk-editor .dk-hint { font-style: italic; }
+.dk-editor .dk-error { color: #d55e00; font-weight: bold; }
+</style>"""
+
+
+class EditorWidget(W.VBox):
+    """Edit a picture with the mouse.
+
+    The picture is inverted in the background as soon as the editor is made. Everything that can be clicked can be called as well.
+
+    Args:
+        image: path, PIL image, array or tensor.
+        prompt: what it shows.
+        model: a name from `dragonkit models`, a hub id, a folder or a .safetensors file; loaded in the background.
+        editor: an editor that is there already, in place of `model`.
+        mask: what to mark to begin with.
+        settings: what differs from the model's defaults.
+
+    Attributes:
+        marks: everything marked on the picture. `mask` is the part most people want.
+
+    Raises:
+        ImageError, MaskError, ModelNotFoundError: one of these cannot be used.
+
+    Example:
+        editor = dk.EditorWidget("photo.png", prompt="a fish")
+        editor                 # in a notebook: paint, drag, press Run
+        editor.result.image    # in the next cell
+    """
+
+    def __init__(
+        self,
+        image: ImageSource,
+        prompt: str = "",
+        model: str = "toybox",
+        *,
+        editor: Editor | None = None,
+        mask: MaskSource | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        picture = load_image(image)
+        self.marks = MarkState(picture.size)
+        if mask is not None:
+            self.marks.set_mask(load_mask(mask, picture.size))
+        self._path = image if isinstance(image, (str, os.PathLike)) else None
+        self._session = Session(picture, prompt, model, editor, settings)
+        self._panel = panel = RunPanel(self._guard(self.run), self._guard(self.cancel))
+        self._runs = Runs(self._session, panel, self._finished)
+        self._easel = easel = Easel(self._session, self.marks, panel.fail, panel.say)
+        self.view = easel.view
+        self._shelf = HistoryPanel(self._guard(self.revert), self._guard(self.continue_from))
+        self.exports = ExportPanel(self.edit_file, self.script, self._shown_result, panel.say, panel.fail)
+        self._prompt = W.Text(value=prompt, description="prompt", tooltip="what the picture shows, not what you want")
+        self._prompt.continuous_update = False
+        self._prompt.observe(lambda change: self._guard(self._reworded)(), names="value")
+        parts = [
+            self._prompt, easel.tools.widget, easel.view.widget, easel.stage.after, easel.modes.widget,
+            panel.widget, self._shelf.widget, self.exports.widget,
+        ]  # fmt: skip
+        super().__init__([W.HTML(_STYLE), *parts], layout=W.Layout(max_width="100%"))
+        self.add_class("dk-editor")
+        self._runs.prepare()
+
+    @property
+    def mask(self) -> np.ndarray:
+        """What is marked, bool (H, W), read-only; set it to anything that `load_mask` reads."""
+        return self.marks.mask
+
+    @mask.setter
+    def mask(self, mask: MaskSource) -> None:
+        wanted = load_mask(mask, self.marks.size)
+        self.view.apply(lambda state: state.set_mask(wanted))
+
+    @property
+    def mode(self) -> str:
+        """The mode's name. UnknownModeError when set to one that nobody offers."""
+        return self._easel.modes.mode
+
+    @mode.setter
+    def mode(self, mode: str) -> None:
+        self._easel.modes.mode = mode
+
+    @property
+    def form(self) -> Form:
+        """The mode's fields: `editor.form.update({"scale": 1.5})`."""
+        return self._easel.modes.form
+
+    @property
+    def edits(self) -> list[Edit]:
+        """What Run would do now. EditError when something is missing or wrong."""
+        return [self._easel.modes.edit()]
+
+    @property
+    def result(self) -> EditResult | None:
+        """What the last run gave, or the one that was reverted to; None before the first."""
+        current = self.history.current
+        return None if current is None else current.result
+
+    @property
+    def history(self) -> History:
+        """All runs, oldest first."""
+        return self._session.history
+
+    @property
+    def status(self) -> str:
+        """What was said last, errors too."""
+        return self._panel.messages[-1] if self._panel.messages else ""
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the last run failed with, traceback and all; None when it did not."""
+        return self._runs.error
+
+    def run(self) -> None:
+        """Start, and return at once; `wait` gives the result.
+
+        Raises:
+            EditError: something is missing or wrong, or a run is going on.
+        """
+        edits = self.edits
+        state = {"prompt": self._session.prompt, "mode": self.mode, "fields": self.form.values(), "marks": self.marks.to_json()}
+        self._runs.run(edits, state)
+
+    def cancel(self) -> None:
+        """Stop the run within one step. What was made so far stays."""
+        self._runs.job.cancel()
+
+    def wait(self, timeout: float | None = None) -> EditResult | None:
+        """The result, once inversion and run are over.
+
+        Raises:
+            TimeoutError: they are not within `timeout` seconds each.
+            DragonkitError: what the run failed with; Cancelled after `cancel`.
+        """
+        self._runs.wait(timeout)
+        return self.result
+
+    def revert(self, index: int) -> None:
+        """Go back to a run of the history: its picture, marks, fields and result. Nothing is removed."""
+        entry = self.history.revert(index)
+        state, session = entry.state, self._session
+        marks = MarkState.from_json(state["marks"])
+        self._change_picture(entry.source, state["prompt"])
+        self.mode = state["mode"]
+        self.view.apply(lambda now: now.change(marks.mask, boxes=marks.boxes, drags=marks.drags, points=marks.points))
+        self.form.set(state["fields"])
+        self._easel.stage.set_result(entry.result.image)
+        self._shelf.show(session.history)
+        self._panel.say(f"back at run {index + 1}")
+
+    def continue_from(self, index: int) -> None:
+        """Edit the result of a run. The marks stay."""
+        self._change_picture(self.history.continue_from(index), self.history[index].result.report.prompt)
+        self._shelf.show(self.history)
+
+    def edit_file(self) -> EditFile:
+        """The edit file of what is asked for now. EditError while the model is being loaded, or when something is missing."""
+        session = self._session
+        settings = session.editor.settings(session.settings)
+        return edit_file(session.model, session.picture, session.prompt, settings, self.edits)
+
+    def script(self) -> str:
+        """A Python script that gives the same result, pixel by pixel. EditError when something is missing."""
+        session = self._session
+        return python_script(session.model, session.picture, session.prompt, session.settings, self.edits, self._path)
+
+    def close(self) -> None:
+        """Stop what is going on, and remove the widget."""
+        self.cancel()
+        self._session.stop()
+        super().close()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Beside the widget a picture, for places that show no widgets."""
+        self._guard(self._easel.modes.refresh)()
+        data = super()._repr_mimebundle_(**options)
+        stage = self._easel.stage
+        shown = still(stage.result, None) if stage.result is not None and stage.comparing else still(stage.picture, self.marks)
+        data["image/png"] = base64.b64encode(png(shown)).decode("ascii")
+        return data
+
+    def _finished(self, entry: Entry) -> None:
+        """A run came to an end; this is its thread."""
+        self._shelf.show(self.history)
+        report = entry.result.report
+        if entry.source is self._session.picture:  # otherwise somebody has gone on to another picture since
+            self._easel.stage.set_result(entry.result.image)
+        self._panel.say(" ".join([f"{', '.join(report.modes)}: done in {report.seconds:.1f} s.", *report.warnings]))
+
+    def _reworded(self) -> None:
+        if self._session.prompt != self._prompt.value:  # otherwise it was set from here
+            self._session.prompt = self._prompt.value
+            self._runs.prepare()
+
+    def _change_picture(self, picture: Image.Image, prompt: str) -> None:
+        self._session.picture, self._session.prompt = picture, prompt
+        self._easel.stage.set_picture(picture)
+        self._prompt.value = prompt
+        self._runs.prepare()
+
+    def _shown_result(self) -> EditResult:
+        if self.result is None:
+            raise EditError("there is no result yet; press Run first")
+        return self.result
+
+    def _guard(self, action: Callable[..., Any]) -> Callable[..., None]:
+        """A front end swallows what its callbacks raise; here the panel tells it."""
+
+        def call(*values: Any) -> None:
+            try:
+                action(*values)
+            except Exception as error:
+                self._panel.fail(error)
+
+        return call
