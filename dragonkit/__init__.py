@@ -28,6 +28,7 @@ _HOMES = {
     "EditMasks": "plan",
     "EditResult": "results",
     "Editor": "editor",
+    "EditorWidget": "jupyter.editor_widget",
     "EnergyTerm": "plan",
     "Features": "plan",
     "Grid": "masks",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from dragonkit.errors import Cancelled, DragonkitError, EditError
     from dragonkit.fields import Picture
     from dragonkit.hookspecs import hookimpl
+    from dragonkit.jupyter.editor_widget import EditorWidget
     from dragonkit.masks import Grid
     from dragonkit.models.cards import ModelCard
     from dragonkit.modes.appearance import Appearance

@@ -106,7 +106,7 @@ class Deformation:
         """How much of a group's motion is felt, 1 to 0, with its handles at their starts or at their ends."""
         reach, apart = self._reaches[group].max(), np.abs(handles[:, None] - handles).max()
         # a handle's neighbourhood must not lap over the border that is nearest to it
-        shape = min(HANDLE * self._reaches[group].min(), self._room(self._ends[group]).min() / 2)
+        shape = min(HANDLE * self._reaches[group].min(), self._room(handles).min() / 2)
         beyond = np.maximum(_outside_hull(places, handles) - shape - min(self._lengths[group].max(), apart), 0)
         left = np.clip(np.minimum(room, reach - beyond), 0, None)
         rim = RIM * np.maximum(_distance(places, handles) - shape, 0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -13,6 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 from dragonkit.edits import PNG_KEY, EditFile
 from dragonkit.errors import ImageError
+
+if TYPE_CHECKING:
+    from dragonkit.jupyter.editor_widget import EditorWidget
 
 __all__ = ["EditResult", "Report", "StepReport"]
 
@@ -77,6 +82,22 @@ class EditResult:
     report: Report
     edit_file: EditFile
     region: np.ndarray
+
+    def widget(self, **options: Any) -> EditorWidget:
+        """The notebook editor on this result, with its prompt, model and settings, to go on editing.
+
+        Args:
+            options: for `dragonkit.EditorWidget`, such as the `editor` that made the result, which saves loading the model again.
+
+        Raises:
+            ImportError: the notebook extra is not installed.
+        """
+        # a door, floors above this one: a result may open it, but must not depend on it
+        module = importlib.import_module("dragonkit.jupyter.editor_widget")
+        file = self.edit_file
+        own = {} if "model" in options else {"model": file.model, "settings": file.settings}  # another model has settings of its own
+        widget: EditorWidget = module.EditorWidget(self.image, **{"prompt": file.prompt, **own, **options})
+        return widget
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a PNG that carries its edit file: `dragonkit run` on it makes the picture again.

@@ -6,7 +6,6 @@ Positions are (x, y) in pixels of the picture as given, origin top left; pixel (
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,7 +167,9 @@ def _numbers(value: Any, kind: Gesture) -> np.ndarray:
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise _wrong(kind, value) from None
-    if not all(map(math.isfinite, numbers.flat)):
+    if numbers.ndim == 0:
+        raise _wrong(kind, value)
+    if not np.isfinite(numbers).all():
         raise PointError(f"the {kind} {short(value)} must have finite numbers only. Pass pixels of the picture.")
     return numbers
 

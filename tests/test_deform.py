@@ -105,14 +105,23 @@ def test_drags_far_from_each_other_do_not_mix() -> None:
     assert (both.displacement(np.array([(250.0, 100.0)])) == 0).all()
 
 
+def test_a_drag_in_the_middle_of_a_ring_of_others_goes_its_own_way() -> None:
+    turns = np.arange(8) * np.pi / 4
+    ring = 200 + 100 * np.stack([np.cos(turns), np.sin(turns)], axis=-1)
+    points = [*(((x, y), (x + 5, y)) for x, y in ring), ((200.0, 200.0), (200.0, 205.0))]
+    field = Deformation(points, (400, 500))
+    assert np.allclose(field.displacement(np.array([end for _, end in points])), [*[(-5, 0)] * 8, (0, -5)], atol=1e-6)
+
+
 # --- where it stops -----------------------------------------------------------------------------------------------------
 
 
 @given(drags())
 def test_nothing_moves_outside_the_mask(points: list[Any]) -> None:
     mask = ellipse()
-    displacement = Deformation(points, SIZE, mask).displacement(centers())
-    assert (displacement[~mask] == 0).all()
+    field = Deformation(points, SIZE, mask)
+    displacement, grip = field.displacement(centers()), field.grip(centers())
+    assert (displacement[~mask] == 0).all() and (grip[~mask] == 0).all()
     assert np.isfinite(displacement).all()
 
 
@@ -134,6 +143,15 @@ def test_nothing_moves_out_of_reach(start: Any, end: Any) -> None:
         far = np.hypot(*np.moveaxis(centers() - point, -1, 0))
         assert (values[far > reach * (1 + deform.HANDLE) + 1e-9] == 0).all()
         assert (values[far < 0.5 * reach] > 0).all()
+
+
+@given(st.floats(0, 60))
+def test_a_lone_drag_fades_as_a_smooth_step(way: float) -> None:
+    field = Deformation([((130.0, 100.0), (110.0, 100.0))], (200, 200))
+    shape, reach = 50 / 16, 50  # two and a half times the drag
+    left = 1 - min(max(way - shape, 0) / reach, 1)
+    for x, y in ((110 - way, 100), (110, 100 + way), (110 + 0.6 * way, 100 - 0.8 * way)):
+        assert np.allclose(field.displacement(np.array([x, y])), [20 * left**2 * (3 - 2 * left), 0], atol=1e-6)
 
 
 def test_it_fades_without_a_jump_on_its_way_to_the_border() -> None:

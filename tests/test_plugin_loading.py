@@ -156,7 +156,7 @@ def test_two_installed_plugins_with_one_mode_are_both_named(install: Install) ->
     install("two", mode="spin")
     registry = quiet()
     with pytest.raises(DuplicateModeError) as caught:
-        registry.edit_types()
+        registry.owner("spin")
     for part in ("plugin 'two' (from dk-two 1.2)", "plugin 'one' (from dk-one 1.2)", "'spin'", "DRAGONKIT_PLUGINS"):
         assert part in str(caught.value)
 

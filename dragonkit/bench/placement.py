@@ -53,7 +53,8 @@ def placement_error(task: Task, picture: np.ndarray) -> float:
     """How far from its place what looks most like the edited object is, in pixels; the mean where several objects are edited.
 
     The object is known by the answer's pixels in its mask. It is searched a quarter of the picture around its place, and farther where it
-    came from farther: an object that stayed where it was is as far off as it should have gone. Nan where an edit leaves it in its place.
+    came from farther: an object that stayed where it was is as far off as it should have gone, one that is nowhere at some chance place
+    within reach. Nan where an edit leaves it in its place.
 
     Args:
         picture: uint8 (H, W, 3) of the scene's size.

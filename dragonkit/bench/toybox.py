@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from dragonkit.bench.measures import Record, measure
 from dragonkit.bench.outcomes import FIRST_SEED, missing_modes
 from dragonkit.bench.rows import ROWS, Attempt
+from dragonkit.bench.sheet import wish
 from dragonkit.diffusion.source import Source
 from dragonkit.editor import Editor
 from dragonkit.errors import EditError
@@ -91,5 +92,7 @@ def _records(job: Job) -> list[Record]:
         after = ROWS[row].picture(attempt)
         if after is not None:
             seconds, evaluations = time.perf_counter() - begun, editor.backbone.calls - calls
-            records.append(Record(name, seed, row, task.scene.image, task.answer.image, after, measure(task, after), evaluations, seconds))
+            records.append(
+                Record(name, seed, row, task.scene.image, task.answer.image, after, measure(task, after), evaluations, seconds, wish(task))
+            )
     return records

@@ -54,7 +54,7 @@ def toybox(
     with bars(as_json) as bar:
         records = run_tasks(task or (), row or (), n, seed_offset, model, jobs, bar("tasks"))
     if html is not None:
-        write_page(html, records)
+        write_page(html, records, {name: row.about for name, row in ROWS.items()})
     tables = summary(records)
     if as_json:
         found = [_plain(record) for record in records]

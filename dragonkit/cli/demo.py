@@ -14,8 +14,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from dragonkit.bench.outcomes import FIRST_SEED, ROWS, Outcome, compared, done, done_in_turn, missing_modes
+from dragonkit.bench.sheet import contact_sheet, wish
 from dragonkit.cli.console import load_registry
-from dragonkit.cli.sheet import contact_sheet, wish
 from dragonkit.editor import Editor
 from dragonkit.errors import EditError
 from dragonkit.settings import Settings

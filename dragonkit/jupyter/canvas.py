@@ -87,10 +87,11 @@ class CanvasView:
         if isinstance(tool, str) and tool not in self.tools:
             raise EditError(f"there is no tool {tool!r}. The tools are {', '.join(self.tools)}.")
         with _drawing:
-            self.tool.cancel()
-            self.tool = self.tools[tool] if isinstance(tool, str) else tool
-            self.tools[self.tool.name] = self.tool
-            self.tool.reach = _REACH / self.viewport.scale
+            tool = self.tools[tool] if isinstance(tool, str) else tool
+            if tool is not self.tool:
+                self.tool.cancel()
+            self.tool = self.tools[tool.name] = tool
+            tool.reach = _REACH / self.viewport.scale
             self._draw()
 
     @property

@@ -32,7 +32,7 @@ class Easel:
     def __init__(self, session: Session, marks: MarkState, fail: Callable[[BaseException], Any], say: Callable[[str], Any]) -> None:
         self._registry = session.registry
         self.view = CanvasView(session.picture, marks)
-        self.stage = Stage(self.view, session.picture)
+        self.stage = Stage(self.view, session.picture, fail)
         self.picks = PickPanel(self.view, list(self._registry.selectors().values()), lambda: session.picture, fail, say)
         offered = tuple(name for name in TOOLS if name != "pick" or self.picks.offered)
         self.tools = ToolRow(self.view, fail, offered, self.picks.widget)

@@ -205,8 +205,9 @@ class EditorWidget(W.VBox):
 
     def close(self) -> None:
         """Stop what is going on, and remove the widget."""
-        self.cancel()
-        self._session.stop()
+        if hasattr(self, "_runs"):  # ipywidgets closes one, too, that was refused while it was being made
+            self.cancel()
+            self._session.stop()
         super().close()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
@@ -232,10 +233,13 @@ class EditorWidget(W.VBox):
             self._runs.prepare()
 
     def _change_picture(self, picture: Image.Image, prompt: str) -> None:
-        self._session.picture, self._session.prompt = picture, prompt
+        session = self._session
+        known = picture is session.picture and prompt == session.prompt
+        session.picture, session.prompt = picture, prompt
         self._easel.stage.set_picture(picture)
         self._prompt.value = prompt
-        self._runs.prepare()
+        if not known:
+            self._runs.prepare()
 
     def _shown_result(self) -> EditResult:
         if self.result is None:

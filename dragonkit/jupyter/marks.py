@@ -149,13 +149,13 @@ class MarkState:
         """Take the last change back; nothing happens when there is none."""
         with self._lock:
             step = self._steps.undo()
-            return step and self._apply(step, step.before)
+            return None if step is None else self._apply(step, step.before)
 
     def redo(self) -> Rect | None:
         """Do again what was undone last; nothing happens when there is none."""
         with self._lock:
             step = self._steps.redo()
-            return step and self._apply(step, step.after)
+            return None if step is None else self._apply(step, step.after)
 
     def to_json(self) -> dict[str, Any]:
         """All marks as JSON values, the mask as a base64 PNG. Undo steps stay behind."""

@@ -83,15 +83,13 @@ class RunPanel:
     def rest(self) -> None:
         """Nothing is going on."""
         self._words.value, self._bar.value = "", 0
-        self.preview(None)
+        self._preview.layout.display = "none"
 
-    def preview(self, image: Image.Image | None) -> None:
-        """Show the picture in the making; None shows nothing."""
-        if image is not None:
-            self._preview.value = png(image)
-            scale = _PREVIEW / max(image.size)
-            self._preview.layout.width, self._preview.layout.height = (f"{round(side * scale)}px" for side in image.size)
-        self._preview.layout.display = "none" if image is None else ""
+    def preview(self, image: Image.Image, size: tuple[int, int]) -> None:
+        """Show the picture in the making, of whatever size, in the proportions of `size` (width, height)."""
+        self._preview.value = png(image)
+        self._preview.layout.width, self._preview.layout.height = (f"{round(side * _PREVIEW / max(size))}px" for side in size)
+        self._preview.layout.display = ""
 
 
 class HistoryPanel:

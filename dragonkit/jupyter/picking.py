@@ -11,7 +11,7 @@ from PIL import Image
 
 from dragonkit.jupyter.canvas import CanvasView
 from dragonkit.jupyter.controls import LEFT_OUT, Control, control_for
-from dragonkit.jupyter.job import EditJob, Watch
+from dragonkit.jupyter.latest import Latest
 from dragonkit.jupyter.marks import MarkState
 from dragonkit.jupyter.panels import row
 from dragonkit.jupyter.roles import form_fields
@@ -44,15 +44,15 @@ class PickPanel:
         fail: Callable[[Exception], Any],
         say: Callable[[str], Any],
     ) -> None:
-        self._view, self._picture, self._fail, self._say = view, picture, fail, say
+        self._view, self._picture, self._say = view, picture, say
+        self._latest = Latest(fail)
         self.offered = {selector.name: selector for selector in selectors if selector.gesture == "clicks"}
-        self.choice = W.Dropdown(options=list(self.offered), description="pick with")
+        self.choice = W.Dropdown(options=list(self.offered), description="pick with", tooltip="what turns a click into a mask")
         self.sign = W.ToggleButtons(
             options={"object": True, "not object": False}, tooltips=["clicks are on the object", "clicks are beside it"]
         )
         self.sign.style.button_width = "auto"
         self._options, self._controls = W.VBox(), dict[str, Control]()
-        self._job: EditJob | None = None
         self._selected: tuple[list[Click], np.ndarray] | None = None
         self.widget = W.VBox([row(self.choice, self.sign), self._options])
         self.choice.observe(lambda change: self._choose(), names="value")
@@ -62,7 +62,7 @@ class PickPanel:
 
     def wait(self, timeout: float) -> bool:
         """Whether the selector is done within `timeout` seconds."""
-        return self._job is None or self._job.wait(timeout)
+        return self._latest.wait(timeout)
 
     def _choose(self) -> None:
         selector = self.offered[self.choice.value]
@@ -82,25 +82,16 @@ class PickPanel:
         if not clicks:
             return
         options = {name: value for name, control in self._controls.items() if (value := control.get()) is not LEFT_OUT}
-        job = EditJob(on_done=lambda done: self._done(done, clicks))
-        self._job, picture = job, self._picture()
-        self._say(f"selecting with {selector.name} ...")
+        picture = self._picture()
+        self._say(f"{selector.name} is selecting ...")
 
-        def work(watch: Watch) -> np.ndarray:
-            return selector.select(picture, clicks, **options)
+        def work(wanted: Callable[[], bool]) -> None:
+            mask = selector.select(picture, clicks, **options)
+            if wanted():
+                self._view.apply(lambda state: self._set(state, clicks, mask))
+                self._say(f"{selector.name} has selected {int(mask.sum())} pixels")
 
-        job.start(work)
-
-    def _done(self, job: EditJob, clicks: list[Click]) -> None:
-        if job is not self._job:
-            return
-        try:
-            if job.error is not None:
-                raise job.error
-            self._view.apply(lambda state: self._set(state, clicks, job.result))
-            self._say(f"selected {int(job.result.sum())} pixels")
-        except Exception as error:
-            self._fail(error)
+        self._latest.do(work)
 
     def _set(self, state: MarkState, clicks: list[Click], mask: np.ndarray) -> Any:
         if state.points != clicks:  # undone or cleared since

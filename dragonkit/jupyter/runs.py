@@ -47,11 +47,12 @@ class Runs:
         session, panel = self.session, self.panel
         if not (session.preparing or session.prepared):  # it failed, or was stopped
             self.prepare()
+        if not self.job.running:  # before it starts, since it may be over at once
+            self.error = None
+            panel.forgive()
+            panel.busy(True)
+            panel.say(f"{edits[0].mode}: " + ("waits until the picture is inverted" if session.preparing else "running"))
         session.run(self.job, edits, state)
-        self.error = None
-        panel.forgive()
-        panel.busy(True)
-        panel.say(f"{edits[0].mode}: " + ("waits until the picture is inverted" if session.preparing else "running"))
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait for inversion and run. TimeoutError, or what the run failed with."""
@@ -64,7 +65,7 @@ class Runs:
         self.panel.progress("editing", progress)
 
     def _previewed(self, image: Image.Image) -> None:
-        self.panel.preview(image)
+        self.panel.preview(image, self.session.picture.size)
 
     def _prepared(self, source: Source | None, error: BaseException | None) -> None:
         if not self.job.running:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import ipywidgets as W
 import numpy as np
@@ -12,6 +14,7 @@ from dragonkit.edits import Edit
 from dragonkit.errors import EditError
 from dragonkit.jupyter.canvas import CanvasView
 from dragonkit.jupyter.ghost import Ghost, cut_out, ghost_of
+from dragonkit.jupyter.latest import Latest
 from dragonkit.plugins import PluginRegistry
 
 __all__ = ["Stage"]
@@ -23,6 +26,7 @@ class Stage:
     Args:
         view: the canvas.
         picture: what is edited, RGB.
+        fail: told of errors of plugins whose edits are previewed.
 
     Attributes:
         after: the slider from 0, the picture as it was, to 1, the result.
@@ -30,8 +34,9 @@ class Stage:
         result: what came out; None while there is nothing to compare.
     """
 
-    def __init__(self, view: CanvasView, picture: Image.Image) -> None:
+    def __init__(self, view: CanvasView, picture: Image.Image, fail: Callable[[Exception], Any]) -> None:
         self.view, self.picture = view, picture
+        self._previews = Latest(fail)
         self.result: Image.Image | None = None
         self.after = W.FloatSlider(
             value=0, min=0, max=1, step=0.01, description="before/after", tooltip="how much of the picture shows the result", disabled=True
@@ -65,15 +70,29 @@ class Stage:
         self.after.value = 0.0
 
     def preview(self, registry: PluginRegistry, edit: Edit | None) -> None:
-        """Show what the edit would do, as far as this can be told without a model; None shows nothing."""
-        ghost = None
-        if edit is not None and not self.comparing:
+        """Show soon what the edit would do, as far as this can be told without a model; None shows nothing, at once."""
+        if edit is None:
+            self._previews.forget()
+            self._lay(None)
+            return
+        picture = np.asarray(self.picture)
+
+        def work(wanted: Callable[[], bool]) -> None:
+            ghost = None
             with suppress(EditError):  # it does not fit the picture, of which Run tells; while somebody still draws, that is no error
-                ghost = ghost_of(registry, edit, np.asarray(self.picture))
-        self._lay(ghost)
+                ghost = ghost_of(registry, edit, picture)
+            if wanted():
+                self._lay(ghost)
+
+        self._previews.do(work)
+
+    def wait(self, timeout: float) -> bool:
+        """Whether the preview is there within `timeout` seconds."""
+        return self._previews.wait(timeout)
 
     def lift(self, mask: np.ndarray, x: float, y: float) -> None:
         """Take up what is under the mask at a position of the picture; `carry` moves it."""
+        self._previews.forget()
         ghost = cut_out(np.asarray(self.picture), mask)
         self._lifted = None if ghost is None else (ghost, (x, y))
 
@@ -94,11 +113,14 @@ class Stage:
         if not self.comparing:
             self.view.set_image(before)
             if self._opacity is not None:
-                self.view.opacity, self._opacity = self._opacity, None
+                if self.view.opacity == 0:  # otherwise somebody has chosen another one meanwhile
+                    self.view.opacity = self._opacity
+                self._opacity = None
             return
         assert self.result is not None
         if self._opacity is None:  # the marks belong to the picture, and would hide what became of it
             self._opacity, self.view.opacity = self.view.opacity, 0.0
+        self._previews.forget()
         self._lay(None)
         shown = before.copy()
         width = round(self.after.value * before.width)

@@ -13,6 +13,8 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,8 @@ __all__ = ["DEFAULT_MODEL", "VARIABLE", "Sam", "current_sam", "load_sam"]
 
 DEFAULT_MODEL = "facebook/sam2.1-hiera-tiny"
 VARIABLE = "DRAGONKIT_SAM_MODEL"
+_LOADING = threading.Lock()  # or two threads would load the weights twice
+
 PICTURES = 4
 """For how many pictures the embeddings are kept: about 17 MB each with the default model."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's red, green and blue, which SAM was trained with
@@ -106,11 +110,11 @@ class Sam:
             return (logits[0, 0] > 0).cpu().numpy()
 
     def _pixels(self, image: Image.Image) -> torch.Tensor:
-        """(1, 3, size, size): resized without regard to the aspect and normalised, as `Sam2ImageProcessor` does it, which needs torchvision."""
+        """(1, 3, size, size), resized without regard to the aspect, and normalised: what `Sam2ImageProcessor` does with torchvision."""
         import torch
 
         resized = np.asarray(image.resize((self.size, self.size), Image.Resampling.BILINEAR), dtype=np.float32) / 255
-        normalised = (resized - np.float32(MEAN)) / np.float32(STD)
+        normalised = (resized - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
         return torch.from_numpy(normalised).permute(2, 0, 1)[None].to(self.model.device, self.model.dtype)
 
     def _positions(self, positions: list[tuple[float, float]], size: tuple[int, int]) -> torch.Tensor:
@@ -123,11 +127,8 @@ class Sam:
 
 def current_sam() -> Sam:
     """The network that DRAGONKIT_SAM_MODEL names, loaded when it is first asked for. Errors as of `load_sam`."""
-    with _loading:
+    with _LOADING:
         return load_sam(os.environ.get(VARIABLE, "").strip() or DEFAULT_MODEL)
-
-
-_loading = threading.Lock()
 
 
 @functools.lru_cache(maxsize=1)
@@ -139,11 +140,13 @@ def load_sam(name: str) -> Sam:
         UnsupportedModelError: they are not those of a SAM 2.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import Sam2Model
 
     try:
-        model, loading = Sam2Model.from_pretrained(name, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError) as error:
+        with _quiet():
+            model, loading = Sam2Model.from_pretrained(name, output_loading_info=True)
+    except (OSError, RuntimeError, SafetensorError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         advice = "Check the folder" if Path(name).is_dir() else "Check the network and the name"
         raise ModelNotFoundError(
@@ -155,3 +158,16 @@ def load_sam(name: str) -> Sam:
             f"Set {VARIABLE} to one, such as {DEFAULT_MODEL}."
         )
     return Sam(model.to("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the remark that the hub's weights are those of SAM 2 for videos: they hold all that pictures need, which is checked."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)

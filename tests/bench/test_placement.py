@@ -57,6 +57,13 @@ def test_the_best_shift_is_the_one_of_a_search(seed: int, reach: float, colors: 
     assert error((dx, dy)) == error(expected) and math.hypot(dx, dy) == math.hypot(*expected)
 
 
+def test_where_all_places_are_alike_it_is_the_right_one() -> None:
+    flat = np.full((20, 20, 3), 77, np.uint8)
+    mask = np.zeros((20, 20), bool)
+    mask[5:9, 6:12] = True
+    assert best_shift(flat, flat, mask, 5) == (0, 0) and best_shift(flat, 2 * flat, mask, 5) == (0, 0)
+
+
 @pytest.mark.parametrize("shift", [(0, 0), (-3, 4), (-6, 8), (-10, 0), (0, -1), (1, 12)])
 def test_a_shifted_answer_is_as_far_off_as_it_was_shifted(shift: tuple[int, int]) -> None:
     task = made("move", 4)

@@ -33,7 +33,7 @@ def test_help_lists_edits_and_commands(words: list[str], invoke: Invoke, nudge: 
     assert result.exit_code == 0
     edits, commands = result.stdout.partition("Edits:")[2].split("Commands:")
     assert edits.split()[0] == "move"
-    assert "nudge  Nudge what is under 'mask' [a little]." in edits
+    assert "nudge Nudge what is under 'mask' [a little]." in " ".join(edits.split())
     for name in ("run", "modes", "plugins", "models", "demo", "greet"):
         assert f"  {name} " in commands
 
@@ -105,6 +105,8 @@ def test_models(invoke: Invoke) -> None:
     models = {model["name"]: model for model in json.loads(invoke("models", "--json").stdout)}
     assert models["sd15"]["settings"]["guidance_scale"] == 4.0
     assert set(models["toybox"]) == {"name", "description", "source", "settings"}
+    assert models["toybox"]["settings"]["schedule"]["span"] == [0.7, 1.0]
+    assert "schedule=span=0.7:1" in " ".join(invoke("models").stdout.split())
 
 
 def test_a_plugins_command(invoke: Invoke, nudge: NudgePlugin) -> None:
@@ -174,5 +176,5 @@ def test_the_demo_gets_its_options(invoke: Invoke, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(demo, "demo", lambda *arguments: called.append(arguments))
     assert invoke("demo", "--seed", "3", "--scenes", "2").exit_code == 0
     out, *others = called[0]
-    assert (str(out), others) == ("demo-output", [3, 2, "toybox"])
+    assert (str(out), others) == ("demo-output", [3, 2, "toybox", (), "default"])
     assert invoke("demo", "--scenes", "0").exit_code == 2

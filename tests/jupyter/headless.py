@@ -31,6 +31,7 @@ class Browser:
     Attributes:
         messages: what was received, one list of commands for each message.
         layers: RGBA pictures by model id, as far as patches and cleared rectangles make them.
+        failing: what receiving raises, as a broken connection does.
     """
 
     def __init__(self) -> None:
@@ -81,7 +82,7 @@ class Browser:
             assert min(x, y, width - 1, height - 1) >= 0
             picture = self.layers.setdefault(layer, np.zeros((2000, 2000, 4), np.uint8))
             assert not picture[y : y + height, x : x + width].any(), "drawn over what was not cleared"
-            picture[y : y + height, x : x + width] = patch
+            picture[y : y + height, x : x + width] = patch * (patch[..., 3:] > 0)
 
 
 def _array(arg: dict[str, Any], own: list[Any]) -> np.ndarray:
@@ -96,7 +97,8 @@ def open_browser(monkeypatch: pytest.MonkeyPatch) -> Browser:
     """A browser that gets all drawing commands from here on."""
     browser = Browser()
     monkeypatch.setattr(ic._CANVAS_MANAGER, "send", browser.receive)
-    monkeypatch.setattr(ic._CANVAS_MANAGER, "_current_canvas", None)
+    for private, value in {"_current_canvas": None, "_caching": False, "_commands_cache": [], "_buffers_cache": []}.items():
+        monkeypatch.setattr(ic._CANVAS_MANAGER, private, value)
     return browser
 
 

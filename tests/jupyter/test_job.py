@@ -48,7 +48,7 @@ def test_a_second_start_is_refused_and_the_first_goes_on() -> None:
     go = threading.Event()
     job = EditJob()
     job.start(lambda watch: go.wait(SOON) and 1)
-    with pytest.raises(EditError, match="still going on.*press Cancel"):
+    with pytest.raises(EditError, match=r"still going on.*press Cancel"):
         job.start(lambda watch: 2)
     go.set()
     assert job.wait(SOON) and job.result == 1

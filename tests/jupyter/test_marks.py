@@ -168,6 +168,13 @@ def test_undo_forgets_the_oldest_when_it_takes_too_much_memory() -> None:
     for _ in range(51):
         state.undo()
     assert not state.mask.any() and state.can_redo
+    for _ in range(5):
+        state.invert()
+        state.undo()
+        state.redo()
+    state.undo()
+    state.undo()
+    assert not state.can_undo
     tiny = MarkState((800, 800), undo_bytes=0)
     tiny.invert()
     tiny.invert()
@@ -185,12 +192,16 @@ def test_json_keeps_everything(mask: np.ndarray, boxes: list[Any], drags: list[A
 
 @pytest.mark.parametrize(
     ("broken", "words"),
-    [({"size": [3]}, "these are no marks"), ({"size": [4, 4]}, "must be a bool array"), ({"mask": {"png": "nonsense"}}, "no base64 PNG mask")],
+    [
+        ({"size": [3]}, "these are no marks"),
+        ({"size": [4, 4]}, "must be a bool array"),
+        ({"mask": {"png": "nonsense"}}, "no base64 PNG mask"),
+    ],
 )
 def test_broken_json_says_so(broken: dict[str, Any], words: str) -> None:
     with pytest.raises(EditError, match=words):
         MarkState.from_json({**MarkState(SIZE).to_json(), **broken})
-    with pytest.raises(EditError, match="these are no marks .*'mask'"):
+    with pytest.raises(EditError, match=r"these are no marks .*'mask'"):
         MarkState.from_json({"size": [2, 2]})
 
 

@@ -111,7 +111,9 @@ def test_outlines_without_an_inside_are_none() -> None:
     assert polygon([(-9, -9), (-3, -9), (-3, -3)], SIZE) is None
 
 
-@pytest.mark.parametrize(("box", "pixels"), [((2, 3, 5, 7), 12), ((-4, -4, 2, 2), 4), ((24, 17, 90, 90), 4), ((5, 5, 5, 9), 0), ((30, 0, 40, 5), 0)])
+@pytest.mark.parametrize(
+    ("box", "pixels"), [((2, 3, 5, 7), 12), ((-4, -4, 2, 2), 4), ((24, 17, 90, 90), 4), ((5, 5, 5, 9), 0), ((30, 0, 40, 5), 0)]
+)
 def test_a_rectangle_is_cut_at_the_border(box: tuple[int, int, int, int], pixels: int) -> None:
     assert whole(rectangle(box, SIZE)).sum() == pixels
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -320,11 +321,11 @@ def test_brackets_change_the_brush() -> None:
         brush.key(state, key)
         sizes.append(brush.size)
     assert min(sizes) == 1 and max(sizes) == 40  # the picture's longest side
-    assert all(a != b for a, b in zip(sizes[12:20], sizes[13:21], strict=True))
+    assert all(a != b for a, b in pairwise(sizes[12:21]))
     brush.size = 90  # set from outside: not cut by the next key
     brush.key(state, "]")
     assert brush.size == 90
-    with pytest.raises(EditError, match="a brush's size is 0.5"):
+    with pytest.raises(EditError, match=r"a brush's size is 0\.5"):
         brush.size = 0.5
 
 

@@ -75,6 +75,7 @@ def test_regions_do_not_contradict_each_other(points: list[Any], masked: bool, i
     assert not (masks.preserve & (masks.source | masks.target | masks.vacated)).any()
     assert not (masks.vacated & masks.target).any()
     assert not (masks.surroundings & (masks.target | masks.vacated)).any()
+    assert masks.source[masks.vacated].all() or grid != IMAGE  # or it would not be filled
     assert np.array_equal(masks.correspondence[~masks.target], identity_correspondence(grid)[~masks.target])
     if masked:
         assert masks.preserve[cell_coverage(MASK, grid) == 0].all()
@@ -316,7 +317,8 @@ def test_the_edit_energy_pulls_at_the_ends_only() -> None:
 
 def started(edit: Drag, noise: torch.Tensor) -> torch.Tensor:
     source: Any = SimpleNamespace(schedule=range(3), latents_at=lambda level: noise if level == 3 else None)
-    return drag.dragonkit_initial_latents(edit, drag.dragonkit_build_masks(edit, LATENTS), source)
+    grid = Grid(noise.shape[3], noise.shape[2], WIDTH, HEIGHT)
+    return drag.dragonkit_initial_latents(edit, drag.dragonkit_build_masks(edit, grid), source)
 
 
 def test_patches_of_noise_are_copied_from_start_to_end() -> None:
@@ -335,6 +337,13 @@ def test_patches_at_the_border_are_cut_alike_in_both_places() -> None:
     # the start is in the first row, the end in the last column: of nine cells, four are left
     expected[..., 4:6, 10:12] = noise[..., 0:2, 3:5]
     assert torch.equal(started(Drag(points=[((18, 2), (47, 18))], init="patches"), noise), expected)
+
+
+def test_cells_need_not_be_square() -> None:
+    noise = torch.randn(1, 2, 16, 6)  # cells of 8 x 2 pixels
+    expected = noise.clone()
+    expected[..., 8, 4] = noise[..., 3, 1]
+    assert torch.equal(started(Drag(points=[((12, 7), (36, 17))], init="patches", radius=0), noise), expected)
 
 
 def test_the_radius_is_that_of_the_patches() -> None:

@@ -49,7 +49,7 @@ def test_rules_hold_as_in_any_registry() -> None:
     with pytest.raises(PluginLoadError, match="implements no hook"):
         isolated_registry(object())
     with pytest.raises(DuplicateModeError, match="'slide'"):
-        isolated_registry(SlidePlugin(), type("Other", (SlidePlugin,), {})()).edit_types()
+        isolated_registry(SlidePlugin(), type("Other", (SlidePlugin,), {})()).owner("slide")
 
 
 def test_a_built_in_module_is_registered_once() -> None:

@@ -1,0 +1,43 @@
+"""The paper's figures as tables: what decides a claim, and that each of them can be measured."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torchmetrics")
+
+from dragonkit.bench.paper import FIGURES, Claim, run_figure
+from dragonkit.bench.statistics import Interval
+
+
+@pytest.mark.parametrize(
+    ("interval", "better", "verdict"),
+    [
+        (Interval(2, 1, 3), "above", "holds"),
+        (Interval(2, 1, 3), "below", "does not hold"),
+        (Interval(-2, -3, -1), "below", "holds"),
+        (Interval(-2, -3, -1), "above", "does not hold"),
+        (Interval(0.5, -1, 2), "above", "not decided"),
+        (Interval(0.0, 0.0, 0.0), "above", "not decided"),
+    ],
+)
+def test_a_claim_is_decided_by_the_whole_interval(interval: Interval, better: str, verdict: str) -> None:
+    assert Claim("it is better", interval, better).verdict == verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_has_a_table_and_its_claims(name: str) -> None:
+    figure = run_figure(name, 2)
+    columns = {tuple(values) for values in figure.values.values()}
+    assert len(columns) == 1  # every row has the same columns
+    assert all(value.low <= value.mean <= value.high for values in figure.values.values() for value in values.values())
+    assert len(figure.claims) == len(FIGURES[name][2])
+
+
+@pytest.mark.slow
+def test_five_drags_one_after_the_other_keep_the_rest_and_stay_sharp() -> None:
+    """Measured over ten scenes, see docs/benchmark.md."""
+    rounds = run_figure("7", 2).values
+    assert all(values["elsewhere PSNR"].mean > 90 for values in rounds.values())  # outside the mask, bit for bit
+    assert rounds["round 5"]["sharpness"].mean > 0.6

@@ -1,0 +1,60 @@
+"""The runner on the embedded model: records in order, shared inversions, words for what it does not know."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("torchmetrics")
+
+from dragonkit.bench.rows import ROWS
+from dragonkit.bench.toybox import run_tasks
+from dragonkit.cli.app import app
+from dragonkit.errors import EditError
+
+
+@pytest.mark.parametrize(
+    ("tasks", "rows", "said"), [(["mvoe"], [], "no 'mvoe'. Did you mean 'move'"), ([], ["papre"], "Did you mean 'paper'")]
+)
+def test_unknown_names_are_told(tasks: list[str], rows: list[str], said: str) -> None:
+    with pytest.raises(EditError, match=said):
+        run_tasks(tasks, rows, 1)
+
+
+def test_rows_without_a_model_pass_cost_nothing_and_frame_the_rest() -> None:
+    records = run_tasks(["move", "paste"], ["untouched", "copy, Telea", "ceiling"], 2)
+    assert [(record.task, record.row) for record in records if record.seed == records[0].seed] == [
+        ("move", "untouched"), ("move", "copy, Telea"), ("move", "ceiling"), ("paste", "untouched"), ("paste", "ceiling"),
+    ]  # fmt: skip
+    assert all(record.evaluations == 0 for record in records)
+    assert {record.measures.residual for record in records if (record.task, record.row) == ("move", "untouched")} == {1.0}
+    untouched, ceiling = ([record.measures.psnr_changed for record in records if record.row == row] for row in ("untouched", "ceiling"))
+    assert all(low < high for low, high in zip(untouched, ceiling, strict=True))
+    assert [record.measures for record in run_tasks(["move"], ["untouched"], 1, seed_offset=5)] != [records[0].measures]
+
+
+def test_an_edits_cost_is_without_inversions() -> None:
+    (record,) = run_tasks(["drag-rigid"], ["default"], 1)
+    assert 0 < record.evaluations < 100  # an inversion alone is 100
+    assert record.measures.drag < record.measures.drag_before
+
+
+def test_every_row_that_edits_names_its_settings() -> None:
+    without = {"untouched", "copy, Telea", "copy, Navier-Stokes", "ceiling"}
+    assert {name for name, row in ROWS.items() if row.settings is None} == without
+    assert all(row.about for row in ROWS.values())
+
+
+def test_the_command_prints_tables_and_json() -> None:
+    words = ["bench", "toybox", "--n", "1", "--task", "move", "--row", "untouched", "--row", "ceiling"]
+    shown = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+    assert shown.exit_code == 0, shown.output
+    assert "PSNR changed" in shown.output and "ceiling: the autoencoder's round trip" in shown.output
+    found = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
+    assert [record["row"] for record in found["records"]] == ["untouched", "ceiling"]
+    assert found["records"][0]["drag"] is None  # nan is no JSON
+    assert "NaN" not in json.dumps(found["records"])
+    assert math.isclose(found["summary"]["move"][1]["way"][0], 1.0)

@@ -1,0 +1,644 @@
+"""The whole editor without a browser: mark, run, watch, cancel, go back, export; errors in words and nothing lost."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import ipywidgets as W
+import numpy as np
+import pytest
+from headless import Browser, drag, emit, key, layer_id, open_browser
+from PIL import Image
+
+import dragonkit as dk
+from dragonkit.errors import Cancelled, EditError, ImageError, MaskError, ModelNotFoundError, UnknownModeError
+from dragonkit.images import load_image
+from dragonkit.jupyter.marks import MarkState
+from dragonkit.modes import move
+from dragonkit.testing import tiny_editor
+
+SOON = 30.0
+WIDTH, HEIGHT = 40, 32
+STEPS = dk.Settings(steps=3)
+PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8))
+
+
+def blob(left: int = 6, top: int = 8) -> np.ndarray:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[top : top + 9, left : left + 10] = True
+    return mask
+
+
+class Gate:
+    """A plugin at which runs wait, once it is shut. Counts the steps."""
+
+    def __init__(self) -> None:
+        self.reached, self.open, self.steps = threading.Event(), threading.Event(), 0
+        self.open.set()
+
+    @dk.hookimpl
+    def dragonkit_step(self, step: Any) -> None:
+        self.steps += 1
+        self.reached.set()
+        assert self.open.wait(SOON)
+
+
+class Troublemaker:
+    """A plugin whose energies fail while it is `bad`."""
+
+    bad = False
+
+    @dk.hookimpl
+    def dragonkit_energy_terms(self, edit: Any, masks: Any) -> None:
+        if self.bad:
+            raise KeyError("<b>weights</b>")
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open.set()
+
+
+@pytest.fixture
+def trouble() -> Troublemaker:
+    return Troublemaker()
+
+
+@pytest.fixture
+def model(tiny_pipeline: Any, gate: Gate, trouble: Troublemaker, monkeypatch: pytest.MonkeyPatch) -> dk.Editor:
+    monkeypatch.setattr("dragonkit.testing.isolated.tiny_pipeline", lambda: tiny_pipeline)
+    return tiny_editor(gate, trouble)
+
+
+@pytest.fixture
+def browser(monkeypatch: pytest.MonkeyPatch) -> Browser:
+    return open_browser(monkeypatch)
+
+
+@pytest.fixture
+def open_editor(model: dk.Editor, gate: Gate, browser: Browser) -> Iterator[Callable[..., dk.EditorWidget]]:
+    """Makes editors on the tiny model, and ends what they do."""
+    made: list[dk.EditorWidget] = []
+
+    def make(image: Any = PICTURE, prompt: str = "a fish", **options: Any) -> dk.EditorWidget:
+        made.append(dk.EditorWidget(image, prompt, **{"editor": model, "settings": STEPS, **options}))
+        return made[-1]
+
+    yield make
+    gate.open.set()
+    for editor in made:
+        editor.close()
+        assert editor._session.wait(SOON) and editor._runs.job.wait(SOON) and editor._easel.stage.wait(SOON), "a thread did not end"
+
+
+def ran(editor: dk.EditorWidget, **fields: Any) -> dk.EditResult:
+    editor.form.update(fields)
+    editor.run()
+    result = editor.wait(SOON)
+    assert result is not None
+    return result
+
+
+def named(widget: W.Widget, words: str) -> Any:
+    """The first widget within another with these words on it."""
+    if getattr(widget, "description", "") == words:
+        return widget
+    for child in getattr(widget, "children", ()):
+        if (found := named(child, words)) is not None:
+            return found
+    return None
+
+
+def alert_of(editor: dk.EditorWidget) -> str:
+    return str(editor._panel._error.value)
+
+
+# --- to mark and to run -------------------------------------------------------------------------------------------------
+
+
+def test_paint_run_and_see_the_result(open_editor: Any, model: dk.Editor) -> None:
+    editor = open_editor()
+    editor.marks.set_mask(blob())
+    result = ran(editor, shift=(12, 4))
+    expected = model.edit(PICTURE, dk.Move(mask=blob(), shift=(12, 4)), STEPS, prompt="a fish")
+    assert result.image.tobytes() == expected.image.tobytes()
+    assert editor.result is result and editor.error is None and len(editor.history) == 1
+    assert np.array_equal(editor.mask, blob()) and editor.edits == [dk.Move(mask=blob(), shift=(12, 4))]
+    assert editor.status.startswith("move: done in")
+    assert not editor._panel._run.disabled and editor._panel._cancel.disabled
+
+
+def test_the_picture_is_inverted_once_in_the_background_and_checked(open_editor: Any, model: dk.Editor, monkeypatch: Any) -> None:
+    begun, go, calls = threading.Event(), threading.Event(), []
+    invert = model.invert
+
+    def slowly(*values: Any, **options: Any) -> Any:
+        calls.append(values)
+        begun.set()
+        assert go.wait(SOON)
+        return invert(*values, **options)
+
+    monkeypatch.setattr(model, "invert", slowly)
+    editor = open_editor(mask=blob())
+    assert begun.wait(SOON), "it begins without being asked"
+    assert "inverting" in editor.status
+    editor.form.update({"shift": (8, 0)})
+    editor.run()
+    assert "waits" in editor.status
+    go.set()
+    editor.wait(SOON)
+    ran(editor, shift=(4, 0))
+    assert len(calls) == 1
+    source = invert(PICTURE, "a fish", STEPS)
+    said = next(words for words in editor._panel.messages if "without any edit" in words)
+    assert f"comes back at {source.reconstruction_psnr:.1f} dB" in said and f"{source.autoencoder_psnr:.1f} dB" in said
+
+
+def test_progress_energies_and_previews_are_shown(open_editor: Any, gate: Gate) -> None:
+    editor = open_editor(mask=blob())
+    editor.wait(SOON)
+    gate.open.clear()
+    gate.reached.clear()
+    seen: list[tuple[str, bool]] = []
+    editor._panel._words.observe(lambda change: seen.append((change["new"], editor._panel._bar.value > 0)), names="value")
+    previews: list[bytes] = []
+    editor._panel._preview.observe(lambda change: previews.append(change["new"]), names="value")
+    editor.form.update({"shift": (8, 0)})
+    editor.run()
+    assert gate.reached.wait(SOON)
+    assert editor._panel._run.disabled and not editor._panel._cancel.disabled
+    gate.open.set()
+    editor.wait(SOON)
+    assert seen[0][0].startswith("editing: step ") and "; move.edit" in seen[0][0] and seen[0][1]
+    layout = editor._panel._preview.layout
+    assert Image.open(io.BytesIO(previews[0])).size == (32, 32), "as large as the model sees it,"
+    assert (layout.width, layout.height) == ("160px", "128px"), "in the picture's own proportions"
+    assert editor._panel._words.value == "" and editor._panel._preview.layout.display == "none", "all quiet in the end"
+
+
+def test_run_and_cancel_are_buttons_and_a_second_run_is_refused(open_editor: Any, gate: Gate) -> None:
+    editor = open_editor(mask=blob())
+    first = ran(editor, shift=(8, 0))
+    gate.open.clear()
+    gate.reached.clear()
+    gate.steps = 0
+    named(editor, "Run").click()
+    assert gate.reached.wait(SOON)
+    with pytest.raises(EditError, match="still going on"):
+        editor.run()
+    named(editor, "Cancel").click()
+    gate.open.set()
+    with pytest.raises(Cancelled):
+        editor.wait(SOON)
+    assert gate.steps == 1, "within one step"
+    assert editor.status.startswith("cancelled") and alert_of(editor) == "" and editor.error is None
+    assert editor.result is first and len(editor.history) == 1 and np.array_equal(editor.mask, blob())
+    assert ran(editor).image.tobytes() == first.image.tobytes()
+
+
+def test_what_is_missing_is_said_in_words(open_editor: Any) -> None:
+    editor = open_editor()
+    named(editor, "Run").click()
+    assert "move cannot run yet: mark what to edit" in alert_of(editor) and "mark what to edit" in editor._easel.modes._hint.value
+    with pytest.raises(EditError, match="cannot run yet"):
+        editor.edits  # noqa: B018
+    editor.mask = blob()
+    assert "draw an arrow" in editor._easel.modes._hint.value
+    named(editor, "Run").click()
+    with pytest.raises(EditError, match="nothing would change"):
+        editor.wait(SOON)
+    assert "nothing would change" in alert_of(editor) and np.array_equal(editor.mask, blob())
+    ran(editor, shift=(8, 0))
+    assert alert_of(editor) == ""
+
+
+def test_a_plugin_that_fails_is_named_and_the_next_run_works(open_editor: Any, trouble: Troublemaker) -> None:
+    editor = open_editor(mask=blob())
+    first = ran(editor, shift=(8, 0))
+    trouble.bad = True
+    named(editor, "Run").click()
+    with pytest.raises(dk.errors.PluginHookError):
+        editor.wait(SOON)
+    words = alert_of(editor)
+    assert "Troublemaker" in words and "&lt;b&gt;weights&lt;/b&gt;" in words and "Traceback" not in words
+    assert isinstance(editor.error, dk.errors.PluginHookError) and editor.status in {str(editor.error)}
+    assert editor.result is first and np.array_equal(editor.mask, blob()) and editor.form.values()["shift"] == (8, 0)
+    trouble.bad = False
+    assert ran(editor).image.tobytes() == first.image.tobytes() and editor.error is None
+
+
+def test_an_inversion_that_failed_is_tried_again_by_the_next_run(open_editor: Any, model: dk.Editor, monkeypatch: Any) -> None:
+    invert = model.invert
+    monkeypatch.setattr(model, "invert", lambda *values, **options: 1 / 0)
+    editor = open_editor(mask=blob())
+    assert editor._session.wait(SOON)
+    assert "ZeroDivisionError" in alert_of(editor) and isinstance(editor.error, ZeroDivisionError)
+    monkeypatch.setattr(model, "invert", invert)
+    ran(editor, shift=(8, 0))
+    assert alert_of(editor) == ""
+
+
+# --- the mouse ----------------------------------------------------------------------------------------------------------
+
+
+def canvas(editor: dk.EditorWidget) -> Any:
+    return editor.view.widget
+
+
+def at(editor: dk.EditorWidget, *points: tuple[float, float]) -> list[tuple[float, float]]:
+    return [editor.view.viewport.to_canvas(*point) for point in points]
+
+
+def test_an_arrow_says_how_far_and_the_object_follows_the_pointer_at_once(open_editor: Any, gate: Gate, model: dk.Editor) -> None:
+    editor = open_editor()
+    editor.wait(SOON)
+    editor.view.set_tool("box")
+    drag(canvas(editor), *at(editor, (6, 8), (10, 12), (16, 17)))
+    assert np.array_equal(editor.mask, blob())
+    calls, shown = model.backbone.calls, []
+    show = editor.view.show_ghost
+    editor.view.show_ghost = lambda image, *place: (shown.append((image, *place)), show(image, *place))  # type: ignore[method-assign]
+    editor.view.set_tool("drag")
+    (x0, y0), (x1, y1), (x2, y2) = at(editor, (10, 12), (14, 12), (22, 16))
+    emit(canvas(editor), "mouse_down", x0, y0)
+    emit(canvas(editor), "mouse_move", x1, y1)
+    image, x, y = shown[-1]
+    assert (image.size, x, y) == ((10, 9), 10, 8), "the cut-out is four pixels further right"
+    emit(canvas(editor), "mouse_move", x2, y2)
+    assert shown[-1][1:] == (18, 12) and shown[-1][0] is image, "the browser has the cut-out already"
+    assert np.array_equal(np.asarray(image)[..., :3], np.asarray(PICTURE)[8:17, 6:16]) and (np.asarray(image)[..., 3] == 255).all()
+    emit(canvas(editor), "mouse_up", x2, y2)
+    assert editor._easel.stage.wait(SOON)
+    assert shown[-1][1:] == (18, 12), "and stays where it was let go"
+    assert editor.form.values()["shift"] == (12.0, 4.0) and editor.edits[0].shift == (12.0, 4.0)
+    assert model.backbone.calls == calls, "no diffusion"
+
+    drag(canvas(editor), *at(editor, (30, 20), (33, 22)))
+    assert editor.marks.drags == [((30.0, 20.0), (33.0, 22.0))] and editor.edits[0].shift == (3.0, 2.0), "a move has one arrow"
+    key(canvas(editor), "z", ctrl=True)
+    assert editor.edits[0].shift == (12.0, 4.0)
+    named(editor, "clear").click()
+    assert editor.form.values()["shift"] == (0.0, 0.0) and not editor.mask.any()
+    named(editor, "undo").click()
+    assert np.array_equal(editor.mask, blob()) and editor.form.values()["shift"] == (12.0, 4.0)
+
+
+def test_a_shift_that_is_typed_turns_the_arrow(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    editor.form.update({"shift": (3, 3)})
+    assert editor.marks.drags == [] and editor.edits[0].shift == (3, 3)
+    editor.view.apply(lambda state: state.add_drag((10, 12), (14, 12)))
+    assert editor.edits[0].shift == (4, 0)
+    editor.form.update({"shift": (-2.5, 6)})
+    assert editor.marks.drags == [((10.0, 12.0), (7.5, 18.0))] and editor.edits[0].shift == (-2.5, 6)
+    editor.form.update({"shift": (35, 0)})
+    assert editor.marks.drags == [] and editor.edits[0].shift == (35, 0), "such an arrow would leave the picture"
+
+
+def test_the_preview_follows_the_fields_in_any_mode(open_editor: Any, model: dk.Editor) -> None:
+    editor = open_editor(mask=blob())
+    editor.mode = "resize"
+    assert editor.view._ghost is None
+    editor.form.update({"scale": 2.0})
+    assert editor._easel.stage.wait(SOON)
+    image, x, y = editor.view._ghost
+    masks = model.registry.build_masks(editor.edits[0], dk.Grid(WIDTH, HEIGHT, WIDTH, HEIGHT))
+    left, top, right, bottom = dk.masks.bounding_box(masks.target)
+    assert (x, y, image.size) == (left, top, (right - left, bottom - top))
+    editor.form.update({"scale": 1.0})
+    assert editor._easel.stage.wait(SOON)
+    assert editor.view._ghost is None, "nothing would change"
+
+
+def test_a_reload_finds_everything(open_editor: Any, browser: Browser) -> None:
+    editor = open_editor(mask=blob())
+    editor.view.apply(lambda state: state.add_drag((10, 12), (22, 16)))
+    emit(canvas(editor), "client_ready")
+    before, fields = browser.layers[layer_id(canvas(editor), 1)].copy(), editor.form.values()
+    assert before.any()
+    browser.reload()
+    emit(canvas(editor), "client_ready")
+    assert np.array_equal(browser.layers[layer_id(canvas(editor), 1)], before), "the mask is drawn again"
+    assert {"strokeLines", "drawImage"} <= set(browser.names), "so are the arrow and the picture"
+    assert np.array_equal(editor.mask, blob()) and editor.form.values() == fields
+    key(canvas(editor), "z", ctrl=True)
+    assert editor.marks.drags == [], "undo goes on"
+
+
+def test_marks_outlive_modes_tools_and_errors(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    editor.view.apply(lambda state: state.add_drag((10, 12), (22, 16)))
+    for mode in ("drag", "appearance", "resize", "move"):
+        editor.mode = mode
+        assert editor.mode == mode and np.array_equal(editor.mask, blob()) and len(editor.marks.drags) == 1
+    with pytest.raises(MaskError):
+        editor.mask = np.ones((3, 3), bool)
+    with pytest.raises(UnknownModeError, match=r"no edit mode 'mvoe'.*'move'"):
+        editor.mode = "mvoe"
+    assert np.array_equal(editor.mask, blob()) and editor.mode == "move"
+    editor.marks.undo()
+    editor.marks.undo()
+    assert not editor.mask.any()
+
+
+def test_errors_of_the_canvas_are_shown(open_editor: Any, monkeypatch: Any) -> None:
+    editor = open_editor()
+    monkeypatch.setattr(editor.view.tool, "up", lambda state, x, y: 1 / 0)
+    drag(canvas(editor), (5, 5), (9, 9))
+    assert "ZeroDivisionError" in alert_of(editor)
+
+
+# --- modes --------------------------------------------------------------------------------------------------------------
+
+
+class Nudge(dk.Edit):
+    """Nudge the object a little."""
+
+    mode: ClassVar[str] = "nudge"
+
+    mask: dk.Mask
+    by: int = 3
+
+
+class NudgePlugin:
+    @dk.hookimpl
+    def dragonkit_edits(self) -> list[type[dk.Edit]]:
+        return [Nudge]
+
+    @dk.hookimpl
+    def dragonkit_build_masks(self, edit: Any, grid: dk.Grid) -> dk.EditMasks:
+        return move.dragonkit_build_masks(dk.Move(mask=edit.mask, shift=(edit.by, 0)), grid)
+
+
+def test_modes_appear_by_themselves(open_editor: Any, model: dk.Editor) -> None:
+    editor = open_editor(mask=blob())
+    offered = editor._easel.modes._choice.options
+    assert set(offered) == {name for name, edit_type in model.registry.edit_types().items() if edit_type.scriptable}
+    assert editor.mode == "move" and "custom" not in offered, "what holds code cannot be clicked"
+    editor.form.update({"scale": 1.5})
+    model.registry.register(NudgePlugin(), "nudge")
+    editor._repr_mimebundle_()
+    assert "nudge" in editor._easel.modes._choice.options and editor.mode == "move" and editor.form.values()["scale"] == 1.5
+    editor.mode = "nudge"
+    assert named(editor, "by") is not None and "Nudge the object a little" in editor._easel.modes._about.value
+    result = ran(editor, by=7)
+    assert result.report.modes == ("nudge",)
+    assert result.image.tobytes() == model.edit(PICTURE, Nudge(mask=blob(), by=7), STEPS, prompt="a fish").image.tobytes()
+
+
+def test_arrows_are_points_for_a_drag(open_editor: Any) -> None:
+    editor = open_editor()
+    editor.mode = "drag"
+    assert "draw an arrow" in editor._easel.modes._hint.value
+    editor.view.set_tool("drag")
+    drag(canvas(editor), *at(editor, (10, 12), (16, 12)))
+    drag(canvas(editor), *at(editor, (30, 20), (30, 20)))
+    assert editor.edits[0].points == (((10.0, 12.0), (16.0, 12.0)), ((30.0, 20.0), (30.0, 20.0)))
+    assert editor.edits[0].mask is None
+    ran(editor)
+
+
+def test_a_second_picture(open_editor: Any, model: dk.Editor) -> None:
+    other, lent = PICTURE.crop((0, 0, 32, 32)), np.zeros((32, 32), bool)
+    lent[4:20, 6:18] = True
+    editor = open_editor(mask=blob())
+    editor.mode = "appearance"
+    assert "choose the second picture, then mark the object in the second picture" in editor._easel.modes._hint.value
+    editor.form.update({"reference": other, "reference_mask": lent, "init": "colors"})
+    assert editor._easel.modes._hint.value == ""
+    result = ran(editor)
+    expected = dk.Appearance(mask=blob(), reference=other, reference_mask=lent, init="colors")
+    assert result.image.tobytes() == model.edit(PICTURE, expected, STEPS, prompt="a fish").image.tobytes()
+
+
+def test_errors_at_a_field_are_in_words(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    named(editor, "edit weight").value = -1.0
+    assert "edit weight is -1.0, but must be a number of at least 0" in editor.form._errors["edit_weight"].value
+    named(editor, "Run").click()
+    assert "edit weight is -1.0" in alert_of(editor)
+
+
+# --- after a run --------------------------------------------------------------------------------------------------------
+
+
+def shown(editor: dk.EditorWidget) -> np.ndarray:
+    return np.asarray(editor.view._image)
+
+
+def test_before_and_after(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    slider = named(editor, "before/after")
+    assert slider.disabled
+    result = np.asarray(ran(editor, shift=(12, 4)).image)
+    assert slider.value == 1 and not slider.disabled and np.array_equal(shown(editor), result)
+    assert editor.view.opacity == 0, "the mask would hide what became of the picture"
+    slider.value = 0.5
+    assert np.array_equal(shown(editor)[:, :20], result[:, :20]) and np.array_equal(shown(editor)[:, 20:], np.asarray(PICTURE)[:, 20:])
+    slider.value = 0
+    assert np.array_equal(shown(editor), np.asarray(PICTURE)) and editor.view.opacity > 0
+    slider.value = 1
+    editor.view.apply(lambda state: state.invert())
+    assert slider.value == 0 and not slider.disabled, "whoever marks sees the picture that the marks belong to"
+
+
+def test_revert_brings_everything_back_and_loses_nothing(open_editor: Any, model: dk.Editor) -> None:
+    editor = open_editor(mask=blob())
+    editor.view.apply(lambda state: state.add_drag((10, 12), (22, 16)))
+    first = ran(editor)
+    named(editor._shelf.widget, "continue from here").click()
+    assert editor._session.picture is first.image and np.array_equal(shown(editor), np.asarray(first.image))
+    assert np.array_equal(editor.mask, blob()) and editor.result is first
+    editor.mode = "resize"
+    editor.mask = blob(20, 14)
+    second = ran(editor, scale=0.5)
+    expected = model.edit(first.image, dk.Resize(mask=blob(20, 14), scale=0.5), STEPS, prompt="a fish")
+    assert second.image.tobytes() == expected.image.tobytes()
+    assert [len(editor._shelf.widget.children), len(editor.history)] == [2, 2]
+
+    named(editor._shelf.widget.children[0], "revert").click()
+    assert editor.result is first and len(editor.history) == 2 and alert_of(editor) == ""
+    assert editor._session.picture is PICTURE or np.array_equal(np.asarray(editor._session.picture), np.asarray(PICTURE))
+    assert editor.mode == "move" and np.array_equal(editor.mask, blob()) and editor.marks.drags == [((10.0, 12.0), (22.0, 16.0))]
+    assert editor.edits == list(editor.history[0].edits) and np.array_equal(shown(editor), np.asarray(first.image))
+    assert ran(editor).image.tobytes() == first.image.tobytes()
+    editor.revert(1)
+    assert editor.edits == list(editor.history[1].edits) and editor.mode == "resize"
+    with pytest.raises(EditError, match="no run number 9"):
+        editor.revert(9)
+
+
+def test_a_run_that_ends_after_going_on_is_kept(open_editor: Any, gate: Gate) -> None:
+    editor = open_editor(mask=blob())
+    ran(editor, shift=(8, 0))
+    gate.open.clear()
+    gate.reached.clear()
+    editor.run()
+    assert gate.reached.wait(SOON)
+    editor.continue_from(0)
+    gate.open.set()
+    editor.wait(SOON)
+    assert len(editor.history) == 2 and not editor._easel.stage.comparing
+
+
+def test_another_prompt_is_another_inversion(open_editor: Any, model: dk.Editor) -> None:
+    editor = open_editor(mask=blob())
+    editor.wait(SOON)
+    named(editor, "prompt").value = "a blue boat"
+    result = ran(editor, shift=(8, 0))
+    assert result.report.prompt == "a blue boat"
+    assert result.image.tobytes() == model.edit(PICTURE, dk.Move(mask=blob(), shift=(8, 0)), STEPS, prompt="a blue boat").image.tobytes()
+    editor.revert(0)
+    assert named(editor, "prompt").value == "a blue boat"
+
+
+def test_a_result_opens_the_editor(open_editor: Any, model: dk.Editor) -> None:
+    result = model.edit(PICTURE, dk.Move(mask=blob(), shift=(8, 0)), STEPS, prompt="a fish")
+    editor = result.widget(editor=model)
+    try:
+        assert isinstance(editor, dk.EditorWidget) and editor._session.prompt == "a fish"
+        editor.mask = blob(14)
+        again = ran(editor, shift=(-8, 0))
+        expected = model.edit(result.image, dk.Move(mask=blob(14), shift=(-8, 0)), STEPS, prompt="a fish")
+        assert again.image.tobytes() == expected.image.tobytes()
+    finally:
+        editor.close()
+
+
+# --- exports ------------------------------------------------------------------------------------------------------------
+
+
+def test_exports_give_the_same_pixels(open_editor: Any, model: dk.Editor, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    editor = open_editor(mask=blob())
+    named(editor, "Save PNG").click()
+    assert "no result yet" in alert_of(editor)
+    expected = ran(editor, shift=(12, 4)).image.tobytes()
+
+    for label in ("Export edit file", "Export edit file", "Save PNG"):
+        named(editor, label).click()
+        assert "written: " in editor.status
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["edit-1.json", "edit-2.json", "edited-1.png"]
+    for name in ("edit-1.json", "edited-1.png"):
+        assert tiny_editor().run(dk.EditFile.load(name)).image.tobytes() == expected
+    assert load_image("edited-1.png").tobytes() == expected
+
+    named(editor, "Copy as Python").click()
+    script = editor.exports.text.value
+    assert script == editor.script() and editor.exports._shown.layout.display == ""
+    monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(lambda _, name: tiny_editor()))
+    exec(compile(script, "script.py", "exec"), {"__name__": "script"})
+    assert load_image("edited.png").tobytes() == expected
+
+
+def test_a_file_is_named_in_the_script(open_editor: Any, tmp_path: Path) -> None:
+    path = tmp_path / "in.png"
+    PICTURE.save(path)
+    editor = open_editor(path, mask=blob())
+    editor.form.update({"shift": (8, 0)})
+    assert f'picture = "{path}"' in editor.script()
+
+
+# --- without a browser, without a chance --------------------------------------------------------------------------------
+
+
+def still_of(editor: dk.EditorWidget) -> np.ndarray:
+    data = editor._repr_mimebundle_()
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == editor.model_id
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))))
+
+
+def test_a_still_picture_for_places_without_widgets(open_editor: Any) -> None:
+    editor = open_editor()
+    plain = still_of(editor)
+    factor = plain.shape[1] // WIDTH
+    assert plain.shape == (HEIGHT * factor, WIDTH * factor, 3) and factor > 1
+    assert np.array_equal(plain[::factor, ::factor], np.asarray(PICTURE))
+    editor.mask = blob()
+    marked = (still_of(editor) != plain).any(axis=2)[factor // 2 :: factor, factor // 2 :: factor]
+    assert np.array_equal(marked, blob()), "the mask shows"
+    editor.view.apply(lambda state: state.add_drag((30, 20), (36, 28)))
+    assert (still_of(editor) != plain).any(axis=2)[28 * factor - 2, 36 * factor - 2], "so does the arrow"
+    result = np.asarray(ran(editor, shift=(12, 4)).image)
+    assert np.array_equal(still_of(editor)[::factor, ::factor], result)
+
+
+@pytest.mark.parametrize(
+    "options, error",
+    [
+        ({"image": "nowhere.png"}, ImageError),
+        ({"mask": np.ones((3, 3), bool)}, MaskError),
+        ({"editor": None, "model": "no-such-model"}, ModelNotFoundError),
+    ],
+)
+def test_what_cannot_be_opened_is_refused_at_once(open_editor: Any, options: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        open_editor(**options)
+
+
+def test_models_are_loaded_in_the_background_and_shared(model: dk.Editor, browser: Browser, monkeypatch: Any) -> None:
+    begun, go, loads = threading.Event(), threading.Event(), []
+
+    def from_pretrained(_: type, name: str, registry: Any = None) -> dk.Editor:
+        loads.append(name)
+        begun.set()
+        assert go.wait(SOON)
+        return dk.Editor(model.backbone, model.card, registry)
+
+    monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(from_pretrained))
+    editors = [dk.EditorWidget(PICTURE, mask=blob(), settings=STEPS) for _ in range(2)]
+    assert begun.wait(SOON)
+    editors[0].form.update({"shift": (8, 0)})
+    with pytest.raises(EditError, match="'toybox' is still being loaded"):
+        editors[0].edit_file()
+    editors[0].exports._guarded(editors[0].exports.export)
+    assert "still being loaded" in alert_of(editors[0])
+    go.set()
+    for editor in editors:
+        ran(editor, shift=(8, 0))
+        editor.close()
+    assert loads == ["toybox"] and editors[0]._session.editor is editors[1]._session.editor
+
+
+def test_closing_stops_what_is_going_on(open_editor: Any, gate: Gate) -> None:
+    editor = open_editor(mask=blob())
+    editor.wait(SOON)
+    gate.open.clear()
+    gate.reached.clear()
+    editor.form.update({"shift": (8, 0)})
+    editor.run()
+    assert gate.reached.wait(SOON)
+    with pytest.raises(TimeoutError, match=r"not done after 0.01 s; it says: move: running"):
+        editor.wait(0.01)
+    editor.close()
+    gate.open.set()
+    with pytest.raises(Cancelled):
+        editor.wait(SOON)
+
+
+def test_marks_may_come_from_python(open_editor: Any) -> None:
+    editor = open_editor()
+    assert isinstance(editor.marks, MarkState)
+    editor.mask = Image.fromarray(blob())
+    assert np.array_equal(editor.mask, blob()) and editor.mask.flags.writeable is False
+
+
+def test_everything_can_be_done_with_buttons_of_some_name(open_editor: Any) -> None:
+    """Keyboards reach buttons, sliders and lists; each of them says what it is."""
+    editor = open_editor()
+    todo: list[W.Widget] = [editor]
+    while todo:
+        widget = todo.pop()
+        todo += getattr(widget, "children", ())
+        if isinstance(widget, (W.Button, W.IntSlider, W.FloatSlider, W.Dropdown, W.Text, W.FileUpload, W.FloatText, W.Checkbox)):
+            assert (widget.description and widget.tooltip) or isinstance(widget, (W.FloatText, W.IntText)), widget
+    for words in ("undo", "redo", "clear", "invert", "Run", "Cancel", "Export edit file", "Copy as Python", "Save PNG"):
+        assert isinstance(named(editor, words), W.Button)
+    assert set(editor._easel.tools.tools.options) >= {"brush", "eraser", "lasso", "polygon", "box", "drag"}
