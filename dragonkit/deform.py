@@ -33,8 +33,9 @@ class Deformation:
     Around the handles it is rigid: moving least squares with rigid motions (Schaefer, McPhail, Warren, "Image Deformation Using Moving
     Least Squares", 2006). Handles hold together when they lie under one mask, or when their reaches meet: their convex hull moves as a
     whole, and so does what lies beyond it by no more than they are apart, or are dragged. Further out by d, the displacement fades as
-    room / (room + d), smoothed, where room is the distance to the border of the mask, to the next anchor, or to the end of the reach.
-    For a lone point in a disc that is the linear stretch of FastDrag (arXiv 2405.15769), here as a backward map and in any region.
+    room / (room + d), smoothed, where room is the distance to the border of the mask or to the end of the reach. For a lone point in a
+    disc that is the linear stretch of FastDrag (arXiv 2405.15769), here as a backward map and in any region. Towards an anchor it
+    fades alike, on all the way from the nearest handle.
 
     Args:
         points: pairs of start and end, (x, y) in pixels of the picture, at least one that moves; no two share their start or their end.
@@ -52,7 +53,7 @@ class Deformation:
         self._lengths = np.abs(self._ends - self._starts)
         self._reaches = np.maximum(REACH * self._lengths, LEAST_REACH * min(size))
         self._groups = _connected(self._ends, self._reaches) if mask is None else [np.arange(len(self._ends))]
-        self._border = None if mask is None else _border_distance(mask, self._reaches.max())
+        self._room = _nowhere if mask is None else _border_distance(mask, self._reaches.max())
 
     def displacement(self, positions: np.ndarray) -> np.ndarray:
         """Where the content of each place comes from, as the way there: (..., 2) in pixels for positions (..., 2) in pixels."""
@@ -105,18 +106,15 @@ class Deformation:
     def _felt(self, places: np.ndarray, room: np.ndarray, group: np.ndarray, handles: np.ndarray) -> np.ndarray:
         """How much of a group's motion is felt, 1 to 0, with its handles at their starts or at their ends."""
         reach, apart = self._reaches[group].max(), np.abs(handles[:, None] - handles).max()
-        # a handle's neighbourhood must not lap over the border that is nearest to it
-        shape = min(HANDLE * self._reaches[group].min(), self._room(handles).min() / 2)
+        # a handle's neighbourhood must not lap over the border or the anchor that is nearest to it
+        shape = min(HANDLE * self._reaches[group].min(), self._room(handles).min() / 2, _distance(handles, self._anchors).min() / 2)
+        near, anchored = np.maximum(_distance(places, handles) - shape, 0), _distance(places, self._anchors)
         beyond = np.maximum(_outside_hull(places, handles) - shape - min(self._lengths[group].max(), apart), 0)
         left = np.clip(np.minimum(room, reach - beyond), 0, None)
-        rim = RIM * np.maximum(_distance(places, handles) - shape, 0)
-        share = np.minimum(_ratio(left, left + beyond), _ratio(room, rim))
+        share = np.minimum(_ratio(left, left + beyond), _ratio(room, RIM * near))
+        if len(self._anchors):
+            share = np.minimum(share, _ratio(anchored, anchored + near))
         return share * share * (3 - 2 * share)
-
-    def _room(self, places: np.ndarray) -> np.ndarray:
-        """The distance to the nearest place that must not move."""
-        room = np.full(places.shape, np.inf) if self._border is None else self._border(places)
-        return np.minimum(room, _distance(places, self._anchors))
 
 
 def _complex(positions: np.ndarray) -> np.ndarray:
@@ -186,6 +184,11 @@ def _connected(points: np.ndarray, reaches: np.ndarray) -> list[np.ndarray]:
         near = np.abs(points - point) <= reaches + reaches[i]
         group[np.isin(group, group[near])] = group[i]
     return [np.flatnonzero(group == number) for number in np.unique(group)]
+
+
+def _nowhere(places: np.ndarray) -> np.ndarray:
+    """The distance to a border that there is not."""
+    return np.full(places.shape, np.inf)
 
 
 def _border_distance(mask: np.ndarray, reach: float) -> Callable[[np.ndarray], np.ndarray]:

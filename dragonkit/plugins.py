@@ -4,7 +4,7 @@
     registry.edit_types()["move"]
     registry.build_masks(edit, grid)
 
-Built-in modes and models are plugins as well, imported by name; others come from the entry-point group `dragonkit`. Every plugin
+Built-in modes, models and selectors are plugins as well, imported by name; others come from the entry-point group `dragonkit`. Every plugin
 is called on its own, so that an error names it. Environment:
 
     DRAGONKIT_PLUGINS=a,b   load only these installed plugins (built-in ones stay)
@@ -48,6 +48,7 @@ BUILTIN = (
     "dragonkit.modes.drag",
     "dragonkit.modes.custom",
     "dragonkit.models.embedded",
+    "dragonkit.selecting",
 )
 
 

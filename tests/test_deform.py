@@ -134,6 +134,14 @@ def test_anchors_hold(points: list[Any], masked: bool) -> None:
     assert np.allclose(field.displacement(np.array(end)), np.subtract(start, end), atol=1e-6)
 
 
+def test_an_anchor_holds_its_neighbourhood_even_among_points_that_move_alike() -> None:
+    points = [((x, y), (x + 6.0, y)) for x, y in ((10.0, 10.0), (40.0, 10.0), (25.0, 34.0))]
+    held = Deformation([*points, ((30.0, 18.0), (30.0, 18.0))], SIZE)
+    beside, halfway = held.displacement(np.array([(31.0, 19.0), (38.0, 14.0)]))
+    assert np.hypot(*beside) < 0.6 and 2 < np.hypot(*halfway) < 4
+    assert np.allclose(Deformation(points, SIZE).displacement(np.array([(31.0, 19.0)])), [-6, 0])
+
+
 @given(places, places)
 def test_nothing_moves_out_of_reach(start: Any, end: Any) -> None:
     assume(np.hypot(*np.subtract(start, end)) > 0.5)

@@ -406,6 +406,7 @@ def test_the_builtin_plugins_are_these() -> None:
     assert BUILTIN == (
         *(f"dragonkit.modes.{mode}" for mode in ("move", "resize", "appearance", "drag", "custom")),
         "dragonkit.models.embedded",
+        "dragonkit.selecting",
     )
 
 

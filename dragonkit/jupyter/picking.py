@@ -44,7 +44,7 @@ class PickPanel:
         fail: Callable[[Exception], Any],
         say: Callable[[str], Any],
     ) -> None:
-        self._view, self._picture, self._say = view, picture, say
+        self._view, self._picture, self._fail, self._say = view, picture, fail, say
         self._latest = Latest(fail)
         self.offered = {selector.name: selector for selector in selectors if selector.gesture == "clicks"}
         self.choice = W.Dropdown(options=list(self.offered), description="pick with", tooltip="what turns a click into a mask")
@@ -56,7 +56,7 @@ class PickPanel:
         self._selected: tuple[list[Click], np.ndarray] | None = None
         self.widget = W.VBox([row(self.choice, self.sign), self._options])
         self.choice.observe(lambda change: self._choose(), names="value")
-        self.sign.observe(lambda change: self._choose(), names="value")
+        self.sign.observe(lambda change: setattr(view.tools["pick"], "positive", change["new"]), names="value")
         if self.offered:
             self._choose()
 
@@ -72,9 +72,8 @@ class PickPanel:
             self._controls = {field.name: control_for(field) for field in fields}
             self._options.children = [control.widget for control in self._controls.values()]
             for control in self._controls.values():
-                control.on_change(lambda: self._ask(selector, self._view.state.points))
+                control.on_change(lambda: self._ask_again(selector))
         pick: Any = self._view.tools["pick"]
-        pick.positive = bool(self.sign.value)
         pick.selector = lambda clicks: self._ask(selector, clicks)
 
     def _ask(self, selector: Selector, clicks: list[Click]) -> None:
@@ -92,6 +91,12 @@ class PickPanel:
                 self._say(f"{selector.name} has selected {int(mask.sum())} pixels")
 
         self._latest.do(work)
+
+    def _ask_again(self, selector: Selector) -> None:
+        try:
+            self._ask(selector, self._view.state.points)
+        except Exception as error:  # a front end swallows what its callbacks raise
+            self._fail(error)
 
     def _set(self, state: MarkState, clicks: list[Click], mask: np.ndarray) -> Any:
         if state.points != clicks:  # undone or cleared since

@@ -71,6 +71,8 @@ class DragArrows(Stroke):
 class Pick(Tool):
     """Clicks on an object, which `selector` turns into a mask. Further clicks correct it; Escape goes on to another object.
 
+    A selector that is changed in between gets all clicks on the object, and its mask replaces the one before.
+
     Args:
         selector: see `Selector`. It runs while the hand waits: let it return None and use a thread if it takes seconds. Without one,
             clicks are only kept.
@@ -82,7 +84,7 @@ class Pick(Tool):
     def __init__(self, selector: Selector | None = None, positive: bool = True) -> None:
         self.selector, self.positive = selector, positive
         self._pressed: Point | None = None
-        self._asked: tuple[Selector | None, list[Click], np.ndarray | None] = (None, [], None)
+        self._selected: tuple[list[Click], np.ndarray | None] = ([], None)
 
     def down(self, state: MarkState, x: float, y: float) -> Rect | None:
         self._pressed = (x, y)
@@ -93,9 +95,8 @@ class Pick(Tool):
         inside = 0 <= x <= state.size[0] and 0 <= y <= state.size[1]
         if pressed is None or not inside or math.dist(pressed, (x, y)) > self.reach:
             return None
-        known = state.points if self._asked[0] is self.selector else []  # another selector begins anew
-        clicks = [*known, (x, y, self.positive)]
-        before, after = self._selected(state, known), self._selected(state, clicks)
+        clicks = [*state.points, (x, y, self.positive)]
+        before, after = self._mask_of(state, state.points), self._mask_of(state, clicks)
         mask = state.mask if before is None else state.mask & ~before  # what was painted by hand elsewhere stays
         return state.change(mask if after is None else mask | after, points=clicks)
 
@@ -109,13 +110,13 @@ class Pick(Tool):
     def cancel(self) -> None:
         self._pressed = None
 
-    def _selected(self, state: MarkState, clicks: list[Click]) -> np.ndarray | None:
-        if self._asked[0] is not self.selector or self._asked[1] != clicks:
+    def _mask_of(self, state: MarkState, clicks: list[Click]) -> np.ndarray | None:
+        if self._selected[0] != clicks:
             mask = self.selector(list(clicks)) if self.selector and clicks else None
             if mask is not None and (mask.dtype != np.bool_ or mask.shape != state.mask.shape):
                 raise MaskError(
                     f"the selector gave {mask.dtype} {mask.shape}, but the picture's masks are bool {state.mask.shape}. "
                     "Give it the picture that is shown, and return (height, width)."
                 )
-            self._asked = (self.selector, clicks, mask)
-        return self._asked[2]
+            self._selected = (clicks, mask)
+        return self._selected[1]

@@ -80,22 +80,19 @@ def _rows(first: np.ndarray, stop: np.ndarray, height: int) -> tuple[np.ndarray,
 def _chord(start: np.ndarray, end: np.ndarray, y: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     """Where the horizontal line at `y` enters and leaves the disc of `radius` swept from start to end: smallest and largest x.
 
-    While the disc's centre is at start + t (end - start), u = y - centre_y and the disc reaches from centre_x - sqrt(r^2 - u^2) to
-    centre_x + sqrt(r^2 - u^2). Both are concave or convex in t, with their extremes where u = -+r dx / length.
+    With the disc's centre at start + t (end - start) and u = y - centre_y, the line is in the disc from centre_x - sqrt(r^2 - u^2) to
+    centre_x + sqrt(r^2 - u^2). Over all t the one is convex and the other concave, with extremes where u = +-r dx sign(dy) / length.
     """
     (ax, ay), (dx, dy) = start.T, (end - start).T
     level = dy == 0
-    slope = np.where(level, 1.0, dy)
-    with np.errstate(over="ignore"):
-        times = np.stack([(y - ay - radius) / slope, (y - ay + radius) / slope])
-        first, last = (np.where(level, edge, np.clip(t, 0, 1)) for edge, t in ((0, times.min(axis=0)), (1, times.max(axis=0))))
-        tilt = radius * dx / np.maximum(np.hypot(dx, dy), np.finfo(float).tiny) * np.sign(dy)
-        reach = []
-        for side in (-1, 1):
-            on_level = (side * dx > 0).astype(float)
-            t = np.clip(np.where(level, on_level, (y - ay + side * tilt) / slope), first, last)
-            reach.append(ax + t * dx + side * np.sqrt(np.maximum(radius**2 - (y - ay - t * dy) ** 2, 0)))
-    return reach[0], reach[1]
+    tilt = radius * dx / np.maximum(np.hypot(dx, dy), np.finfo(float).tiny) * np.sign(dy)
+    ends = []
+    for side in (-1, 1):
+        with np.errstate(over="ignore"):
+            turning = (y - ay + side * tilt) / np.where(level, 1.0, dy)
+        t = np.where(level, side * dx > 0, np.clip(turning, 0, 1))
+        ends.append(ax + t * dx + side * np.sqrt(np.maximum(radius**2 - (y - ay - t * dy) ** 2, 0)))
+    return ends[0], ends[1]
 
 
 def _from_spans(rows: np.ndarray, first: np.ndarray, stop: np.ndarray, size: tuple[int, int]) -> Region | None:

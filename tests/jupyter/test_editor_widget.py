@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 import ipywidgets as W
 import numpy as np
@@ -584,6 +585,7 @@ def test_what_cannot_be_opened_is_refused_at_once(open_editor: Any, options: dic
 
 
 def test_models_are_loaded_in_the_background_and_shared(model: dk.Editor, browser: Browser, monkeypatch: Any) -> None:
+    monkeypatch.setattr("dragonkit.jupyter.session._editors", WeakValueDictionary())
     begun, go, loads = threading.Event(), threading.Event(), []
 
     def from_pretrained(_: type, name: str, registry: Any = None) -> dk.Editor:

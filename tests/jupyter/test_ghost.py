@@ -97,7 +97,8 @@ def test_large_pictures_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_needs_no_torch() -> None:
     code = (
-        "import sys, numpy as np, dragonkit as dk; from dragonkit.jupyter.ghost import ghost_of; from dragonkit.plugins import PluginRegistry;"
+        "import sys, numpy as np, dragonkit as dk;"
+        "from dragonkit.jupyter.ghost import ghost_of; from dragonkit.plugins import PluginRegistry;"
         "mask = np.zeros((8, 8), bool); mask[2:4, 2:4] = True;"
         "assert ghost_of(PluginRegistry(discover=False), dk.Move(mask=mask, shift=(2, 0)), np.zeros((8, 8, 3), np.uint8));"
         "sys.exit('torch' in sys.modules)"

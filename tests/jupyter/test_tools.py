@@ -248,7 +248,7 @@ def test_clicks_become_a_mask_that_further_clicks_correct() -> None:
     assert np.array_equal(state.mask, by_hand | square(state.points)) and len(state.points) == 3
 
 
-def test_escape_goes_on_to_another_object_and_another_selector_begins_anew() -> None:
+def test_escape_goes_on_to_another_object_and_another_selector_does_it_again() -> None:
     state, pick = MarkState(SIZE), Pick(square)
     draw(pick, state, (10, 10))
     first = state.mask
@@ -257,10 +257,10 @@ def test_escape_goes_on_to_another_object_and_another_selector_begins_anew() -> 
     draw(pick, state, (30, 20))
     assert state.points == [(30, 20, True)]
     assert np.array_equal(state.mask, first | square(state.points))
-    pick.selector = lambda clicks: np.roll(square(clicks), 5, axis=1)
-    draw(pick, state, (3, 25))
-    assert state.points == [(3, 25, True)]
-    assert state.mask.sum() == 25 + 25 + 5 * 5
+    pick.selector = lambda clicks: np.roll(square(clicks), 9, axis=0)
+    draw(pick, state, (36, 20))
+    assert state.points == [(30, 20, True), (36, 20, True)]
+    assert np.array_equal(state.mask, first | np.roll(square(state.points), 9, axis=0))
 
 
 def test_a_selector_may_answer_later_or_fail() -> None:

@@ -71,6 +71,14 @@ def test_further_clicks_add_and_take_away(size: tuple[int, int]) -> None:
     assert overlap(only, left) > 0.95
 
 
+def test_its_twin_is_another_object() -> None:
+    size = (120, 60)
+    left, right = disc(size, (25, 30), 11), disc(size, (95, 30), 11)
+    picture = painted(size, (left | right, (210, 60, 50)))
+    assert overlap(OBJECT.select(picture, [(25, 30, True)]), left) > 0.95
+    assert overlap(OBJECT.select(picture, [(25, 30, True), (95, 30, True)]), left | right) > 0.95
+
+
 def test_holes_are_filled_but_for_those_clicked_at() -> None:
     size = (120, 80)
     ring = disc(size, (55, 40), 22) & ~disc(size, (55, 40), 8)

@@ -20,6 +20,7 @@ import dragonkit as dk
 from dragonkit.masks import scale_mask, shift_mask, to_grid
 from dragonkit.plan import EditMasks, Features, identity_correspondence
 from dragonkit.plugins import PluginRegistry
+from dragonkit.testing import check_plugin
 
 WIDTH, HEIGHT = 48, 32
 IMAGE = dk.Grid(WIDTH, HEIGHT, WIDTH, HEIGHT)
@@ -245,3 +246,7 @@ def test_it_registers() -> None:
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit_region; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_it_keeps_dragonkits_rules() -> None:
+    check_plugin("dragonkit_region", [RegionDrag(mask=box(8, 6, 20, 14), points=[((10.0, 8.0), (16.0, 9.0)), ((24.0, 10.0), (28.0, 14.0))])])

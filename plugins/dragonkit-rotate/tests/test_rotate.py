@@ -20,6 +20,7 @@ import dragonkit as dk
 from dragonkit.masks import bounding_box, to_grid
 from dragonkit.plan import EditMasks, Features, identity_correspondence
 from dragonkit.plugins import PluginRegistry
+from dragonkit.testing import check_plugin
 
 WIDTH, HEIGHT = 48, 32
 IMAGE = dk.Grid(WIDTH, HEIGHT, WIDTH, HEIGHT)
@@ -196,3 +197,7 @@ def test_it_registers() -> None:
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit_rotate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_it_keeps_dragonkits_rules() -> None:
+    check_plugin("dragonkit_rotate", [Rotate(mask=box(8, 6, 20, 14), degrees=30)])
