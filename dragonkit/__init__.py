@@ -40,6 +40,7 @@ _HOMES = {
     "Reference": "plan",
     "Report": "results",
     "Resize": "modes.resize",
+    "Selector": "selectors",
     "Settings": "edits",
     "Source": "diffusion.source",
     "hookimpl": "hookspecs",
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from dragonkit.plugins import register
     from dragonkit.results import EditResult, Report
     from dragonkit.schedules import GuidanceSchedule
+    from dragonkit.selectors import Selector
 
 
 def __getattr__(name: str) -> Any:

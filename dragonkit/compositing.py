@@ -85,7 +85,8 @@ def _looked_up(picture: ImageTensor, masks: EditMasks) -> ImageTensor:
     shrink = max(1, int(np.median(np.hypot(steps, rise)) + 1e-3)) if steps.size else 1
     if shrink > 1:
         picture = F.avg_pool2d(picture, shrink, ceil_mode=True, count_include_pad=False)
-    return warp(picture[0], masks.correspondence / np.float32(shrink))[None]
+    # bicubic: a drag of a drag of a drag stays sharper
+    return warp(picture[0], masks.correspondence / np.float32(shrink), mode="bicubic")[None].clamp(-1, 1)
 
 
 def moves(masks: EditMasks) -> bool:

@@ -31,7 +31,7 @@ def warp(features: FeatureMap, correspondence: Correspondence, mode: str = "bili
     Args:
         features: (c, h, w).
         correspondence: (h', w', 2), (x, y) in cells of `features` with cell centres at integer + 0.5.
-        mode: "bilinear", or "nearest" for noise, whose spread interpolation would shrink.
+        mode: "bilinear"; "bicubic" for pixels; or "nearest" for noise, whose spread interpolation would shrink.
 
     Returns:
         (c, h', w'); positions outside take the nearest cell inside.

@@ -145,7 +145,8 @@ class Plugin:
             raise PluginHookError(
                 self.name,
                 self.origin,
-                f"{hook} raised {type(error).__name__}: {str(error).rstrip('.')}. Tell the plugin's author, or load only others with DRAGONKIT_PLUGINS.",
+                f"{hook} raised {type(error).__name__}: {str(error).rstrip('.')}. "
+                "Tell the plugin's author, or load only others with DRAGONKIT_PLUGINS.",
             ) from error
 
 

@@ -156,7 +156,7 @@ class PluginRegistry:
         if not isinstance(draft, np.ndarray) or draft.shape != picture.shape or not np.isfinite(draft).all():
             raise owner.wrong_answer("dragonkit_draft", f"a finite array of shape {picture.shape} or None", draft)
         if draft.min() < -_ROUNDING or draft.max() > 1 + _ROUNDING:
-            raise owner.wrong_answer("dragonkit_draft", f"values from 0 to 1, not {draft.min():g} to {draft.max():g},", draft)
+            raise owner.wrong_answer("dragonkit_draft", f"values from 0 to 1, not {draft.min():g} to {draft.max():g}", draft)
         return draft.astype(np.float32)
 
     def energy_terms(self, edit: Edit, masks: EditMasks) -> list[tuple[Plugin, EnergyTerm]]:

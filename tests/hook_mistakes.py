@@ -19,6 +19,7 @@ from dragonkit.cli.app import app
 from dragonkit.masks import to_grid
 from dragonkit.plan import identity_correspondence
 from dragonkit.plugins import PluginRegistry
+from dragonkit.selectors import Selector
 from dragonkit.terms import contrast
 from dragonkit.testing import check_gradient, check_plugin, isolated_registry, tiny_editor
 from dragonkit.testing.results import noisy_picture
@@ -217,7 +218,7 @@ def a_tensor() -> None:
 
 @mistake("dragonkit_draft")
 def colors_to_255() -> None:
-    check_plugin(plugin(draft=lambda picture: picture * 255), [EDIT])
+    registry(draft=lambda picture: picture * 255).draft(EDIT, masks_on(PIXELS), np.ones((HEIGHT, WIDTH, 3), np.float32), None)
 
 
 # --- dragonkit_energy_terms ---------------------------------------------------------------------------------------------
@@ -323,6 +324,43 @@ def percent() -> None:
     editor = tiny_editor(plugin())
     editor.card = dk.ModelCard("anime", "models/anime", settings={"hold": 40})
     editor.edit(PICTURE, EDIT)
+
+
+# --- dragonkit_selectors ------------------------------------------------------------------------------------------------
+
+
+def bright(gesture: str = "clicks", function: Callable[..., Any] = lambda image, clicks: MASK, name: str = "bright") -> Any:
+    return Selector(name, "what is bright", gesture, function)
+
+
+@mistake("dragonkit_selectors")
+def a_name_only() -> None:
+    registry(selectors=lambda: ["bright"]).selectors()
+
+
+@mistake("dragonkit_selectors")
+def a_selector_that_is_taken() -> None:
+    registry(selectors=lambda: [bright(name="wand")]).selectors()
+
+
+@mistake("dragonkit_selectors")
+def another_gesture() -> None:
+    registry(selectors=lambda: [bright("click")]).selectors()
+
+
+@mistake("dragonkit_selectors")
+def a_mask_of_numbers() -> None:
+    registry(selectors=lambda: [bright(function=lambda image, clicks: MASK * 1.0)]).selectors()["bright"].select(PICTURE, [(3, 4, True)])
+
+
+@mistake("dragonkit_selectors")
+def beside_the_picture() -> None:
+    registry(selectors=lambda: [bright()]).selectors()["bright"].select(PICTURE, [(50, 3, True)])
+
+
+@mistake("dragonkit_selectors")
+def an_option_out_of_range() -> None:
+    registry().selectors()["wand"].select(PICTURE, [(3, 4, True)], tolerance=300)
 
 
 # --- dragonkit_step -----------------------------------------------------------------------------------------------------

@@ -403,11 +403,11 @@ def test_the_registry_of_the_process_is_made_once(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_builtin_plugins_are_these() -> None:
-    assert BUILTIN == (
+    assert (
         *(f"dragonkit.modes.{mode}" for mode in ("move", "resize", "appearance", "drag", "custom")),
         "dragonkit.models.embedded",
         "dragonkit.selecting",
-    )
+    ) == BUILTIN
 
 
 def test_importing_plugins_loads_no_torch() -> None:

@@ -64,7 +64,7 @@ def test_presets_are_settings_with_changes_on_top() -> None:
 
 
 def test_the_reference_preset_is_the_released_codes_schedule() -> None:
-    """In steps of 50: guided below 10 and every second one to 30; noise after 10 and before 20; even steps after 20 and before 30 thrice."""
+    """Of 50 steps: guided below 10 and every second one to 30; noise between 10 and 20; even steps between 20 and 30 thrice."""
     schedule = Settings.preset("reference").schedule
     assert schedule.guided(50) == {i for i in range(30) if i < 10 or i % 2 == 0}
     assert schedule.noise_at(50) == {i: 0.4 for i in range(11, 20)}

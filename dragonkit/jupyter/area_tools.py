@@ -8,8 +8,8 @@ from typing import ClassVar
 from dragonkit.errors import EditError
 from dragonkit.jupyter.marks import MarkState
 from dragonkit.jupyter.shapes import Outline, Ring, Shape, Spot, Trail, box_outline
-from dragonkit.jupyter.strokes import Point, Rect, polygon, rectangle, stroke
 from dragonkit.jupyter.tool import Stroke, Tool
+from dragonkit.strokes import Point, Rect, polygon, rectangle, stroke
 
 __all__ = ["Box", "Brush", "Eraser", "Lasso", "Polygon"]
 

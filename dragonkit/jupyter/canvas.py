@@ -23,9 +23,9 @@ from dragonkit.jupyter.overlay import MARGIN
 from dragonkit.jupyter.painting import draw_mask, draw_shape
 from dragonkit.jupyter.shapes import Shape, shapes_of
 from dragonkit.jupyter.sheet import Sheet
-from dragonkit.jupyter.strokes import Rect
 from dragonkit.jupyter.tools import TOOLS, Brush, Tool
 from dragonkit.jupyter.viewport import Viewport, Zoom, canvas_size
+from dragonkit.strokes import Rect
 
 __all__ = ["CanvasView"]
 

@@ -20,7 +20,7 @@ from dragonkit.jupyter.fallback import still
 from dragonkit.jupyter.form import Form
 from dragonkit.jupyter.history import Entry, History
 from dragonkit.jupyter.marks import MarkState
-from dragonkit.jupyter.panels import HistoryPanel, RunPanel, png
+from dragonkit.jupyter.panels import STYLE, HistoryPanel, RunPanel, png
 from dragonkit.jupyter.runs import Runs
 from dragonkit.jupyter.session import Session
 from dragonkit.masks import MaskSource, load_mask
@@ -32,14 +32,6 @@ if TYPE_CHECKING:
     from dragonkit.results import EditResult
 
 __all__ = ["EditorWidget"]
-
-_STYLE = """<style>
-.dk-editor canvas { max-width: 100%; height: auto !important; }
-.dk-editor button:focus-visible, .dk-editor input:focus-visible, .dk-editor select:focus-visible, .dk-editor canvas:focus-visible,
-.dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2; outline-offset: 2px; }
-.dk-editor .dk-hint { font-style: italic; }
-.dk-editor .dk-error { color: #d55e00; font-weight: bold; }
-</style>"""
 
 
 class EditorWidget(W.VBox):
@@ -96,7 +88,7 @@ class EditorWidget(W.VBox):
             self._prompt, easel.tools.widget, easel.view.widget, easel.stage.after, easel.modes.widget,
             panel.widget, self._shelf.widget, self.exports.widget,
         ]  # fmt: skip
-        super().__init__([W.HTML(_STYLE), *parts], layout=W.Layout(max_width="100%"))
+        super().__init__([W.HTML(STYLE), *parts], layout=W.Layout(max_width="100%"))
         self.add_class("dk-editor")
         self._runs.prepare()
 
@@ -143,7 +135,7 @@ class EditorWidget(W.VBox):
     @property
     def status(self) -> str:
         """What was said last, errors too."""
-        return self._panel.messages[-1] if self._panel.messages else ""
+        return self._panel.messages[-1]
 
     @property
     def error(self) -> BaseException | None:

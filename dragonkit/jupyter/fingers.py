@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dragonkit.jupyter.strokes import Point
+from dragonkit.strokes import Point
 
 __all__ = ["Fingers"]
 

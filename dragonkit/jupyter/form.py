@@ -63,7 +63,7 @@ class Form:
         self._picture, self._mask, self._fail = picture, mask, fail
         self._controls: dict[str, Control] = {}
         self._callbacks: list[Callable[[], None]] = []
-        self._errors = {field.name: W.HTML().add_class("dk-error") for field in self.fields}
+        self._errors = {field.name: W.HTML().add_class("dk-field-error") for field in self.fields}
         self._quiet = False
         rows = {field.name: row for field in self.fields if (row := self._row(field)) is not None}
         weights = [rows.pop(name) for name in list(rows) if name.endswith("_weight")]

@@ -7,13 +7,14 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from dragonkit.errors import Cancelled, DragonkitError, EditError
 
@@ -30,6 +31,7 @@ _POLL = 0.02  # seconds between two looks at whether somebody wants to stop
 
 _locks: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
 _locks_lock = threading.Lock()
+_jobs: WeakSet[EditJob] = WeakSet()
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,8 @@ class EditJob:
             self.result = self.error = None
             self._cancelled.clear()
             self._over.clear()
-            # a daemon: a notebook that is shut down must not wait for a diffusion model
+            _jobs.add(self)
+            # a daemon: a notebook that is shut down must not wait for all steps; `_stop_all` waits for one
             self._thread = threading.Thread(target=self._run, args=(work,), name="dragonkit-job", daemon=True)
             self._thread.start()
 
@@ -173,6 +176,16 @@ class EditJob:
             self._over.set()
             if self._on_done is not None:
                 self._on_done(self)
+
+
+@atexit.register
+def _stop_all() -> None:
+    """An interpreter that ends while torch computes on another thread aborts, and its exit code says so."""
+    jobs = [job for job in _jobs if job.running]
+    for job in jobs:
+        job.cancel()
+    for job in jobs:
+        job.wait(10)
 
 
 @contextmanager

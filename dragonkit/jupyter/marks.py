@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from dragonkit.errors import EditError, MaskError, PointError
-from dragonkit.jupyter.strokes import Point, Rect, Region, trimmed
 from dragonkit.jupyter.undo import Click, Drag, Marks, Step, UndoStack
 from dragonkit.masks import decode_mask, encode_mask
+from dragonkit.strokes import Point, Rect, Region, trimmed
 
 __all__ = ["MarkState"]
 

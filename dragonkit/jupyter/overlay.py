@@ -7,8 +7,8 @@ import math
 import numpy as np
 from PIL import Image
 
-from dragonkit.jupyter.strokes import Rect
 from dragonkit.jupyter.viewport import Viewport
+from dragonkit.strokes import Rect
 
 __all__ = ["MARGIN", "MASK_COLOR", "mask_overlay"]
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from dragonkit.jupyter.overlay import MASK_COLOR, mask_overlay
 from dragonkit.jupyter.shapes import Arrow, Outline, Ring, Shape, Spot, Trail
-from dragonkit.jupyter.strokes import Point, Rect
 from dragonkit.jupyter.viewport import Viewport
+from dragonkit.strokes import Point, Rect
 
 __all__ = ["draw_mask", "draw_shape"]
 

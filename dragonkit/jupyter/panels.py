@@ -13,9 +13,18 @@ from PIL import Image
 from dragonkit.jupyter.history import History
 from dragonkit.jupyter.job import Progress, in_words
 
-__all__ = ["HistoryPanel", "RunPanel", "button", "png", "row"]
+__all__ = ["STYLE", "HistoryPanel", "RunPanel", "button", "png", "row"]
 
 _PREVIEW, _THUMBNAIL = 160, 80  # CSS pixels of the longest side
+
+STYLE = """<style>
+.dk-editor canvas { max-width: 100%; height: auto !important; }
+.dk-editor button:focus-visible, .dk-editor input:focus-visible, .dk-editor select:focus-visible, .dk-editor canvas:focus-visible,
+.dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2; outline-offset: 2px; }
+.dk-editor .dk-hint { font-style: italic; }
+.dk-editor .dk-error, .dk-editor .dk-field-error { color: #d55e00; font-weight: bold; }
+</style>"""
+"""For the whole editor: canvases fit narrow windows, the focus can be seen, and errors are told apart by more than their colour."""
 
 
 def button(words: str, tooltip: str, action: Callable[[], Any], **options: Any) -> W.Button:

@@ -11,9 +11,9 @@ import numpy as np
 from dragonkit.errors import MaskError
 from dragonkit.jupyter.marks import MarkState
 from dragonkit.jupyter.shapes import Arrow, Shape
-from dragonkit.jupyter.strokes import Point, Rect
 from dragonkit.jupyter.tool import Stroke, Tool
 from dragonkit.jupyter.undo import Click
+from dragonkit.strokes import Point, Rect
 
 __all__ = ["DragArrows", "Pick", "Selector"]
 

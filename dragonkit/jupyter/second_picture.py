@@ -53,7 +53,7 @@ class SecondPicture:
         self.view: CanvasView | None = None
         self.upload = W.FileUpload(accept="image/*", description="choose a picture", tooltip=field.description)
         self.upload.observe(lambda change: self._guarded(self._uploaded), names="value")
-        self._error, self._below = W.HTML().add_class("dk-error"), W.VBox()
+        self._error, self._below = W.HTML().add_class("dk-field-error"), W.VBox()
         chosen = [self.upload]
         if picture is not None:
             take = partial(self._guarded, lambda: self.set(picture()))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dragonkit.jupyter.marks import MarkState
-from dragonkit.jupyter.strokes import Point, Rect
+from dragonkit.strokes import Point, Rect
 
 __all__ = ["Arrow", "Outline", "Ring", "Shape", "Spot", "Trail", "box_outline", "shapes_of"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import ipywidgets as W
 from PIL import Image
 
-from dragonkit.jupyter.strokes import Point
 from dragonkit.jupyter.viewport import Viewport
+from dragonkit.strokes import Point
 
 __all__ = ["Sheet"]
 

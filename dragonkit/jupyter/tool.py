@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from dragonkit.jupyter.marks import MarkState
 from dragonkit.jupyter.shapes import Shape
-from dragonkit.jupyter.strokes import Point, Rect
+from dragonkit.strokes import Point, Rect
 
 __all__ = ["Stroke", "Tool"]
 

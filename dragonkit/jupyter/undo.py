@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from dragonkit.jupyter.strokes import Point, Rect, Region
+from dragonkit.strokes import Point, Rect, Region
 
 __all__ = ["Click", "Drag", "Marks", "Step", "UndoStack"]
 

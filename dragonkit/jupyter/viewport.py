@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from dragonkit.errors import EditError
-from dragonkit.jupyter.strokes import Point, Rect
+from dragonkit.strokes import Point, Rect
 
 __all__ = ["Viewport", "Zoom", "canvas_size"]
 

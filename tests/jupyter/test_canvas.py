@@ -19,8 +19,8 @@ from PIL import Image
 from dragonkit.errors import EditError, ImageError
 from dragonkit.jupyter import CanvasView, MarkState
 from dragonkit.jupyter.overlay import mask_overlay
-from dragonkit.jupyter.strokes import Point, stroke
 from dragonkit.jupyter.tools import Brush, DragArrows, Pick, Tool
+from dragonkit.strokes import Point, stroke
 
 SIZE = (64, 48)  # shown ten times as large
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))

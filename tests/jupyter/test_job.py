@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -204,6 +206,19 @@ def test_an_edit_reports_previews_and_can_be_cancelled() -> None:
     job = EditJob(lambda one: job.cancel())
     job.start(lambda watch: editor.edit(picture, edit, on_step=watch.on_step))
     assert job.wait(SOON) and isinstance(job.error, Cancelled) and job.result is None
+
+
+def test_the_end_of_the_program_stops_jobs_within_a_step() -> None:
+    code = (
+        "import time; from dragonkit.jupyter.job import EditJob; begun = []\n"
+        "def work(watch):\n"
+        "    for index in range(600):\n"
+        "        begun.append(index); time.sleep(0.05); watch.on_progress(index, 600)\n"
+        "job = EditJob(on_done=lambda job: print(type(job.error).__name__, flush=True)); job.start(work)\n"
+        "while not begun: time.sleep(0.01)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SOON)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Cancelled\n", "")
 
 
 def test_errors_become_sentences() -> None:

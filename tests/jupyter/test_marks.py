@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from dragonkit.errors import EditError, MaskError, PointError
 from dragonkit.jupyter.marks import MarkState
-from dragonkit.jupyter.strokes import Rect
+from dragonkit.strokes import Rect
 
 SIZE = (13, 9)
 MASKS = arrays(bool, (9, 13))

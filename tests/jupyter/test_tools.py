@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from dragonkit.errors import EditError, MaskError
 from dragonkit.jupyter.marks import MarkState
 from dragonkit.jupyter.shapes import Arrow, Outline, Ring, Spot, Trail
-from dragonkit.jupyter.strokes import Point, Rect, polygon, stroke
 from dragonkit.jupyter.tools import TOOLS, Box, Brush, DragArrows, Eraser, Lasso, Pick, Polygon, Tool
 from dragonkit.jupyter.undo import Click
+from dragonkit.strokes import Point, Rect, polygon, stroke
 
 SIZE = (40, 30)
 POINTS = st.tuples(st.floats(-10, 50), st.floats(-10, 40))

@@ -30,11 +30,6 @@ _EXECUTE = """async code => {
     await future.done;
     return [said, error];
 }"""
-# all layers as the screen shows them, at the canvas' own resolution
-_PIXELS = """([canvas, layer]) => {
-    const all = [...canvas.parentElement.querySelectorAll('canvas')];
-    return (layer === null ? canvas : all[layer]).toDataURL('image/png').split(',')[1];
-}"""
 
 
 class NotebookPage:
@@ -95,7 +90,7 @@ class NotebookPage:
 
     @property
     def canvas(self) -> Any:
-        """The top layer, which is the one that the pointer meets."""
+        """The one that the pointer meets; ipycanvas lays its layers together in it."""
         return self.editor.locator("canvas").first
 
     def text(self, kind: str) -> Any:
@@ -125,10 +120,10 @@ class NotebookPage:
         if release:
             self.page.mouse.up()
 
-    def pixels(self, layer: int | None = None) -> np.ndarray:
-        """What a layer of the canvas shows in the browser, RGBA (height, width, 4); without a number, the visible one."""
-        data = self.canvas.evaluate(f"canvas => ({_PIXELS})([canvas, {json.dumps(layer)}])")
-        return np.asarray(Image.open(io.BytesIO(b64decode(data))).convert("RGBA"))
+    def pixels(self) -> np.ndarray:
+        """What the canvas shows in the browser, RGB (height, width, 3), one for each canvas pixel."""
+        data = self.canvas.evaluate("canvas => canvas.toDataURL('image/png').split(',')[1]")
+        return np.asarray(Image.open(io.BytesIO(b64decode(data))).convert("RGB"))
 
     def _wait(self) -> None:
         self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=LONG)

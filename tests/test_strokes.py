@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragonkit.jupyter.strokes import Point, Region, polygon, rectangle, stroke
+from dragonkit.strokes import Point, Region, polygon, rectangle, stroke
 
 SIZE = (26, 19)
 INSIDE = st.tuples(st.floats(0, SIZE[0], exclude_max=True), st.floats(0, SIZE[1], exclude_max=True))
