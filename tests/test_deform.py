@@ -40,9 +40,7 @@ def ellipse() -> np.ndarray:
     return np.hypot(x, y) <= 1
 
 
-within = st.builds(
-    lambda r, turn: (30 + 25 * r * np.cos(turn), 22 + 17 * r * np.sin(turn)), st.floats(0, 0.95), st.floats(0, 6.28)
-)
+within = st.builds(lambda r, turn: (30 + 25 * r * np.cos(turn), 22 + 17 * r * np.sin(turn)), st.floats(0, 0.95), st.floats(0, 6.28))
 """Places in the ellipse."""
 
 

@@ -14,7 +14,6 @@ from dragonkit.cli.places import check_device, check_output
 from dragonkit.cli.reporting import report
 
 if TYPE_CHECKING:
-
     from dragonkit.cli.fields import Field
     from dragonkit.editor import Editor
     from dragonkit.edits import Edit

@@ -51,8 +51,7 @@ def write_plugin(name: str, folder: Path) -> list[Path]:
     files = {"pyproject.toml": "pyproject.toml", f"{module}.py": "plugin.py", f"tests/test_{stem}.py": "test_plugin.py"}
     templates = resources.files("dragonkit.cli") / "templates" / "plugin"
     texts = {
-        folder / path: Template((templates / f"{template}.txt").read_text("utf-8")).substitute(words)
-        for path, template in files.items()
+        folder / path: Template((templates / f"{template}.txt").read_text("utf-8")).substitute(words) for path, template in files.items()
     }
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

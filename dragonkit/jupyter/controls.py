@@ -18,7 +18,7 @@ __all__ = ["LEFT_OUT", "Control", "control_for"]
 LEFT_OUT: Any = object()
 """What a control gives that says nothing: the field keeps its default."""
 
-_STYLE = {"description_width": "8.5em"}
+_STYLE = {"description_width": "10em"}
 _WIDE = W.Layout(width="auto", max_width="32em")
 
 
@@ -91,7 +91,7 @@ def _numbers(field: FormField) -> Control:
         )
         for part, start in zip(parts, starts, strict=True)
     ]
-    label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="8.5em", justify_content="flex-end"))
+    label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
 
     def set(value: Any) -> None:
         for box, number in zip(boxes, starts if value is LEFT_OUT else value, strict=True):

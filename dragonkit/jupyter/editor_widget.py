@@ -82,7 +82,7 @@ class EditorWidget(W.VBox):
         self._shelf = HistoryPanel(self._guard(self.revert), self._guard(self.continue_from))
         self.exports = ExportPanel(self.edit_file, self.script, self._shown_result, panel.say, panel.fail)
         self._prompt = W.Text(value=prompt, description="prompt", tooltip="what the picture shows, not what you want")
-        self._prompt.continuous_update = False
+        self._prompt.continuous_update, self._prompt.layout.width = False, "auto"
         self._prompt.observe(lambda change: self._guard(self._reworded)(), names="value")
         parts = [
             self._prompt, easel.tools.widget, easel.view.widget, easel.stage.after, easel.modes.widget,

@@ -43,7 +43,7 @@ class ExportPanel:
         fail: Callable[[Exception], Any],
     ) -> None:
         self._file, self._script, self._result, self._say, self._fail = file, script, result, say, fail
-        self.text, self._copy = W.Textarea(layout=W.Layout(width="100%", height="14em")), W.HTML()
+        self.text, self._copy = W.Textarea(layout=W.Layout(width="auto", height="14em")), W.HTML()
         self._shown = W.VBox([self.text, self._copy], layout=W.Layout(display="none"))
         buttons = row(
             button("Export edit file", "write what is asked for now as JSON, for dragonkit run", lambda: self._guarded(self.export)),

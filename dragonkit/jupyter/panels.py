@@ -18,9 +18,12 @@ __all__ = ["STYLE", "HistoryPanel", "RunPanel", "button", "png", "row"]
 _PREVIEW, _THUMBNAIL = 160, 80  # CSS pixels of the longest side
 
 STYLE = """<style>
+.dk-editor .widget-inline-hbox { max-width: calc(100% - 4px); }
 .dk-editor canvas { max-width: 100%; height: auto !important; }
 .dk-editor button:focus-visible, .dk-editor input:focus-visible, .dk-editor select:focus-visible, .dk-editor canvas:focus-visible,
-.dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2; outline-offset: 2px; }
+.dk-editor textarea:focus-visible, .dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 1px; }
+.dk-editor textarea { white-space: pre; }
+.dk-editor .dk-second canvas { max-width: min(100%, 320px); }
 .dk-editor .dk-hint { font-style: italic; }
 .dk-editor .dk-error, .dk-editor .dk-field-error { color: #d55e00; font-weight: bold; }
 </style>"""
@@ -55,8 +58,8 @@ class RunPanel:
 
     def __init__(self, run: Callable[[], Any], cancel: Callable[[], Any]) -> None:
         self.messages: list[str] = []
-        self._run = button("Run", "run the edit", run, button_style="primary", icon="play")
-        self._cancel = button("Cancel", "stop the run within one step", cancel, icon="stop", disabled=True)
+        self._run = button("Run", "run the edit", run, button_style="primary")
+        self._cancel = button("Cancel", "stop the run within one step", cancel, disabled=True)
         self._bar = W.IntProgress(value=0, min=0, max=1, layout=W.Layout(flex="1 1 10em", width="auto", min_width="8em"))
         self._words = W.HTML().add_class("dk-progress")
         self._preview = W.Image(format="png", layout=W.Layout(display="none"))
@@ -122,7 +125,8 @@ class HistoryPanel:
         words = f"{index + 1}: {', '.join(edit.mode for edit in entry.edits)}"
         return W.VBox(
             [
-                W.Image(value=png(thumbnail), format="png", tooltip=words, layout=W.Layout(height=f"{_THUMBNAIL}px", width="auto")),
+                # no tooltip: the front end of ipywidgets 8.1 fails on that of a picture
+                W.Image(value=png(thumbnail), format="png", layout=W.Layout(height=f"{_THUMBNAIL}px", width="auto")),
                 W.Label(words),
                 button("revert", f"go back to run {words}", lambda: self._revert(index)),
                 button("continue from here", f"edit the result of run {words}", lambda: self._go_on(index)),

@@ -30,7 +30,7 @@ class Region(Control):
         forget = W.Button(description="leave out", tooltip=f"{field.label}: leave it out", layout=W.Layout(width="auto"))
         take.on_click(lambda button: self._keep(self._painted()))
         forget.on_click(lambda button: self._keep(LEFT_OUT))
-        label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="8.5em", justify_content="flex-end"))
+        label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
         super().__init__(W.HBox([label, take, forget, self._words], layout=W.Layout(flex_flow="row wrap")), lambda: self._kept, self._set)
         self._keep(LEFT_OUT)
 

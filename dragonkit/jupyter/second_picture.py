@@ -52,14 +52,15 @@ class SecondPicture:
         self.image: Image.Image | None = None
         self.view: CanvasView | None = None
         self.upload = W.FileUpload(accept="image/*", description="choose a picture", tooltip=field.description)
+        self.upload.layout.width = "auto"
         self.upload.observe(lambda change: self._guarded(self._uploaded), names="value")
         self._error, self._below = W.HTML().add_class("dk-field-error"), W.VBox()
         chosen = [self.upload]
         if picture is not None:
             take = partial(self._guarded, lambda: self.set(picture()))
             chosen.append(button("use this picture", "take something from the picture itself", take))
-        label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="8.5em", justify_content="flex-end"))
-        self.widget = W.VBox([row(label, *chosen), self._error, self._below])
+        label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
+        self.widget = W.VBox([row(label, *chosen), self._error, self._below]).add_class("dk-second")
 
     def get(self) -> Any:
         """The picture, or LEFT_OUT."""
@@ -98,7 +99,8 @@ class SecondPicture:
         self.view.on_change(self._changed)
         self.view.on_error(self._fail)
         tools = ToolRow(self.view, self._fail, tools=("brush", "eraser", "lasso", "polygon", "box"))
-        self._below.children = [W.Label(self._mask_field.description), tools.widget, self.view.widget]
+        asked = W.Label(f"{self._mask_field.label}: mark it here", tooltip=self._mask_field.description)
+        self._below.children = [asked, tools.widget, self.view.widget]
 
     def _uploaded(self) -> None:
         if not self.upload.value:

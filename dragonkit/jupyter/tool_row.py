@@ -53,6 +53,7 @@ class ToolRow:
         self.opacity = W.FloatSlider(
             value=view.opacity, min=0, max=1, step=0.05, description="mask opacity", tooltip="0 shows the outline only"
         )
+        self.size.style.description_width = self.opacity.style.description_width = "initial"  # else the longer one is cut
         self.zoom = W.ToggleButtons(options=list(_ZOOMS), tooltips=["show all of the picture", "pixel by pixel", "twice as large"])
         self.zoom.style.button_width = "auto"
         actions = {

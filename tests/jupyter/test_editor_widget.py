@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -607,6 +608,62 @@ def test_models_are_loaded_in_the_background_and_shared(model: dk.Editor, browse
         ran(editor, shift=(8, 0))
         editor.close()
     assert loads == ["toybox"] and editors[0]._session.editor is editors[1]._session.editor
+
+
+def test_editors_that_share_a_model_take_turns(open_editor: Any, model: dk.Editor, gate: Gate, monkeypatch: Any) -> None:
+    inside, most = [], []
+
+    def one_at_a_time(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*values: Any, **options: Any) -> Any:
+            inside.append(function)
+            most.append(len(inside))
+            try:
+                return function(*values, **options)
+            finally:
+                inside.remove(function)
+
+        return call
+
+    first = open_editor(mask=blob())
+    first.wait(SOON)
+    for name in ("invert", "edit"):
+        monkeypatch.setattr(model, name, one_at_a_time(getattr(model, name)))
+    gate.open.clear()
+    gate.reached.clear()
+    first.form.update({"shift": (8, 0)})
+    first.run()
+    assert gate.reached.wait(SOON)
+    second = open_editor(PICTURE.transpose(Image.Transpose.FLIP_LEFT_RIGHT), mask=blob())
+    second.form.update({"shift": (8, 0)})
+    second.run()
+    assert not second._session.wait(0.2), "it waits for the model"
+    gate.open.set()
+    assert first.wait(SOON) is not None and second.wait(SOON) is not None
+    assert max(most) == 1 and len(most) == 3
+
+
+def test_an_inversion_that_is_no_longer_wanted_is_stopped(open_editor: Any, model: dk.Editor, monkeypatch: Any) -> None:
+    begun, go, ended = threading.Event(), threading.Event(), []
+    invert = model.invert
+
+    def slowly(picture: Any, prompt: str, *values: Any, **options: Any) -> Any:
+        begun.set()
+        assert go.wait(SOON)
+        try:
+            return invert(picture, prompt, *values, **options)
+        finally:
+            ended.append((prompt, sys.exc_info()[0]))
+
+    monkeypatch.setattr(model, "invert", slowly)
+    editor = open_editor(prompt="a fish", mask=blob())
+    assert begun.wait(SOON)
+    named(editor, "prompt").value = "a boat"
+    editor.form.update({"shift": (8, 0)})
+    editor.run()
+    go.set()
+    result = editor.wait(SOON)
+    assert ended == [("a fish", Cancelled), ("a boat", None)] and alert_of(editor) == ""
+    assert result is not None and result.report.prompt == "a boat"
 
 
 def test_closing_stops_what_is_going_on(open_editor: Any, gate: Gate) -> None:

@@ -249,4 +249,6 @@ def test_it_imports_without_torch() -> None:
 
 
 def test_it_keeps_dragonkits_rules() -> None:
-    check_plugin("dragonkit_region", [RegionDrag(mask=box(8, 6, 20, 14), points=[((10.0, 8.0), (16.0, 9.0)), ((24.0, 10.0), (28.0, 14.0))])])
+    check_plugin(
+        "dragonkit_region", [RegionDrag(mask=box(8, 6, 20, 14), points=[((10.0, 8.0), (16.0, 9.0)), ((24.0, 10.0), (28.0, 14.0))])]
+    )

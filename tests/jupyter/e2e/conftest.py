@@ -54,6 +54,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     for line in _measured:
         terminalreporter.write_line(f"browser: {line}")
-    if _left_out or missing():
-        why = missing() or "pytest -m e2e tests/jupyter/e2e runs them"
-        terminalreporter.write_line(f"browser: the editor's tests in a real browser were left out; {why}")
+    if why := missing():
+        terminalreporter.write_line(f"browser: the tests in a real browser cannot run: {why}")
+    elif _left_out:
+        terminalreporter.write_line(f"browser: {len(_left_out)} tests in a real browser were left out; pytest -m e2e tests/jupyter/e2e runs them")

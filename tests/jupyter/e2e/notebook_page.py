@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 
 __all__ = ["NotebookPage"]
 
-LONG = 120_000  # milliseconds; a busy machine starts a kernel slowly
+LONG = 60_000  # milliseconds; a busy machine starts a kernel slowly
 
 _READY = """() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"""
 _EXECUTE = """async code => {
@@ -77,7 +78,7 @@ class NotebookPage:
 
     def do(self, code: str) -> None:
         """Run statements in the kernel."""
-        said, error = self.page.evaluate(_EXECUTE, code)
+        error = self.page.evaluate(_EXECUTE, code)[1]
         assert error is None, error
 
     def look(self, name: str) -> None:
@@ -99,7 +100,10 @@ class NotebookPage:
 
     def press(self, words: str) -> None:
         """Press the button with these words."""
-        self.editor.get_by_role("button", name=words, exact=True).first.click()
+        self.button(words).click()
+
+    def button(self, words: str) -> Any:
+        return self.editor.locator("button:visible", has_text=re.compile(rf"^\s*{re.escape(words)}\s*$")).first
 
     def corner(self) -> tuple[float, float, float]:
         """Where the canvas' top left corner is in the window, and how many CSS pixels one canvas pixel takes."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ scene = dk.toybox.scene(seed=7, size=64)
 editor = dk.EditorWidget(scene.image, prompt=scene.caption, settings=dk.Settings(steps={STEPS}))
 editor
 """
-WINDOW = {"width": 900, "height": 1500}
+WINDOW = {"width": 900, "height": 2000}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def painted(points: list[tuple[float, float]], diameter: float) -> np.ndarray:
     height, width = SCENE.image.height, SCENE.image.width
     y, x = np.mgrid[:height, :width] + 0.5
     inside = np.zeros((height, width), bool)
-    for (ax, ay), (bx, by) in zip(points, points[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(points):
         t = np.clip(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / ((bx - ax) ** 2 + (by - ay) ** 2), 0, 1)
         inside |= np.hypot(x - ax - t * (bx - ax), y - ay - t * (by - ay)) <= diameter / 2
     return inside
@@ -118,11 +119,11 @@ def _until(notebook: NotebookPage, expression: str) -> None:
         assert time.monotonic() < end, f"never true: {expression}; it says {notebook.python('editor.status')}"
 
 
-def _until_shown(notebook: NotebookPage, picture: np.ndarray) -> None:
-    """Wait until the canvas shows the picture and nothing else, each pixel ten times as large."""
+def _until_shown(notebook: NotebookPage, picture: np.ndarray, marks: float = 0.0) -> None:
+    """Wait until the canvas shows the picture, each pixel ten times as large; `marks` is the share that lines over it may take."""
     end, expected = time.monotonic() + 20, picture.repeat(10, axis=0).repeat(10, axis=1)
-    while not np.array_equal(shown := notebook.pixels(), expected):
-        assert time.monotonic() < end, f"{(shown != expected).any(axis=2).mean():.1%} of the canvas differ"
+    while (share := (notebook.pixels() != expected).any(axis=2).mean()) > marks:
+        assert time.monotonic() < end, f"{share:.1%} of the canvas differ"
         time.sleep(0.1)
 
 
@@ -166,7 +167,7 @@ def test_drag_run_watch_see_undo(lab: NotebookPage, measured: list[str]) -> None
     lab.look("dragging")
     lab.page.mouse.up()
     _until(lab, "len(editor.marks.drags) == 1")
-    _until(lab, "editor.form.values()['shift'] == (-16, 17)")
+    assert lab.python("editor.form.values()['shift']") == [-16, 17]
     _wait_for(lab, "status", "is inverted")
     lab.look("ready")
 
@@ -177,7 +178,6 @@ def test_drag_run_watch_see_undo(lab: NotebookPage, measured: list[str]) -> None
     lab.press("Run")
     _wait_for(lab, "progress", "editing: step")
     measured.append(f"run: {1000 * (time.monotonic() - begun):.0f} ms until the first progress")
-    lab.look("running")
     _wait_for(lab, "status", "done in")
     measured.append(f"run: {time.monotonic() - begun:.1f} s for {STEPS} steps")
     seen = [line.strip() for line in lab.page.evaluate("window.seen") if line.strip()]
@@ -191,7 +191,7 @@ def test_drag_run_watch_see_undo(lab: NotebookPage, measured: list[str]) -> None
     error = np.mean((result[arrived].astype(float) - source[boat]) ** 2)
     assert 10 * np.log10(255**2 / error) > 20, "the boat is there"
     assert np.abs(result[boat & ~arrived].astype(float) - source[boat & ~arrived]).mean() > 20, "and no longer here"
-    _until_shown(lab, result)
+    _until_shown(lab, result, marks=0.03)
     lab.look("result")
 
     lab.press("undo")
@@ -209,11 +209,11 @@ def test_a_second_run_is_cancelled_and_the_first_stays(lab: NotebookPage, measur
     drag_the_boat(lab)
     run_to_the_end(lab)
     first = result_of(lab)
-    drag_the_boat(lab)
     lab.do("editor._session.settings = dk.Settings(steps=60)\neditor._runs.prepare()")  # so long that the hand comes in time
     _wait_for(lab, "status", "is inverted")
     lab.press("Run")
     _wait_for(lab, "progress", "editing: step")
+    lab.look("running")
     begun = time.monotonic()
     lab.press("Cancel")
     _wait_for(lab, "status", "cancelled")
@@ -221,7 +221,7 @@ def test_a_second_run_is_cancelled_and_the_first_stays(lab: NotebookPage, measur
     lab.look("cancelled")
     assert lab.python("[len(editor.history), editor.error is None, len(editor.marks.drags)]") == [1, True, 1]
     assert np.array_equal(result_of(lab), first) and lab.text("error").last.inner_text().strip() == ""
-    assert lab.editor.get_by_role("button", name="Run", exact=True).is_enabled()
+    assert lab.button("Run").is_enabled()
 
 
 def test_a_reload_finds_mask_and_result(lab: NotebookPage) -> None:
@@ -229,10 +229,10 @@ def test_a_reload_finds_mask_and_result(lab: NotebookPage) -> None:
     drag_the_boat(lab)
     run_to_the_end(lab)
     result = result_of(lab)
-    _until_shown(lab, result)
+    _until_shown(lab, result, marks=0.03)
     lab.reload()
     lab.canvas.wait_for(state="visible", timeout=LONG)
-    _until_shown(lab, result)
+    _until_shown(lab, result, marks=0.03)
     assert lab.editor.locator("img").count() >= 1, "the history has its thumbnail"
     assert np.array_equal(mask_of(lab), expected)
     lab.look("reloaded")
@@ -266,7 +266,7 @@ def test_a_narrow_window_cuts_nothing_off(lab: NotebookPage) -> None:
     assert np.array_equal(mask_of(lab), painted(to_picture(lab, *way), diameter=4))
     lab.look("narrow")
     for mode in lab.python("list(editor._easel.modes._choice.options)"):
-        lab.editor.locator("select").first.select_option(mode)
+        lab.editor.locator(".widget-dropdown", has_text="mode").locator("select:visible").first.select_option(mode)
         _until(lab, f"editor.mode == {mode!r}")
         beyond = lab.editor.evaluate("""editor => { const edge = editor.getBoundingClientRect().right;
             return [...editor.querySelectorAll('*')].filter(part => part.getBoundingClientRect().right > edge + 0.5)
