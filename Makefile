@@ -1,4 +1,4 @@
-# make demo | test | lint | docs | clean: each sets up .venv first, from nothing but a Python.
+# make demo | test | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
 PYTHON  ?= python3
 MARKERS ?= not slow and not e2e and not gpu
 VENV    := .venv
@@ -9,11 +9,11 @@ PLUGINS := $(addprefix -e ,$(wildcard plugins/*))
 # mkdocs-material prints a notice about another tool at every build
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test e2e lint docs clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
 demo: $(VENV)/.demo-ready  ## set up, then run every edit mode on scenes with known answers; pictures go into demo-output/
 	@echo "== demo: dragonkit demo --out demo-output"
@@ -25,6 +25,12 @@ test: lint  ## set up, then run everything: lint, types, floors, quick tests, do
 	@echo "== docs: mkdocs build --strict"
 	@site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(BIN)/python -m mkdocs build --quiet --strict --site-dir "$$site"
 	@echo "== all good"
+
+e2e: $(VENV)/.test-ready  ## the notebook editor in a real browser; needs Chromium
+	@echo "== install: dragonkit[e2e]"
+	@$(INSTALL) -e '.[e2e]'
+	@echo "== tests: pytest -m e2e tests/jupyter"
+	@CI=1 $(BIN)/python -m pytest -m e2e tests/jupyter
 
 lint: $(VENV)/.test-ready  ## style, types and import floors
 	@echo "== style: ruff check"

@@ -28,7 +28,6 @@ _HOMES = {
     "EditMasks": "plan",
     "EditResult": "results",
     "Editor": "editor",
-    "EditorWidget": "jupyter.editor_widget",
     "EnergyTerm": "plan",
     "Features": "plan",
     "Grid": "masks",
@@ -46,6 +45,7 @@ _HOMES = {
     "hookimpl": "hookspecs",
     "register": "plugins",
 }
+_OPTIONAL = {"EditorWidget": "jupyter.editor_widget"}  # needs the extra "jupyter", so `import *` must not ask for it
 _MODULES = ("energy", "errors", "images", "masks", "toybox")
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
@@ -74,12 +74,13 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"dragonkit.{_HOMES[name]}"), name)
+    home = _HOMES.get(name) or _OPTIONAL.get(name)
+    if home:
+        return getattr(importlib.import_module(f"dragonkit.{home}"), name)
     if name in _MODULES:
         return importlib.import_module(f"dragonkit.{name}")
     raise AttributeError(f"dragonkit has no {name!r}; see dragonkit.__all__ for what it has")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_OPTIONAL])

@@ -134,7 +134,7 @@ def _read_json(text: str, field: FormField) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise EditError(f"{field.label} is {text!r}, but must be JSON, such as [1, 2] or {{\"a\": 1}}: {error}") from error
+        raise EditError(f'{field.label} is {text!r}, but must be JSON, such as [1, 2] or {{"a": 1}}: {error}') from error
 
 
 def _plain(widget: W.Widget, start: Any) -> Control:

@@ -169,14 +169,13 @@ class EditorWidget(W.VBox):
     def revert(self, index: int) -> None:
         """Go back to a run of the history: its picture, marks, fields and result. Nothing is removed."""
         entry = self.history.revert(index)
-        state, session = entry.state, self._session
-        marks = MarkState.from_json(state["marks"])
+        state, marks = entry.state, MarkState.from_json(entry.state["marks"])
         self._change_picture(entry.source, state["prompt"])
         self.mode = state["mode"]
         self.view.apply(lambda now: now.change(marks.mask, boxes=marks.boxes, drags=marks.drags, points=marks.points))
         self.form.set(state["fields"])
         self._easel.stage.set_result(entry.result.image)
-        self._shelf.show(session.history)
+        self._shelf.show(self.history)
         self._panel.say(f"back at run {index + 1}")
 
     def continue_from(self, index: int) -> None:
@@ -234,9 +233,9 @@ class EditorWidget(W.VBox):
             self._runs.prepare()
 
     def _shown_result(self) -> EditResult:
-        if self.result is None:
+        if (result := self.result) is None:
             raise EditError("there is no result yet; press Run first")
-        return self.result
+        return result
 
     def _guard(self, action: Callable[..., Any]) -> Callable[..., None]:
         """A front end swallows what its callbacks raise; here the panel tells it."""

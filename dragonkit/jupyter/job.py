@@ -1,8 +1,8 @@
 """Slow work on a thread of its own, with progress, previews and a way to stop it. Knows no widgets.
 
-    job = EditJob(on_progress=print, on_done=lambda job: print(job.result or job.error))
-    job.start(lambda watch: editor.edit(source, edit, on_step=watch.on_step))
-    job.cancel()
+job = EditJob(on_progress=print, on_done=lambda job: print(job.result or job.error))
+job.start(lambda watch: editor.edit(source, edit, on_step=watch.on_step))
+job.cancel()
 """
 
 from __future__ import annotations

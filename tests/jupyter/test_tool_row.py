@@ -194,9 +194,7 @@ def test_a_selector_that_fails_changes_nothing(panel: PickPanel, view: CanvasVie
     assert isinstance(errors[-1], MaskError)
 
 
-def test_only_the_newest_click_counts_and_undone_ones_do_not(
-    view: CanvasView, errors: list[Exception], said: list[str]
-) -> None:
+def test_only_the_newest_click_counts_and_undone_ones_do_not(view: CanvasView, errors: list[Exception], said: list[str]) -> None:
     begun, go = threading.Event(), threading.Event()
 
     def slow(image: Image.Image, clicks: list[Any]) -> np.ndarray:

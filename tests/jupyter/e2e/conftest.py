@@ -57,4 +57,4 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if why := missing():
         terminalreporter.write_line(f"browser: the tests in a real browser cannot run: {why}")
     elif _left_out:
-        terminalreporter.write_line(f"browser: {len(_left_out)} tests in a real browser were left out; pytest -m e2e tests/jupyter/e2e runs them")
+        terminalreporter.write_line(f"browser: {len(_left_out)} browser tests were left out; pytest -m e2e tests/jupyter/e2e runs them")

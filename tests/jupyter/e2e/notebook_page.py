@@ -108,9 +108,7 @@ class NotebookPage:
     def corner(self) -> tuple[float, float, float]:
         """Where the canvas' top left corner is in the window, and how many CSS pixels one canvas pixel takes."""
         self.canvas.scroll_into_view_if_needed()
-        left, top, scale = self.canvas.evaluate(
-            "c => { const r = c.getBoundingClientRect(); return [r.left, r.top, r.width / c.width]; }"
-        )
+        left, top, scale = self.canvas.evaluate("c => { const r = c.getBoundingClientRect(); return [r.left, r.top, r.width / c.width]; }")
         return left, top, scale
 
     def drag(self, *points: tuple[float, float], steps: int = 12, release: bool = True) -> None:
