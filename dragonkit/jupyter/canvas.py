@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from ipycanvas import MultiCanvas, hold_canvas
 from PIL import Image
 
@@ -57,7 +58,7 @@ class CanvasView:
         self._picture_layer, self._mask_layer, self._top_layer = (self.widget[index] for index in range(3))
         self._picture, self._cutout = Sheet(), Sheet()
         self._ghost: tuple[Image.Image, float, float] | None = None
-        self._opacity = 0.45
+        self._opacity, self._marked = 0.45, True
         self._pressed = False
         self._drawn: Any = None  # what lies on the top layer; None while a drawing is owed, because none was made or one failed
         self._callbacks = Callbacks()
@@ -105,6 +106,17 @@ class CanvasView:
             raise EditError(f"the opacity is {opacity}, but must lie in 0..1. Use 0 to see the outline only.")
         self._opacity = float(opacity)
         self._draw(mask=(0, 0, *self.state.size))
+
+    @property
+    def marked(self) -> bool:
+        """Whether mask and marks are shown; they would hide what became of the picture."""
+        return self._marked
+
+    @marked.setter
+    def marked(self, marked: bool) -> None:
+        if marked != self._marked:
+            self._marked = marked
+            self._draw(mask=(0, 0, *self.state.size))
 
     def set_zoom(self, zoom: Zoom) -> None:
         """ "fit", or canvas pixels per picture pixel: 1 is 100 %, 2 is 200 %. What is in the middle stays there."""
@@ -193,7 +205,7 @@ class CanvasView:
             self.redraw()
 
     def _overlay(self) -> Any:
-        return self._ghost, [*shapes_of(self.state), *self.tool.preview()]
+        return self._ghost, [*(shapes_of(self.state) if self.marked else ()), *self.tool.preview()]
 
     def _draw(self, everything: bool = False, mask: Rect | None = None) -> None:
         """Draw the top layer, and of the others what is asked for; everything when an earlier drawing failed."""
@@ -204,7 +216,8 @@ class CanvasView:
                 self._picture_layer.clear_rect(0, 0, *self.viewport.canvas_size)
                 self._picture.draw(self._picture_layer, self._image, self.viewport)
             if rect:
-                draw_mask(self._mask_layer, self.state.mask, self.viewport, rect, self.opacity)
+                mask_shown = self.state.mask if self.marked else np.zeros_like(self.state.mask)
+                draw_mask(self._mask_layer, mask_shown, self.viewport, rect, self.opacity)
             overlay = self._overlay()
             self._draw_top(*overlay)
             self._drawn = overlay

@@ -42,7 +42,6 @@ class Stage:
             value=0, min=0, max=1, step=0.01, description="before/after", tooltip="how much of the picture shows the result", disabled=True
         )
         self.after.observe(lambda change: self._show(), names="value")
-        self._opacity: float | None = None
         self._lifted: tuple[Ghost, tuple[float, float]] | None = None
 
     @property
@@ -112,14 +111,10 @@ class Stage:
         before = self.picture
         if not self.comparing:
             self.view.set_image(before)
-            if self._opacity is not None:
-                if self.view.opacity == 0:  # otherwise somebody has chosen another one meanwhile
-                    self.view.opacity = self._opacity
-                self._opacity = None
+            self.view.marked = True
             return
         assert self.result is not None
-        if self._opacity is None:  # the marks belong to the picture, and would hide what became of it
-            self._opacity, self.view.opacity = self.view.opacity, 0.0
+        self.view.marked = False  # the marks belong to the picture, and would hide what became of it
         self._previews.forget()
         self._lay(None)
         shown = before.copy()

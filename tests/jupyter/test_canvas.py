@@ -523,3 +523,14 @@ def test_names_are_loaded_when_they_are_used() -> None:
     assert jupyter.CanvasView is CanvasView and jupyter.MarkState is MarkState
     with pytest.raises(AttributeError, match=r"dragonkit.jupyter has no 'Canvas'"):
         jupyter.Canvas  # noqa: B018
+
+
+def test_marks_can_be_hidden_and_come_back(view: CanvasView, browser: Browser) -> None:
+    drag(view.widget, *on_canvas(view, (10, 10), (30, 20)))
+    with_marks = shown_mask(browser, view)
+    assert with_marks.any()
+    view.marked = False
+    assert not shown_mask(browser, view).any()  # not even the outline
+    view.marked = True
+    assert np.array_equal(shown_mask(browser, view), with_marks)
+    assert view.state.mask.any()

@@ -441,11 +441,11 @@ def test_before_and_after(open_editor: Any) -> None:
     assert slider.disabled
     result = np.asarray(ran(editor, shift=(12, 4)).image)
     assert slider.value == 1 and not slider.disabled and np.array_equal(shown(editor), result)
-    assert editor.view.opacity == 0, "the mask would hide what became of the picture"
+    assert not editor.view.marked, "the mask would hide what became of the picture"
     slider.value = 0.5
     assert np.array_equal(shown(editor)[:, :20], result[:, :20]) and np.array_equal(shown(editor)[:, 20:], np.asarray(PICTURE)[:, 20:])
     slider.value = 0
-    assert np.array_equal(shown(editor), np.asarray(PICTURE)) and editor.view.opacity > 0
+    assert np.array_equal(shown(editor), np.asarray(PICTURE)) and editor.view.marked
     slider.value = 1
     editor.view.apply(lambda state: state.invert())
     assert slider.value == 0 and not slider.disabled, "whoever marks sees the picture that the marks belong to"
