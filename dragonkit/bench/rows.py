@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -62,6 +62,18 @@ def _edit(about: str, settings: Settings) -> Row:
     return Row(about, lambda it: done(it.editor, it.task, settings, it.source(settings)).image, settings)
 
 
+def _patches(about: str, settings: Settings) -> Row:
+    """A drag that starts from copied patches of noise, as in the paper, instead of a warp."""
+
+    def picture(it: Attempt) -> Image.Image | None:
+        if not any(mode == "drag" for mode, _ in it.task.edits):
+            return None
+        edits = tuple((mode, {**fields, "init": "patches"} if mode == "drag" else fields) for mode, fields in it.task.edits)
+        return done(it.editor, replace(it.task, edits=edits), settings, it.source(settings)).image
+
+    return Row(about, picture, settings)
+
+
 def _reconstructed(it: Attempt) -> Image.Image:
     """The source, inverted and denoised without any edit."""
     source = it.source()
@@ -93,6 +105,8 @@ ROWS: Mapping[str, Row] = {
     "reference": _edit("preset reference: all of these together, as in the released code", Settings.preset("reference")),
     "fast": _edit("preset fast", Settings.preset("fast")),
     "default": _edit("the model's own settings", Settings()),
+    "patches": _patches("default, drags copy 3x3 patches of noise instead of warping the picture; drags only", Settings()),
+    "patches, paper": _patches("the same with the preset paper", _paper()),
     "keep energy": _edit("default, the untouched part kept by the preserve energy only", Settings(keep="energy")),
     "keep latents": _edit("default, the untouched part kept in the latents", Settings(keep="latents")),
     "hold 0": _edit("default, moved content and vacated places never held", Settings(hold=0.0, hold_vacated=0.0)),
