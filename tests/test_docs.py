@@ -139,7 +139,7 @@ def resolves(dotted: str) -> bool:
 def test_names_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     missing = [name for name in re.findall(r"(?:`|^::: |from |import )(dragonkit(?:\.\w+)+)", text, re.MULTILINE) if not resolves(name)]
-    missing += [f"dk.{name}" for name in re.findall(r"\bdk\.(\w+)", text) if name not in dk.__all__]
+    missing += [f"dk.{name}" for name in re.findall(r"\bdk\.(\w+)", text) if name not in dir(dk)]
     missing += [path for path in re.findall(r"`((?:dragonkit|docs|tests|notebooks)/[\w./-]+)`", text) if not (ROOT / path).exists()]
     assert missing == []
 

@@ -171,7 +171,7 @@ class Fault(NamedTuple):
 
 
 OWNER = ("build_masks", "reference", "draft", "initial_latents", "attention")
-RAISES = [Fault(hook, "raise KeyError('angle')", "raised KeyError: 'angle'") for hook in (*OWNER, "models", "commands")]
+RAISES = [Fault(hook, "raise KeyError('angle')", "raised KeyError: 'angle'") for hook in (*OWNER, "models", "selectors", "commands")]
 RAISES += [
     Fault("energy_terms", "if edit.mode == 'spin': raise KeyError('angle')", "raised KeyError: 'angle'"),
     Fault("step", "if any('spin' in name for name in step.energies): raise KeyError('angle')", "raised KeyError: 'angle'"),
@@ -194,6 +194,7 @@ WRONG_TYPES = [
     Fault("energy", "return 0.5", "a scalar tensor"),
     Fault("models", "return ['anime']", "must return ModelCards, but returned an item that is 'anime'"),
     Fault("models", "return 7", "must return ModelCards, but returned 7"),
+    Fault("selectors", "return ['wand']", "must return Selectors, but returned an item that is 'wand'"),
 ]
 WRONG_SHAPES = [
     Fault("build_masks", "return change(masks_on(grid), source=np.ones((2, 3), bool))", "EditMasks.source must have shape"),
@@ -240,7 +241,9 @@ def test_a_faulty_hook(fault: Fault, install: Install, run: Any) -> None:
         registry = PluginRegistry(builtin=())
 
     with pytest.raises(Exception) as caught:
-        {"models": registry.models, "commands": lambda: registry.commands(typer.Typer())}.get(fault.hook, lambda: run(registry, "spin"))()
+        {"models": registry.models, "selectors": registry.selectors, "commands": lambda: registry.commands(typer.Typer())}.get(
+            fault.hook, lambda: run(registry, "spin")
+        )()
     text = told(caught.value)
     assert fault.said in text
     hook = "dragonkit_energy_terms" if fault.hook == "energy" else f"dragonkit_{fault.hook}"

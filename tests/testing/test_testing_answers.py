@@ -72,8 +72,8 @@ def write_to_trajectory(source: Any) -> None:
 
 ANSWERS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "draft of another size": ("draft", lambda picture: picture[1:], "must return a finite array of shape (32, 48, 3) or None"),
-    "dark draft": ("draft", lambda picture: picture - 2, "the target's values go from -2 to"),
-    "bright draft": ("draft", lambda picture: picture * 255, "colours are 0 to 1"),
+    "dark draft": ("draft", lambda picture: picture - 2, "must return values from 0 to 1, not -2 to"),
+    "bright draft": ("draft", lambda picture: picture * 255, "must return values from 0 to 1, not 0 to 255"),
     "draft in place": ("draft", write_to, "dragonkit_draft raised ValueError: assignment destination is read-only"),
     "reference": ("reference", lambda edit: "other.png", "must return a Reference or None, but returned 'other.png'"),
     "missing reference": ("reference", lambda edit: Reference("nowhere.png"), "the picture 'nowhere.png' does not exist"),
