@@ -11,10 +11,10 @@ from torch import Tensor
 
 from dragonkit.energy import warp
 from dragonkit.masks import dilate, feather
-from dragonkit.plan import EditMasks, identity_correspondence
+from dragonkit.plan import EditMasks
 from dragonkit.shapes import GridMask, ImageTensor
 
-__all__ = ["Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "moves", "resized", "to_mask", "with_detail"]
+__all__ = ["Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "resized", "to_mask", "with_detail"]
 
 
 def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:
@@ -87,11 +87,6 @@ def _looked_up(picture: ImageTensor, masks: EditMasks) -> ImageTensor:
         picture = F.avg_pool2d(picture, shrink, ceil_mode=True, count_include_pad=False)
     # bicubic: a drag of a drag of a drag stays sharper
     return warp(picture[0], masks.correspondence / np.float32(shrink), mode="bicubic")[None].clamp(-1, 1)
-
-
-def moves(masks: EditMasks) -> bool:
-    """Whether anything is looked up elsewhere: a change of look in place does not move."""
-    return bool(masks.target.any()) and not np.array_equal(masks.correspondence, identity_correspondence(masks.grid))
 
 
 def with_detail(decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTensor, known: np.ndarray) -> ImageTensor:

@@ -191,7 +191,9 @@ class Editor:
         references = [self.registry.reference(edit) for edit in edits]
         if isinstance(source, EditResult):
             prompt, source = prompt or source.report.prompt, source.image
-        if not isinstance(source, Source):
+        if isinstance(source, Source):
+            check_edits(self.registry, edits, source.image_size)
+        else:
             picture = load_image(source)
             check_edits(self.registry, edits, picture.size)  # before the slow part
             source = self.invert(picture, prompt, settings)
@@ -200,7 +202,6 @@ class Editor:
             warnings.append(f"steps={given.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
         # the edit file must say how the source was really made
         settings = settings.model_copy(update={"steps": len(source.schedule), "inversion_iterations": source.inversion_iterations})
-        check_edits(self.registry, edits, source.image_size)
         inverted = [None if one is None else self._inverted(one, source, settings) for one in references]
 
         begun, calls, steps = time.perf_counter(), self.backbone.calls, []

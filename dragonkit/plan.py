@@ -71,6 +71,16 @@ class EditMasks:
             if is_map and not np.isfinite(array).all():
                 raise EditError(f"{what} holds NaN or infinite positions. Start from identity_correspondence(grid).")
 
+    def places_content(self, from_reference: bool = False) -> bool:
+        """Whether the target's content is looked up elsewhere: a change of look in its place is not.
+
+        Args:
+            from_reference: whether places are in a reference picture, where the same place holds something else.
+        """
+        if from_reference and (self.target & ~self.source).any():
+            return True
+        return bool(self.target.any()) and not np.array_equal(self.correspondence, identity_correspondence(self.grid))
+
     def correspondence_on(self, other: Grid) -> np.ndarray:
         """The correspondence counted in the cells of another raster, such as the reference's: float32 (grid.height, grid.width, 2)."""
         scale = (self.grid.cell_width / other.cell_width, self.grid.cell_height / other.cell_height)
@@ -179,6 +189,10 @@ class AttentionPlan:
     stop: float = 1.0
     source_mask: np.ndarray | None = field(default=None, compare=False)
     reference_mask: np.ndarray | None = field(default=None, compare=False)
+
+    def holds(self, index: int, steps: int) -> bool:
+        """Whether it holds at step `index` of `steps`, counted from 0."""
+        return self.start * steps <= index < self.stop * steps
 
     def __post_init__(self) -> None:
         _one_of("AttentionPlan.form", self.form, get_args(AttentionForm))

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dragonkit.compositing import Cutout, cut_and_paste, edit_region, moves, resized, to_mask
+from dragonkit.compositing import Cutout, cut_and_paste, edit_region, resized, to_mask
 from dragonkit.composition import combined_masks
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.guidance import PlannedTerm
@@ -26,7 +26,7 @@ from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features
 from dragonkit.plugins import Plugin, PluginRegistry
 from dragonkit.settings import Settings
 
-__all__ = ["EditPlan", "plan_edits"]
+__all__ = ["EditPlan", "feature_grid", "latent_grid", "plan_edits"]
 
 FEATURES_PER_LATENT = 2
 """The common feature grid is twice as fine as the latents', as in the released code."""
@@ -69,15 +69,13 @@ def plan_edits(
         PluginHookError: a plugin's answer is of no use.
     """
     references = references or [None] * len(edits)
-    height, width = source.trajectory.shape[-2:]
-    latent_grid = Grid(width, height, *source.image_size)
-    feature_grid = Grid(FEATURES_PER_LATENT * width, FEATURES_PER_LATENT * height, *source.image_size)
+    latent_cells, feature_cells = latent_grid(source), feature_grid(source)
     image_masks = combined_masks(registry, edits, Grid(*source.image_size, *source.image_size))
-    latent_masks = combined_masks(registry, edits, latent_grid)
-    feature_masks = combined_masks(registry, edits, feature_grid)
+    latent_masks = combined_masks(registry, edits, latent_cells)
+    feature_masks = combined_masks(registry, edits, feature_cells)
 
     # one latent cell in pixels of the image; the region grows by it and fades over another
-    radius = source.image_size[0] / width
+    radius = latent_cells.cell_width
     region = edit_region(np.logical_and.reduce([masks.preserve for masks in image_masks]), radius)
     cutouts = [_cutout(registry, source, *asked) for asked in zip(edits, image_masks, references, strict=True)]
     known = np.ones(region.shape, dtype=np.float32)
@@ -104,15 +102,15 @@ def plan_edits(
             for plugin, term in registry.energy_terms(edit, masks)
         ],
         layers=settings.layers,
-        feature_size=feature_grid.shape,
-        references=[_feature_grid(reference) for reference in inverted],
+        feature_size=feature_cells.shape,
+        references=[feature_grid(reference) for reference in inverted],
         guided=settings.schedule.guided(settings.steps) if settings.energy_scale else frozenset(),
         attention=[
             PlannedAttention(plan if reference is None else _on_latents(plan, inverted[reference]), reference)
             for plan, reference in attention
             if plan is not None
         ],
-        anchors=_anchors(source, latent_grid, placed, pasted_latents, known, region, settings),
+        anchors=_anchors(source, latent_cells, placed, pasted_latents, known, region, settings),
         guidance_scale=settings.guidance_scale,
         energy_scale=settings.energy_scale,
         region=to_mask(~np.logical_and.reduce([masks.preserve for masks in latent_masks]), pasted_latents),
@@ -139,8 +137,7 @@ def _cutout(registry: PluginRegistry, source: Source, edit: Edit, masks: EditMas
     draft = registry.draft(edit, masks, pictures[0], pictures[1])
     if draft is not None:
         return Cutout(masks, draft=torch.from_numpy(draft).permute(2, 0, 1)[None] * 2 - 1)
-    # what comes from a reference may keep its place; a change of look has its content already
-    pasted = moves(masks) or (reference is not None and bool((masks.target & ~masks.source).any()))
+    pasted = masks.places_content(reference is not None)
     return Cutout(masks, picture=None if reference is None else _tensor(reference)) if pasted else None
 
 
@@ -176,13 +173,20 @@ def _on_latents(plan: AttentionPlan, reference: Source) -> AttentionPlan:
     mask = plan.reference_mask
     if mask is None:
         return plan
-    height, width = reference.trajectory.shape[-2:]
-    return replace(plan, reference_mask=to_grid(mask, Grid(width, height, mask.shape[1], mask.shape[0])))
+    cells = latent_grid(reference)
+    return replace(plan, reference_mask=to_grid(mask, replace(cells, image_width=mask.shape[1], image_height=mask.shape[0])))
 
 
-def _feature_grid(source: Source) -> Grid:
+def latent_grid(source: Source) -> Grid:
+    """The raster of the latents' cells, laid over the picture."""
     height, width = source.trajectory.shape[-2:]
-    return Grid(FEATURES_PER_LATENT * width, FEATURES_PER_LATENT * height, *source.image_size)
+    return Grid(width, height, *source.image_size)
+
+
+def feature_grid(source: Source) -> Grid:
+    """The common raster of all feature levels, laid over the picture."""
+    cells = latent_grid(source)
+    return replace(cells, width=FEATURES_PER_LATENT * cells.width, height=FEATURES_PER_LATENT * cells.height)
 
 
 def _tensor(source: Source) -> Tensor:
@@ -230,15 +234,14 @@ def _noised(source: Source, clean: Tensor, placed: Sequence[_Placed], seed: int)
     """
     fresh = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed)).to(clean)
     vacated = to_mask(np.logical_or.reduce([one.cells.vacated for one in placed]), clean)
+    origins = [one.reference or source for one in placed]
+    places = [one.cells.correspondence_on(latent_grid(origin)) for one, origin in zip(placed, origins, strict=True)]
+    targets = [to_mask(one.cells.target, clean) for one in placed]
     levels = [clean]
     for level in range(1, len(source.schedule) + 1):
         mixed = torch.where(vacated, fresh, _noise(source, level))
-        for one in placed:
-            origin = one.reference or source
-            height, width = origin.trajectory.shape[-2:]
-            places = one.cells.correspondence_on(Grid(width, height, *origin.image_size))
-            noise = warp(_noise(origin, level)[0], places, mode="nearest")[None]
-            mixed = torch.where(to_mask(one.cells.target, mixed), noise, mixed)
+        for origin, place, target in zip(origins, places, targets, strict=True):
+            mixed = torch.where(target, warp(_noise(origin, level)[0], place, mode="nearest")[None], mixed)
         levels.append(source.schedule.add_noise(clean, mixed, level))
     return torch.cat(levels)
 

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from dragonkit.errors import EditError, MaskError, PointError
 
-__all__ = ["Model", "closest", "explain", "relative_to", "short"]
+__all__ = ["Model", "closest", "explain", "relative_to", "resolved", "short"]
 
 # Pydantic's __init__ takes no context; a context variable is the way its documentation gives.
 _context: ContextVar[dict[str, Any] | None] = ContextVar("dragonkit_validation_context", default=None)
@@ -77,6 +77,23 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str | Callab
         path, allowed = _locate(item["loc"], schema)
         sentences.setdefault(path, _sentence(item, prefix(path) if path else model.__name__, model, allowed))
     return " ".join(sentences.values())
+
+
+def resolved(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """A JSON schema with references followed, constants as enums, and null taken out of unions; objects stay as they are."""
+    if "$ref" in schema:
+        schema = definitions.get(schema["$ref"].rsplit("/", 1)[-1], {})
+    if "format" not in schema and "anyOf" in schema:
+        parts = [resolved(part, definitions) for part in schema["anyOf"] if part.get("type") != "null"]
+        return parts[0] if len(parts) == 1 else {**schema, "anyOf": parts}
+    if "allOf" in schema and len(schema["allOf"]) == 1:
+        return resolved(schema["allOf"][0], definitions)
+    if "const" in schema:
+        return {**schema, "enum": [schema["const"]]}
+    inner = {key: resolved(schema[key], definitions) for key in ("items",) if isinstance(schema.get(key), Mapping)}
+    if "prefixItems" in schema:
+        inner["prefixItems"] = [resolved(part, definitions) for part in schema["prefixItems"]]
+    return {**schema, **inner}
 
 
 def closest(word: str, known: Sequence[str]) -> str:

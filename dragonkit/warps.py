@@ -18,7 +18,7 @@ from dragonkit.plan import EditMasks, identity_correspondence
 from dragonkit.rasters import area_average
 from dragonkit.validation import short
 
-__all__ = ["affine_about", "affine_through", "inverse_affine", "map_points", "warp_mask", "warped_masks"]
+__all__ = ["affine_about", "affine_through", "inverse_affine", "map_points", "masks_in_place", "warp_mask", "warped_masks"]
 
 _TIE = 1e-9  # pixels covered by exactly one half must not flip with rounding
 _FLAT = 1e-6  # a map that shortens some direction more than this has no usable inverse
@@ -168,6 +168,26 @@ def warped_masks(
         vacated=source_cells & ~target_cells,
         surroundings=to_grid(around, grid) if around.any() else ~source_cells,
         correspondence=correspondence,
+    )
+
+
+def masks_in_place(grid: Grid, mask: np.ndarray) -> EditMasks:
+    """What a mode that changes the look of what is under `mask` answers in `dragonkit_build_masks`: nothing moves, nothing is vacated.
+
+    Args:
+        grid: the raster to answer on.
+        mask: bool (H, W) of the picture's size, as `load_mask` gives it.
+    """
+    cells = to_grid(mask, grid)
+    preserve = ~(to_grid(mask, grid, coverage=0.02) | cells)  # a cell that the mask touches at all may change
+    return EditMasks(
+        grid=grid,
+        source=cells,
+        target=cells,
+        preserve=preserve,
+        vacated=np.zeros_like(cells),
+        surroundings=preserve,
+        correspondence=identity_correspondence(grid),
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragonkit.compositing import Cutout, blend, cut_and_paste, edit_region, fill_hole, moves, resized, with_detail
+from dragonkit.compositing import Cutout, blend, cut_and_paste, edit_region, fill_hole, resized, with_detail
 from dragonkit.masks import Grid, dilate
 from dragonkit.modes.move import Move, dragonkit_build_masks
 from dragonkit.plan import EditMasks, identity_correspondence
@@ -119,9 +119,9 @@ def test_enlarging_about_the_centre() -> None:
 def test_moves_tells_a_move_from_a_change_of_look() -> None:
     source = box(8, 8, slice(2, 5), slice(2, 5))
     move = masks_of(source, shift=(1, 0))
-    assert moves(move)
+    assert move.places_content()
     look = EditMasks(move.grid, source, source, ~source, ~move.preserve & False, ~source, identity_correspondence(move.grid))
-    assert not moves(look)
+    assert not look.places_content()
 
 
 # --- sizes and detail ---------------------------------------------------------------------------------------------------

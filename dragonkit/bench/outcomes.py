@@ -17,7 +17,7 @@ from dragonkit.settings import Settings
 from dragonkit.toybox.figures import Figures, copy_and_inpaint, judge
 from dragonkit.toybox.tasks import Task
 
-__all__ = ["FIRST_SEED", "ROWS", "Outcome", "compared", "done", "done_in_turn", "missing_modes"]
+__all__ = ["FIRST_SEED", "ROWS", "Outcome", "ceiling", "compared", "done", "done_in_turn", "missing_modes"]
 
 FIRST_SEED = 1_000_000_000_000
 """Far above every seed the embedded model was trained on."""
@@ -68,13 +68,18 @@ def done_in_turn(editor: Editor, task: Task, settings: Settings | None = None) -
 
 def compared(editor: Editor, outcome: Outcome) -> dict[str, Figures]:
     """The figures of the result and of what it is compared with, by row; "copy" is missing where a copy cannot do the task."""
-    task, backbone = outcome.task, editor.backbone
+    task = outcome.task
     figures = {"untouched": judge(task, task.scene.image), "dragonkit": outcome.figures}
     copied = copy_and_inpaint(task)
     if copied is not None:
         figures["copy"] = judge(task, copied)
-    figures["ceiling"] = judge(task, to_image(backbone.decode(backbone.encode(to_tensor(task.answer.image)))))
+    figures["ceiling"] = judge(task, ceiling(editor, task))
     return figures
+
+
+def ceiling(editor: Editor, task: Task) -> Image.Image:
+    """The autoencoder's round trip of the answer."""
+    return to_image(editor.backbone.decode(editor.backbone.encode(to_tensor(task.answer.image))))
 
 
 def missing_modes(editor: Editor, task: Task) -> set[str]:

@@ -124,6 +124,8 @@ def fields_of(model: type[BaseModel], taken: Collection[str] = (), prefix: str =
     """The fields of a model in their order; an option in `taken` gets `prefix` in front: "--nudge-seed"."""
     from pydantic.errors import PydanticUserError
 
+    from dragonkit.validation import resolved
+
     try:
         schema = model.model_json_schema()
     except PydanticUserError:  # a type that has no JSON schema: its values can still be given as text
@@ -137,7 +139,7 @@ def fields_of(model: type[BaseModel], taken: Collection[str] = (), prefix: str =
             Field(
                 name=name,
                 option=f"--{prefix}-{option[2:]}" if option in taken else option,
-                schema=_resolved(own, definitions),
+                schema=resolved(own, definitions),
                 required=info.is_required() if info else name in schema.get("required", ()),
                 default=own.get("default", info.default_factory() if info and info.default_factory else None),  # type: ignore[call-arg]
                 description=(info.description if info else own.get("description")) or "",
@@ -168,23 +170,6 @@ def build(model: type[M], fields: Sequence[Field], values: Mapping[str, Any]) ->
         if isinstance(error.__cause__, ValidationError):
             raise type(error)(explain(error.__cause__, model, known_as)) from error
         raise
-
-
-def _resolved(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """The schema with references followed and null taken out of unions; objects stay as they are."""
-    if "$ref" in schema:
-        schema = definitions.get(schema["$ref"].rsplit("/", 1)[-1], {})
-    if "format" not in schema and "anyOf" in schema:
-        parts = [_resolved(part, definitions) for part in schema["anyOf"] if part.get("type") != "null"]
-        return parts[0] if len(parts) == 1 else {**schema, "anyOf": parts}
-    if "allOf" in schema and len(schema["allOf"]) == 1:
-        return _resolved(schema["allOf"][0], definitions)
-    if "const" in schema:
-        return {**schema, "enum": [schema["const"]]}
-    inner = {key: _resolved(schema[key], definitions) for key in ("items",) if isinstance(schema.get(key), Mapping)}
-    if "prefixItems" in schema:
-        inner["prefixItems"] = [_resolved(part, definitions) for part in schema["prefixItems"]]
-    return {**schema, **inner}
 
 
 def _is_list(schema: Mapping[str, Any]) -> bool:

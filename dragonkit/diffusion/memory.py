@@ -38,7 +38,7 @@ def merged_memory(
     Returns:
         (None, "replace") where no plan holds.
     """
-    active = [one for one in planned if one.plan.start * steps <= index < one.plan.stop * steps]
+    active = [one for one in planned if one.plan.holds(index, steps)]
     if not active:
         return None, "replace"
     form: AttentionForm = "concatenate" if any(plan.form == "concatenate" for plan, _ in active) else "replace"

@@ -34,6 +34,10 @@ class Anchor:
     trajectory: Tensor
     stop: float = 1.0
 
+    def holds(self, done: int, steps: int) -> bool:
+        """Whether it still holds after `done` of `steps` steps."""
+        return done <= self.stop * steps
+
 
 @dataclass(frozen=True, eq=False)
 class SamplingPlan:
@@ -147,7 +151,7 @@ def _predict(
     """At step `index`: the noise prediction, the same with the energies' gradient added, and the energies."""
     steps, level = len(schedule), len(schedule) - index
     timestep, guided = schedule.timestep(level), bool(plan.terms) and index in plan.guided
-    reading = any(one.plan.start * steps <= index < one.plan.stop * steps for one in plan.attention)
+    reading = any(one.plan.holds(index, steps) for one in plan.attention)
     recorded = guide(level) if guided or reading else ()
     sizes = [(latents.shape[2], latents.shape[3]), *((grid.height // 2, grid.width // 2) for grid in plan.references)]
     memory, form = merged_memory(plan.attention, index, steps, recorded, sizes)
@@ -179,7 +183,7 @@ def _first_open_step(anchors: Sequence[Anchor], steps: int) -> int:
     """The first step whose outcome is not given in every cell; the last step is always done."""
     first = 0
     while first < steps - 1:
-        held = [anchor.mask for anchor in anchors if first + 1 <= anchor.stop * steps]
+        held = [anchor.mask for anchor in anchors if anchor.holds(first + 1, steps)]
         if not held or not torch.stack(held).any(0).all():
             break
         first += 1
@@ -189,6 +193,6 @@ def _first_open_step(anchors: Sequence[Anchor], steps: int) -> int:
 def anchored(latents: Latents, anchors: Sequence[Anchor], steps: int, done: int) -> Latents:
     """The latents after `done` of `steps` steps with every anchor that still holds put in place."""
     for anchor in anchors:
-        if done <= anchor.stop * steps:
+        if anchor.holds(done, steps):
             latents = torch.where(anchor.mask, anchor.trajectory[steps - done], latents)
     return latents

@@ -10,7 +10,6 @@ from PIL import Image
 from dragonkit.edits import Edit
 from dragonkit.images import load_image
 from dragonkit.masks import Grid, bounding_box
-from dragonkit.plan import identity_correspondence
 from dragonkit.plugins import PluginRegistry
 
 __all__ = ["Ghost", "cut_out", "ghost_of"]
@@ -66,7 +65,7 @@ def ghost_of(registry: PluginRegistry, edit: Edit, picture: np.ndarray) -> Ghost
     target = masks.target
     if drawn is not None:
         content = np.rint(drawn[target].clip(0, 1) * 255)
-    elif np.array_equal(masks.correspondence, identity_correspondence(masks.grid)) and not (reference and (target & ~masks.source).any()):
+    elif not masks.places_content(reference is not None):
         return None
     else:
         x, y = np.floor(masks.correspondence[target]).astype(int).T

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
+from dragonkit.validation import resolved
+
 __all__ = ["FormField", "Role", "form_fields", "numbers_in"]
 
 Role = Literal["mask", "points", "arrow", "picture", "picture mask", "region", "value"]
@@ -55,7 +57,7 @@ def form_fields(model: type[BaseModel]) -> list[FormField]:
     except PydanticUserError:  # a plugin's field type may have no JSON schema: it is written as text, and pydantic says what is wrong
         whole = {}
     definitions, properties = whole.get("$defs", {}), whole.get("properties", {})
-    schemas = {name: _resolved(properties.get(name, {}), definitions) for name in model.model_fields}
+    schemas = {name: resolved(properties.get(name, {}), definitions) for name in model.model_fields}
     fields = []
     for name, info in model.model_fields.items():
         role, picture = _role(name, schemas)
@@ -101,17 +103,3 @@ def numbers_in(schema: Mapping[str, Any]) -> int:
     """How many numbers a tuple of numbers holds; 0 for anything else."""
     parts = schema.get("prefixItems", ())
     return len(parts) if all(part.get("type") in _NUMBERS for part in parts) else 0
-
-
-def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema with references followed and null taken out of unions."""
-    if "$ref" in schema:
-        return _resolved(definitions.get(schema["$ref"].rsplit("/", 1)[-1], {}), definitions)
-    if len(schema.get("allOf", ())) == 1:
-        return _resolved(schema["allOf"][0], definitions)
-    if "anyOf" in schema and "format" not in schema:
-        parts = [_resolved(part, definitions) for part in schema["anyOf"] if part.get("type") != "null"]
-        return parts[0] if len(parts) == 1 else {**schema, "anyOf": parts}
-    inner: dict[str, Any] = {key: [_resolved(part, definitions) for part in schema[key]] for key in ("prefixItems",) if key in schema}
-    inner |= {key: _resolved(schema[key], definitions) for key in ("items",) if isinstance(schema.get(key), Mapping)}
-    return {**schema, **inner}

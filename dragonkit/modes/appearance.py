@@ -22,8 +22,9 @@ from dragonkit.modes.referring import (
     reference_attention,
     reference_features,
 )
-from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, Reference, identity_correspondence
+from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
 from dragonkit.recoloring import recolored
+from dragonkit.warps import masks_in_place
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,17 +71,7 @@ def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
     assert isinstance(edit, Appearance)
     mask = load_mask(edit.mask, (grid.image_width, grid.image_height))
     load_reference_mask(edit.reference, edit.reference_mask)  # so that a wrong one is refused before anything slow
-    cells = to_grid(mask, grid)
-    preserve = ~(to_grid(mask, grid, coverage=0.02) | cells)  # a cell that the object touches at all may change
-    return EditMasks(
-        grid=grid,
-        source=cells,
-        target=cells,
-        preserve=preserve,
-        vacated=np.zeros_like(cells),
-        surroundings=preserve,
-        correspondence=identity_correspondence(grid),
-    )
+    return masks_in_place(grid, mask)
 
 
 @hookimpl

@@ -17,9 +17,10 @@ from dragonkit import terms
 from dragonkit.edits import Edit, Mask
 from dragonkit.errors import EditError, EditFileError
 from dragonkit.hookspecs import hookimpl
-from dragonkit.masks import Grid, load_mask, to_grid
-from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
+from dragonkit.masks import Grid, load_mask
+from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features
 from dragonkit.validation import short
+from dragonkit.warps import masks_in_place
 
 if TYPE_CHECKING:
     from typing import Self
@@ -111,17 +112,7 @@ def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
     assert isinstance(edit, CustomEdit)
     size = (grid.image_width, grid.image_height)
     mask = np.ones(size[::-1], bool) if edit.mask is None else load_mask(edit.mask, size)
-    cells = to_grid(mask, grid)
-    preserve = ~(to_grid(mask, grid, coverage=0.02) | cells)  # a cell that the mask touches at all may change
-    return EditMasks(
-        grid=grid,
-        source=cells,
-        target=cells,
-        preserve=preserve,
-        vacated=np.zeros_like(cells),
-        surroundings=preserve,
-        correspondence=identity_correspondence(grid),
-    )
+    return masks_in_place(grid, mask)
 
 
 @hookimpl

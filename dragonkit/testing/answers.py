@@ -11,7 +11,7 @@ from dragonkit.errors import ImageError
 from dragonkit.images import load_image
 from dragonkit.masks import Grid
 from dragonkit.plan import EditMasks
-from dragonkit.planning import FEATURES_PER_LATENT
+from dragonkit.planning import feature_grid, latent_grid
 from dragonkit.plugins import PluginRegistry
 from dragonkit.testing.failures import failure
 from dragonkit.testing.geometry import check_masks
@@ -25,10 +25,9 @@ COARSE, COARSE_REFERENCE = (11, 7), (7, 9)
 
 def check_answers(plugin: str, registry: PluginRegistry, edit: Edit, source: Source) -> None:
     """Masks, reference, draft, initial latents and attention plan of an edit of one of the plugin's own modes."""
-    size, (height, width) = source.image_size, source.trajectory.shape[-2:]
-    latents = Grid(width, height, *size)
-    features = Grid(FEATURES_PER_LATENT * width, FEATURES_PER_LATENT * height, *size)
-    pixel_masks, latent_masks, *_ = check_masks(plugin, registry, edit, [Grid(*size, *size), latents, features, Grid(*COARSE, *size)])
+    size = source.image_size
+    grids = [Grid(*size, *size), latent_grid(source), feature_grid(source), Grid(*COARSE, *size)]
+    pixel_masks, latent_masks, *_ = check_masks(plugin, registry, edit, grids)
     registry.draft(edit, pixel_masks, _colors(source.pixels), _reference(plugin, registry, edit))
     _check_latents(plugin, registry, edit, latent_masks, source)
     registry.attention(edit, latent_masks)
