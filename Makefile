@@ -19,16 +19,14 @@ demo: $(VENV)/.demo-ready  ## set up, then run every edit mode on scenes with kn
 	@echo "== demo: dragonkit demo --out demo-output"
 	@$(BIN)/dragonkit demo --out demo-output
 
-test: lint  ## set up, then run everything: lint, types, floors, quick tests, docs (MARKERS="not gpu" for all tests)
+test: lint  ## set up, then run everything but browsers: lint, types, floors, quick tests, docs (MARKERS="not gpu" for all tests)
 	@echo "== tests: pytest -m '$(MARKERS)'"
 	@$(BIN)/python -m pytest -m "$(MARKERS)"
 	@echo "== docs: mkdocs build --strict"
 	@site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(BIN)/python -m mkdocs build --quiet --strict --site-dir "$$site"
 	@echo "== all good"
 
-e2e: $(VENV)/.test-ready  ## the notebook editor in a real browser; needs Chromium
-	@echo "== install: dragonkit[e2e]"
-	@$(INSTALL) -e '.[e2e]'
+e2e: $(VENV)/.e2e-ready  ## set up, then test the notebook editor in a real browser; needs Chromium
 	@echo "== tests: pytest -m e2e tests/jupyter"
 	@CI=1 $(BIN)/python -m pytest -m e2e tests/jupyter
 
@@ -64,4 +62,9 @@ $(VENV)/.demo-ready: pyproject.toml constraints.txt $(wildcard plugins/*/pyproje
 $(VENV)/.test-ready: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml) | $(VENV)/.made
 	@echo "== install: dragonkit[dev,docs,bench] and plugins/ (the first time this fetches PyTorch)"
 	@$(INSTALL) -e '.[dev,docs,bench]' $(PLUGINS)
+	@touch $@
+
+$(VENV)/.e2e-ready: $(VENV)/.test-ready
+	@echo "== install: dragonkit[e2e]"
+	@$(INSTALL) -e '.[e2e]'
 	@touch $@

@@ -92,8 +92,8 @@ def _looked_up(picture: ImageTensor, masks: EditMasks) -> ImageTensor:
 def with_detail(decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTensor, known: np.ndarray) -> ImageTensor:
     """Give a decoded picture the detail that the autoencoder, or the model's smaller size, cannot carry.
 
-    What the model changed is the difference between the decoded result and the autoencoder's round trip of the pasted picture. Where
-    the pasted picture is right about the content (`known` is 1), that difference is added to its own, sharp pixels.
+    What the model changed is the difference between the decoded result and the round trip of the latents that were given to it. Where the
+    pasted picture is right about the content (`known` is 1), that difference is added to its own, sharp pixels.
 
     Args:
         decoded, round_trip: (1, 3, h, w) at the model's size.

@@ -32,7 +32,7 @@ __all__ = ["Editor"]
 
 Progress = Callable[[int, int], None]
 
-KEPT_INVERSIONS = 4
+KEPT_INVERSIONS = 8
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
 RECONSTRUCTION_FLOOR = 20.0
@@ -144,6 +144,10 @@ class Editor:
             self._inversions.popitem(last=False)
         return source
 
+    def forget(self) -> None:
+        """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
+        self._banks.clear()
+
     def generate(self, prompt: str, seed: int = 0, settings: Settings | None = None, progress: Progress | None = None) -> Source:
         """A new picture from words, as a Source whose trajectory is its own sampling: nothing is lost to inversion."""
         settings = self.settings(settings)
@@ -220,7 +224,7 @@ class Editor:
             )
             decoded = self.backbone.decode(latents).cpu()
             if settings.keep == "pixels":
-                round_trip = self.backbone.decode(plan.pasted_latents).cpu()
+                round_trip = self.backbone.decode(plan.given_latents).cpu()
                 decoded = with_detail(decoded, round_trip, plan.pasted, plan.known)
         edited = to_image(decoded, source.image_size)
         if settings.keep == "pixels":

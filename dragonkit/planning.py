@@ -24,6 +24,7 @@ from dragonkit.images import to_tensor
 from dragonkit.masks import Grid, cell_coverage, dilate, to_grid
 from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features
 from dragonkit.plugins import Plugin, PluginRegistry
+from dragonkit.schedules import Span
 from dragonkit.settings import Settings
 
 __all__ = ["EditPlan", "feature_grid", "latent_grid", "plan_edits"]
@@ -39,14 +40,14 @@ class EditPlan:
     Attributes:
         sampling: for `guided_sampling`.
         pasted: (1, 3, H, W) in [-1, 1], of the picture's size: the edits done with scissors and paste.
-        pasted_latents: (1, c, h, w), its clean latents.
+        given_latents: (1, c, h, w), z_0 as it were if the model changed nothing: the source's where that stays, else the pasted picture's.
         known: float32 (H, W): 1 where `pasted` shows the content that the edit wants there, 0 where only the model knows it.
         region: float32 (H, W): how much of each pixel may change.
     """
 
     sampling: SamplingPlan
     pasted: Tensor
-    pasted_latents: Tensor
+    given_latents: Tensor
     known: np.ndarray
     region: np.ndarray
 
@@ -84,13 +85,15 @@ def plan_edits(
             known[masks.source | masks.target] = 0
     pasted = cut_and_paste(_tensor(source), *(cutout for cutout in cutouts if cutout is not None))
     pasted_latents = backbone.encode(resized(pasted, source.size))
+    untouched = cell_coverage(region > 0, latent_cells) == 0
     everything = zip(image_masks, latent_masks, references, cutouts, strict=True)
     placed = [_Placed(pixels, cells, reference) for pixels, cells, reference, cutout in everything if cutout is not None]
 
     inverted = list(dict.fromkeys(reference for reference in references if reference is not None))
     number = [None if reference is None else inverted.index(reference) for reference in references]
     planned = zip(edits, latent_masks, number, strict=True)
-    attention = [(_attention(registry, edit, masks, reference), reference) for edit, masks, reference in planned if settings.attention]
+    when = settings.schedule.attention
+    attention = [(_attention(registry, *asked, when), asked[-1]) for asked in planned if settings.attention]
     regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
     sampling = SamplingPlan(
         latents=_initial_latents(registry, source, edits, latent_masks),
@@ -110,7 +113,7 @@ def plan_edits(
             for plan, reference in attention
             if plan is not None
         ],
-        anchors=_anchors(source, latent_cells, placed, pasted_latents, known, region, settings),
+        anchors=_anchors(source, latent_cells, placed, pasted_latents, known, untouched, settings),
         guidance_scale=settings.guidance_scale,
         energy_scale=settings.energy_scale,
         region=to_mask(~np.logical_and.reduce([masks.preserve for masks in latent_masks]), pasted_latents),
@@ -118,7 +121,8 @@ def plan_edits(
         rounds=settings.schedule.rounds_at(settings.steps),
         seed=settings.seed,
     )
-    return EditPlan(sampling, pasted, pasted_latents, known, region)
+    given_latents = torch.where(to_mask(untouched, pasted_latents), source.latents_at(0), pasted_latents)
+    return EditPlan(sampling, pasted, given_latents, known, region)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,13 +163,14 @@ def _initial_latents(registry: PluginRegistry, source: Source, edits: Sequence[E
     return combined
 
 
-def _attention(registry: PluginRegistry, edit: Edit, masks: EditMasks, reference: int | None) -> AttentionPlan | None:
+def _attention(registry: PluginRegistry, edit: Edit, masks: EditMasks, reference: int | None, when: Span | None) -> AttentionPlan | None:
+    """The mode's plan, at the times that the settings say, if they do."""
     plan = registry.attention(edit, masks)
     if plan is not None and plan.reference_mask is not None and reference is None:
         owner = registry.owner(edit.mode)
         message = "dragonkit_attention gave a reference_mask, but there is no picture to read: give it in dragonkit_reference."
         raise PluginHookError(owner.name, owner.origin, message)
-    return plan
+    return plan if plan is None or when is None else replace(plan, start=when[0], stop=when[1])
 
 
 def _on_latents(plan: AttentionPlan, reference: Source) -> AttentionPlan:
@@ -199,7 +204,7 @@ def _anchors(
     placed: Sequence[_Placed],
     pasted_latents: Tensor,
     known: np.ndarray,
-    region: np.ndarray,
+    untouched: np.ndarray,
     settings: Settings,
 ) -> list[Anchor]:
     """What is given instead of sampled: the untouched part is the source's, the edited part the pasted picture's for a while.
@@ -213,7 +218,6 @@ def _anchors(
         for part in ("target", "vacated")
     )
     vacated &= ~target
-    untouched = cell_coverage(region > 0, grid) == 0
     pasted = ~untouched & ~vacated & (cell_coverage(known == 0, grid) == 0)
     anchors = []
     if settings.keep != "energy":

@@ -33,6 +33,9 @@ class GuidanceSchedule(Model):
     regional: bool = Field(
         default=False, description="let each energy's gradient act in its own region only: the edit's in the target, the others' outside"
     )
+    attention: Span | None = Field(
+        default=None, description="between which the decoder reads the source's keys and values; as the mode asks when left out"
+    )
     noise: Fraction = Field(default=0.0, description="eta of the steps inside the edited region: 0 is DDIM, 1 as random as DDPM")
     noise_span: Span = Field(default=(0.22, 0.4), description="between which that noise is added")
     rounds: int = Field(default=1, ge=1, le=10, description="how often a step is done: from 2 on it is undone and done again (time travel)")
@@ -49,10 +52,10 @@ class GuidanceSchedule(Model):
             raise ValueError("as text it is a list such as 'span=0:0.6, every=2'")
         return {name.strip(): text.split(":") if ":" in text else text.strip() for name, _, text in parts}
 
-    @field_validator("span", "noise_span", "rounds_span")
+    @field_validator("span", "attention", "noise_span", "rounds_span")
     @classmethod
-    def _in_order(cls, span: Span) -> Span:
-        if span[0] > span[1]:
+    def _in_order(cls, span: Span | None) -> Span | None:
+        if span is not None and span[0] > span[1]:
             raise ValueError("the start must not be after the stop; give (start, stop) with 0 <= start <= stop <= 1")
         return span
 

@@ -67,7 +67,8 @@ class Settings(Model):
         return cls(**{**preset, **changes, **schedules})
 
 
-_PAPER = {"guidance_scale": 4.0, "keep": "energy", "hold": 0.0, "hold_vacated": 0.0, "inversion_iterations": 1}
+# the published scales are for raw gradients, which say nothing about other models; ours does: `dragonkit bench scale`
+_PAPER = {"guidance_scale": 4.0, "energy_scale": 0.03, "keep": "energy", "hold": 0.0, "hold_vacated": 0.0, "inversion_iterations": 1}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

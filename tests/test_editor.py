@@ -165,6 +165,26 @@ def test_an_edit_of_a_picture_inverts_it_once(editor: Editor) -> None:
     assert (first.report.network_evaluations, second.report.network_evaluations) == (2 * STEPS, STEPS)
 
 
+def test_what_is_held_to_the_end_shows_the_pasted_picture_without_a_halo(editor: Editor) -> None:
+    """Latents see beyond their cells: the source's around a recoloured object are not those of the recoloured picture."""
+    red = Image.new("RGB", (32, 32), (200, 20, 20))
+    edit = Appearance(mask=thing(), reference=red, reference_mask=np.ones((32, 32), bool), init="texture")
+    source = editor.invert(picture(), "a fish")
+    result = editor.edit(source, edit, Settings(hold=1.0, hold_vacated=1.0))
+    changed = np.abs(np.asarray(result.image).astype(int) - np.asarray(picture())).max(-1) > 2
+    assert changed[thing()].any()
+    assert not (changed & ~dilate(thing(), 2)).any()
+
+
+def test_forgetting_keeps_inversions_and_drops_what_was_recorded_of_them(editor: Editor) -> None:
+    first = editor.edit(picture(), MOVE, prompt="a fish")
+    editor.forget()
+    calls = editor.backbone.calls
+    second = editor.edit(picture(), MOVE, prompt="a fish")
+    assert editor.backbone.calls == calls + 2 * STEPS  # no inversion, but everything is recorded anew
+    assert second.image.tobytes() == first.image.tobytes()
+
+
 def test_only_the_last_few_inversions_are_kept(editor: Editor) -> None:
     settings = Settings(steps=1)
     first = editor.invert(picture(), "0", settings, check=False)

@@ -155,7 +155,7 @@ def test_the_pasted_picture_shows_the_move(plan: Callable[..., EditPlan], source
     expected[4:12, 4:12], expected[4:12, 12:20] = 60, (250, 40, 40)
     assert np.abs(pasted - expected).max() <= 1
     assert (moved.known == 1).all()
-    assert moved.pasted_latents.shape == (1, 4, 8, 8)
+    assert moved.given_latents.shape == (1, 4, 8, 8)
 
 
 def test_what_only_the_model_knows_is_not_known(plan: Callable[..., EditPlan]) -> None:
@@ -223,7 +223,7 @@ def test_held_content_is_the_pasted_picture_under_the_sources_moved_noise(plan: 
     moved = plan(Move(mask=box(0, 0, 8), shift=(8, 0)), hold=1.0)  # two whole cells
     for level in (0, 4, STEPS):
         latents = anchored(torch.zeros(1, 4, 8, 8), moved.sampling.anchors, STEPS, STEPS - level)[..., :2, 2:4]
-        clean = moved.pasted_latents[..., :2, 2:4]
+        clean = moved.given_latents[..., :2, 2:4]
         if level == 0:
             assert torch.allclose(latents, clean, atol=1e-5)
             continue
@@ -283,6 +283,15 @@ def test_every_edit_brings_its_attention_plan(plan: Callable[..., EditPlan], ans
 
 def test_no_attention_plan_leaves_the_models_own(plan: Callable[..., EditPlan]) -> None:
     assert plan(Stub(), registry=stub_registry()).sampling.attention == []
+
+
+def test_the_schedule_says_when_to_read_whatever_the_mode_asked_for(plan: Callable[..., EditPlan]) -> None:
+    edits = (MOVE, Stub())
+    registry = stub_registry(attention=lambda: AttentionPlan("concatenate", 0.0, 0.4))
+    planned = plan(*edits, registry=registry, schedule=GuidanceSchedule(attention=(0.3, 0.8))).sampling.attention
+    assert [one.plan for one in planned] == [AttentionPlan("replace", 0.3, 0.8), AttentionPlan("concatenate", 0.3, 0.8)]
+    unasked = plan(Stub(), registry=stub_registry(), schedule=GuidanceSchedule(attention=(0.3, 0.8))).sampling.attention
+    assert unasked == []  # a mode that reads nothing has no time for it
 
 
 def test_attention_can_be_switched_off(plan: Callable[..., EditPlan]) -> None:
@@ -349,7 +358,7 @@ def test_content_and_noise_come_from_the_reference(borrowed: Callable[..., EditP
     assert np.abs(pasted - expected).max() <= 1
     held = anchored(torch.zeros(1, 4, 8, 8), plan.sampling.anchors, STEPS, 0)[..., 1:3, 5:7]
     noise = reference.schedule.noise_in(reference.latents_at(STEPS), reference.latents_at(0), STEPS)[..., :2, :2]
-    assert torch.allclose(held, reference.schedule.add_noise(plan.pasted_latents[..., 1:3, 5:7], noise, STEPS), atol=1e-5)
+    assert torch.allclose(held, reference.schedule.add_noise(plan.given_latents[..., 1:3, 5:7], noise, STEPS), atol=1e-5)
 
 
 def test_the_loop_learns_which_reference_is_whose(borrowed: Callable[..., EditPlan], reference: Source) -> None:

@@ -17,7 +17,7 @@ from dragonkit.settings import Settings
 from dragonkit.toybox.figures import Figures, copy_and_inpaint, judge
 from dragonkit.toybox.tasks import Task
 
-__all__ = ["FIRST_SEED", "ROWS", "Outcome", "ceiling", "compared", "done", "done_in_turn", "missing_modes"]
+__all__ = ["FIRST_SEED", "ROWS", "Outcome", "ceiling", "compared", "done", "done_in_turn", "inverted", "missing_modes"]
 
 FIRST_SEED = 1_000_000_000_000
 """Far above every seed the embedded model was trained on."""
@@ -42,6 +42,13 @@ class Outcome:
     figures: Figures
     kept: bool
     evaluations: int
+
+
+def inverted(editor: Editor, task: Task, settings: Settings | None = None) -> Source:
+    """The scene, inverted, and the reference picture as well, if there is one: the editor remembers both."""
+    if task.reference is not None:
+        editor.invert(task.reference.image, task.scene.caption, settings, check=False)
+    return editor.invert(task.scene.image, task.scene.caption, settings, check=False)
 
 
 def done(editor: Editor, task: Task, settings: Settings | None = None, source: Source | None = None) -> Outcome:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from dragonkit.bench.failures import HALF, why
 from dragonkit.bench.measures import ABOUT, Record, fraction
 from dragonkit.bench.page_tables import CEILING, HEADLINE, UNTOUCHED, Rows, by_row, figure, summary_table, task_table
 from dragonkit.bench.statistics import interval
@@ -123,7 +124,10 @@ def _cases(row: str, rows: Rows, about: str, pictures: _Pictures) -> Iterator[st
         said = "" if math.isnan(gone) else f": {gone:.0%} of the way"
         yield f'<li class="case"><h3>{escape(record.task)}, seed {record.seed}{said}</h3><div class="pictures">'
         yield from (pictures.show(picture, name) for name, picture in shown.items() if picture is not None)
-        yield "</div><dl>"
+        yield "</div>"
+        if gone < HALF:
+            yield f"<p>{escape(why(record.measures))}</p>"
+        yield "<dl>"
         values = {name: getattr(record.measures, name) for name in ABOUT}
         yield from (
             f"<div><dt>{escape(ABOUT[name].title)}</dt><dd>{figure(name, value)}</dd></div>"

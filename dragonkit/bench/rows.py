@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from dragonkit.bench.outcomes import ceiling, done
+from dragonkit.bench.outcomes import ceiling, done, inverted
 from dragonkit.diffusion.inversion import sample
 from dragonkit.diffusion.source import Source
 from dragonkit.editor import Editor
@@ -23,24 +23,18 @@ __all__ = ["ROWS", "Attempt", "Row"]
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """A task to be done with a model; the scene's inversions are shared by all rows.
+    """A task to be done with a model.
 
     Attributes:
-        editor: remembers nothing of other rows.
-        sources: inversions of the scene, by (steps, iterations).
+        editor: remembers the scene's inversions, which no row pays for, and nothing else of other rows.
     """
 
     editor: Editor
     task: Task
-    sources: dict[tuple[int, int], Source]
 
     def source(self, settings: Settings | None = None) -> Source:
         """The scene, inverted as the settings ask."""
-        merged = self.editor.settings(settings)
-        key = (merged.steps, merged.inversion_iterations)
-        if key not in self.sources:
-            self.sources[key] = self.editor.invert(self.task.scene.image, self.task.scene.caption, settings, check=False)
-        return self.sources[key]
+        return inverted(self.editor, self.task, settings)
 
 
 @dataclass(frozen=True)

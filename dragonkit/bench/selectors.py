@@ -1,4 +1,4 @@
-"""How much of an object one click selects: `python -m dragonkit.bench.selectors`.
+"""`dragonkit bench selectors`: how much of an object one click selects.
 
 Toybox scenes know every object's mask. Each object is clicked on once, in the middle of the pixel that lies deepest inside its mask, and
 what is selected is compared with the mask: intersection over union (IoU), 1 for the same pixels. The rows are the magic wand, GrabCut (the
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice, product
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import typer
 from PIL import Image
 
 from dragonkit.bench.statistics import Interval, interval
@@ -24,7 +24,7 @@ from dragonkit.selecting.wand import connected_to
 from dragonkit.selectors import Click
 from dragonkit.toybox.scenes import scene
 
-__all__ = ["Case", "Row", "cases", "measure", "overlap", "rows"]
+__all__ = ["Case", "Row", "cases", "has_random_walker", "measure", "overlap", "rows"]
 
 FIRST_SEED = 3_000_000_000_000
 """Scenes that neither the selectors' constants nor the embedded model have seen."""
@@ -42,7 +42,8 @@ class Case(NamedTuple):
     clicks: list[Click]
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
     """IoU with its 95 % interval, the median, the share of objects above 0.8, and milliseconds for a click."""
 
     iou: Interval
@@ -73,11 +74,16 @@ def deepest(mask: np.ndarray) -> tuple[float, float]:
     return float(column) + 0.5, float(row) + 0.5
 
 
+def has_random_walker() -> bool:
+    """Whether scikit-image is installed."""
+    return importlib.util.find_spec("skimage") is not None
+
+
 def rows() -> dict[str, Select]:
     """What is compared, by name."""
     named: dict[str, Select] = {f"wand, tolerance {tolerance}": partial(WAND.select, tolerance=tolerance) for tolerance in (32, 64)}
     named |= {f"object (GrabCut), reach {reach:g}": partial(OBJECT.select, reach=reach) for reach in (0.1, 0.15, 0.2, 0.25, 0.3, 0.4)}
-    if importlib.util.find_spec("skimage") is not None:
+    if has_random_walker():
         for beta, disc in product((100, 300), (0.02, 0.05)):
             named[f"random walker, beta {beta}, disc {disc:g}"] = partial(random_walker, beta=beta, disc=disc)
     return named
@@ -114,28 +120,3 @@ def measure(select: Select, on: Iterable[Case]) -> Row:
     seconds = (time.perf_counter() - started) / len(found)
     values = np.array([overlap(mask, selected) for mask, selected in found])
     return Row(interval(values), float(np.median(values)), float((values > 0.8).mean()), 1000 * seconds)
-
-
-def table(measured: Mapping[str, Row]) -> Iterator[str]:
-    """One line for each row."""
-    yield f"{'':34}{'mean IoU':>10}{'95 % interval':>16}{'median':>8}{'> 0.8':>8}{'ms':>7}"
-    for name, row in measured.items():
-        low_high = f"{row.iou.low:.3f}..{row.iou.high:.3f}"
-        yield f"{name:34}{row.iou.mean:10.3f}{low_high:>16}{row.median:8.3f}{row.good:8.0%}{row.milliseconds:7.0f}"
-
-
-def main(
-    objects: Annotated[int, typer.Option(min=2, help="how many objects are clicked on")] = 60,
-    size: Annotated[list[int] | None, typer.Option(help="width of the pictures; may be given more than once")] = None,
-) -> None:
-    """Print how much of an object one click selects."""
-    for pixels in size or [64, 128]:
-        on = cases(pixels, objects)
-        print(f"{len(on)} objects in toybox scenes of {pixels} px, one click each")
-        print("\n".join(table({name: measure(select, on) for name, select in rows().items()})), end="\n\n")
-    if importlib.util.find_spec("skimage") is None:
-        print("The random walker is left out: it needs scikit-image (pip install scikit-image).")
-
-
-if __name__ == "__main__":
-    typer.run(main)

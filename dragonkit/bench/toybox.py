@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 
 from dragonkit.bench.measures import Record, measure
 from dragonkit.bench.outcomes import FIRST_SEED, missing_modes
 from dragonkit.bench.rows import ROWS, Attempt
 from dragonkit.bench.sheet import wish
-from dragonkit.diffusion.source import Source
-from dragonkit.editor import Editor
+from dragonkit.bench.workers import fresh_editor, loaded, workers
 from dragonkit.errors import EditError
 from dragonkit.toybox.tasks import TASKS
 from dragonkit.validation import closest
@@ -21,8 +19,6 @@ __all__ = ["run_tasks"]
 
 Job = tuple[str, int, tuple[str, ...], str]
 """Task, seed, rows and model."""
-
-_editors: dict[str, Editor] = {}  # of this process, by model
 
 
 def run_tasks(
@@ -53,45 +49,39 @@ def run_tasks(
             raise EditError(f"the benchmark has no {name!r}.{closest(name, list(known))} There are: {', '.join(known)}.")
     todo: list[Job] = [(task, FIRST_SEED + seed_offset + number, rows, model) for task in tasks for number in range(n)]
     found: dict[Job, list[Record]] = {}
-    for job, records in _in_processes(todo, jobs) if jobs > 1 else ((job, _records(job)) for job in todo):
+    for job, records in _records_of(todo, jobs):
         found[job] = records
         if progress is not None:
             progress(len(found), len(todo))
     return [record for job in todo for record in found[job]]
 
 
-def _in_processes(todo: Sequence[Job], jobs: int) -> Iterator[tuple[Job, list[Record]]]:
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+def _records_of(todo: Sequence[Job], jobs: int) -> Iterator[tuple[Job, list[Record]]]:
+    with workers(jobs) as pool:
+        if pool is None:
+            yield from ((job, _records(job)) for job in todo)
+            return
         futures = {pool.submit(_records, job): job for job in todo}
         for future in as_completed(futures):
             yield futures[future], future.result()
 
 
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)  # the processes share the machine
-
-
 def _records(job: Job) -> list[Record]:
     name, seed, rows, model = job
-    if model not in _editors:
-        _editors[model] = Editor.from_pretrained(model)
-    shared = _editors[model]
+    shared = loaded(model)
     task = TASKS[name](seed, shared.backbone.model_size)
     if missing_modes(shared, task):
         return []
-    records, sources = [], dict[tuple[int, int], Source]()
+    records, attempt = [], Attempt(fresh_editor(model), task)
     for row in rows:
-        # an inversion is made once per picture, so it is no row's; what the source looks like to the UNet is every row's own
-        editor = Editor(shared.backbone, shared.card, shared.registry)
-        attempt = Attempt(editor, task, sources)
-        if ROWS[row].settings is not None:
-            attempt.source(ROWS[row].settings)
-        calls, begun = editor.backbone.calls, time.perf_counter()
+        settings = ROWS[row].settings
+        if settings is not None:
+            attempt.source(settings)
+        attempt.editor.forget()
+        calls, begun = shared.backbone.calls, time.perf_counter()
         after = ROWS[row].picture(attempt)
         if after is not None:
-            seconds, evaluations = time.perf_counter() - begun, editor.backbone.calls - calls
+            seconds, evaluations = time.perf_counter() - begun, shared.backbone.calls - calls
             records.append(
                 Record(name, seed, row, task.scene.image, task.answer.image, after, measure(task, after), evaluations, seconds, wish(task))
             )

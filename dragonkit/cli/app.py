@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from dragonkit.cli import editing, listing, scaffold
 from dragonkit.cli.bench import bench
 from dragonkit.cli.console import load_registry, run_guarded, warn
+from dragonkit.cli.lab import lab
 from dragonkit.errors import Cancelled, DragonkitError
 
 __all__ = ["app", "main"]
@@ -153,6 +154,7 @@ app.command()(listing.modes)
 app.command()(listing.plugins)
 app.command()(listing.models)
 app.command()(scaffold.new_plugin)
+app.command()(lab)
 app.add_typer(bench, name="bench")
 
 

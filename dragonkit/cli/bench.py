@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dragonkit.cli.bench_drag import DragCommand, drag
+from dragonkit.cli.bench_tune import scale, tune
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
+from dragonkit.cli.tables import grid, mean_of, written
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from dragonkit.bench.paper import Figure
-    from dragonkit.bench.statistics import Interval
     from dragonkit.bench.summary import Line
 
 __all__ = ["bench"]
 
 bench = typer.Typer(rich_markup_mode=None, help="Measure edits against known answers.", no_args_is_help=True)
+bench.command(cls=DragCommand)(drag)
 
 NOption = Annotated[int, typer.Option("--n", metavar="INTEGER", min=1, help="How many tasks of each kind.")]
 JobsOption = Annotated[int, typer.Option("--jobs", metavar="INTEGER", min=1, help="Processes.")]
@@ -32,6 +35,9 @@ TaskOption = Annotated[list[str] | None, typer.Option("--task", metavar="NAME", 
 RowOption = Annotated[list[str] | None, typer.Option("--row", metavar="NAME", help="Only this row; repeatable.", show_default=False)]
 HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="PATH", help="Also write a page of all pictures.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+bench.command()(tune)
+bench.command()(scale)
 
 
 @bench.command()
@@ -46,6 +52,7 @@ def toybox(
     as_json: JsonOption = False,
 ) -> None:
     """Every edit mode, in every way that is compared, on toybox scenes."""
+    from dragonkit.bench.failures import worst
     from dragonkit.bench.page import write_page
     from dragonkit.bench.rows import ROWS
     from dragonkit.bench.summary import summary
@@ -58,9 +65,22 @@ def toybox(
     tables = summary(records)
     if as_json:
         found = [_plain(record) for record in records]
-        typer.echo(json.dumps({"summary": {name: [asdict(line) for line in lines] for name, lines in tables.items()}, "records": found}))
+        missed = [{"task": one.record.task, "seed": one.record.seed, "way": one.way, "why": one.reason} for one in worst(records)]
+        typer.echo(
+            json.dumps(
+                {
+                    "summary": {name: [asdict(line) for line in lines] for name, lines in tables.items()},
+                    "records": found,
+                    "failures": missed,
+                }
+            )
+        )
         return
     show(*(_table(name, lines) for name, lines in tables.items()))
+    failures = worst(records)
+    if failures:
+        rows = [(f"{one.record.task}, seed {one.record.seed}", f"{one.way:.2f}", one.reason) for one in failures]
+        show(grid("the default's failures, worst first: less than half of the way", ["task", "way", "why"], rows))
     show("\n".join(f"{name}: {one.about}" for name, one in ROWS.items() if name in {record.row for record in records}))
     show("way: in PSNR where the answer differs, from the untouched source (0) to the ceiling (1)")
     show("cost: in plain generations of the same model in the same run, inversions apart")
@@ -92,7 +112,33 @@ def paper(
     for one in found.values():
         show(_figure(one, n))
         for claim in one.claims:
-            show(f"  {claim.text}: {claim.verdict} ({_written(claim.difference)})")
+            show(f"  {claim.text}: {claim.verdict} ({written(claim.difference)})")
+
+
+@bench.command()
+def selectors(
+    objects: Annotated[int, typer.Option("--objects", metavar="INTEGER", min=2, help="How many objects are clicked on.")] = 60,
+    size: Annotated[
+        list[int] | None, typer.Option("--size", metavar="PIXELS", min=32, help="Of the pictures; repeatable.", show_default="64 and 128")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How much of an object one click selects."""
+    from dragonkit.bench.selectors import cases, has_random_walker, measure, rows
+
+    found = {pixels: {name: measure(select, cases(pixels, objects)) for name, select in rows().items()} for pixels in size or (64, 128)}
+    if as_json:
+        plain = {str(pixels): {name: asdict(row) for name, row in lines.items()} for pixels, lines in found.items()}
+        typer.echo(json.dumps(plain))
+        return
+    columns = ["", "mean IoU", "median", "> 0.8", "ms"]
+    for pixels, lines in found.items():
+        table = [
+            (name, written(row.iou, 3), f"{row.median:.3f}", f"{row.good:.0%}", f"{row.milliseconds:.0f}") for name, row in lines.items()
+        ]
+        show(grid(f"{objects} objects in scenes of {pixels} px, one click each", columns, table))
+    if not has_random_walker():
+        show("The random walker is left out: it needs scikit-image (pip install scikit-image).")
 
 
 def _table(name: str, lines: Sequence[Line]) -> Table:
@@ -104,45 +150,23 @@ def _table(name: str, lines: Sequence[Line]) -> Table:
         (
             line.row,
             str(line.n),
-            _written(line.way, 2),
-            *(_written(line.measures[key]) if key == "psnr_changed" else _mean(line.measures[key]) for key in shown),
+            written(line.way, 2),
+            *(written(line.measures[key]) if key == "psnr_changed" else mean_of(line.measures[key]) for key in shown),
             f"{line.evaluations:.0f}",
             "" if math.isnan(line.cost) else f"{line.cost:.2f}",
         )
         for line in lines
     ]
-    return _grid(name, columns, rows)
+    return grid(name, columns, rows)
 
 
 def _figure(figure: Figure, n: int) -> Table:
     columns = list(dict.fromkeys(column for values in figure.values.values() for column in values))
     rows = [
-        (row, *(_written(values[column], 3 if column in ("feature similarity", "sharpness", "residual") else 1) for column in columns))
+        (row, *(written(values[column], 3 if column in ("feature similarity", "sharpness", "residual") else 1) for column in columns))
         for row, values in figure.values.items()
     ]
-    return _grid(f"{figure.title}; {n} scenes, mean [95 % interval]", ["", *columns], rows)
-
-
-def _grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left", no_wrap=place == 0)
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _written(found: Interval, digits: int = 1) -> str:
-    if math.isnan(found.mean):
-        return ""
-    return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
-
-
-def _mean(found: Interval) -> str:
-    return "" if math.isnan(found.mean) else f"{found.mean:.2f}" if abs(found.mean) < 10 else f"{found.mean:.1f}"
+    return grid(f"{figure.title}; {n} scenes, mean [95 % interval]", ["", *columns], rows)
 
 
 def _plain(record: Any) -> dict[str, Any]:

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from dragonkit.edits import Edit
     from dragonkit.plugins import PluginRegistry
 
-__all__ = ["ModelOption", "mode_command", "run", "summary_of"]
+__all__ = [
+    "DeviceOption",
+    "ModelOption",
+    "PanelCommand",
+    "PresetOption",
+    "load_editor",
+    "mode_command",
+    "parameter_for",
+    "run",
+    "summary_of",
+]
 
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", metavar="PATH", help="The result, a PNG.", show_default=False)]
 ModelOption = Annotated[str, typer.Option("--model", metavar="NAME", help="A name from 'dragonkit models', a hub id, a folder or a file.")]
@@ -97,9 +107,12 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             image,
-            *(_parameter(field, f"edit_{field.name}", mode.capitalize(), field.default_text) for field in edit_fields),
+            *(parameter_for(field, f"edit_{field.name}", mode.capitalize(), field.default_text) for field in edit_fields),
             *common,
-            *(_parameter(field, f"settings_{field.name}", "Settings", f"{field.default_text} or the model's") for field in settings_fields),
+            *(
+                parameter_for(field, f"settings_{field.name}", "Settings", f"{field.default_text} or the model's")
+                for field in settings_fields
+            ),
         ]
     )
     maker = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -133,7 +146,7 @@ def run(
     report(result, result.save(place), as_json, quiet)
 
 
-def _parameter(field: Field, name: str, panel: str, default: str) -> inspect.Parameter:
+def parameter_for(field: Field, name: str, panel: str, default: str) -> inspect.Parameter:
     """A field as a keyword that typer makes an option of. Values stay text; `Field.parse` and pydantic read them."""
     notes = "; ".join(filter(None, (f"default: {default}" if default else "", field.range, "repeatable" if field.repeated else "")))
     option = typer.Option(

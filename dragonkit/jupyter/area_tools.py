@@ -41,7 +41,7 @@ class Brush(Stroke):
             self.size = max(self.size, min(max(self.size + 1, round(self.size * 1.25)), max(state.size)))
         return super().key(state, key)
 
-    def preview(self) -> list[Shape]:
+    def preview(self, state: MarkState) -> list[Shape]:
         if self._way:
             return [Trail(tuple(self._way), self.size, erases=not self._paints)]
         return [Ring(self._pointer, self.size)] if self._pointer else []
@@ -63,7 +63,7 @@ class Lasso(Stroke):
 
     name, shortcut = "lasso", "l"
 
-    def preview(self) -> list[Shape]:
+    def preview(self, state: MarkState) -> list[Shape]:
         return [Outline(tuple(self._way))] if self._way else []
 
     def _commit(self, state: MarkState, way: list[Point]) -> Rect | None:
@@ -117,7 +117,7 @@ class Polygon(Tool):
     def cancel(self) -> None:
         self._corners, self._pressed = [], False
 
-    def preview(self) -> list[Shape]:
+    def preview(self, state: MarkState) -> list[Shape]:
         if not self._corners:
             return []
         return [Outline((*self._corners, *([self._pointer] if self._pointer else []))), Spot(self._corners[0])]
@@ -139,7 +139,7 @@ class Box(Stroke):
         super().__init__()
         self.fill = fill
 
-    def preview(self) -> list[Shape]:
+    def preview(self, state: MarkState) -> list[Shape]:
         return [box_outline(self._box(self._way))] if self._way else []
 
     def _commit(self, state: MarkState, way: list[Point]) -> Rect | None:

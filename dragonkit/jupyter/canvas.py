@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from dragonkit.jupyter.keys import chord, press
 from dragonkit.jupyter.marks import MarkState
 from dragonkit.jupyter.overlay import MARGIN
 from dragonkit.jupyter.painting import draw_mask, draw_shape
-from dragonkit.jupyter.shapes import Shape, shapes_of
+from dragonkit.jupyter.shapes import Handle, shapes_of
 from dragonkit.jupyter.sheet import Sheet
 from dragonkit.jupyter.tools import TOOLS, Brush, Tool
 from dragonkit.jupyter.viewport import Viewport, Zoom, canvas_size
@@ -30,7 +31,7 @@ from dragonkit.strokes import Rect
 
 __all__ = ["CanvasView"]
 
-_REACH = 8.0  # how near counts as on a point, in canvas pixels
+_REACH, _FINGERS_REACH = 8.0, 24.0  # how near counts as on a point, in canvas pixels
 
 # ipycanvas collects the commands of all canvases and threads in one place, so only one may draw at a time
 _drawing = threading.RLock()
@@ -92,7 +93,6 @@ class CanvasView:
             if tool is not self.tool:
                 self.tool.cancel()
             self.tool = self.tools[tool.name] = tool
-            tool.reach = _REACH / self.viewport.scale
             self._draw()
 
     @property
@@ -177,14 +177,16 @@ class CanvasView:
         guarded, widget = self._callbacks.guarded, self.widget
         for event, name in {"down": "down", "move": "move", "up": "up", "out": "leave"}.items():
             getattr(widget, f"on_mouse_{event}")(guarded(lambda x, y, name=name: self._point(name, x, y)))
-        fingers = Fingers(self._point, self.pan)
+        fingers = Fingers(partial(self._point, reach=_FINGERS_REACH), self.pan)
         for event, handle in {"start": fingers.start, "move": fingers.move, "end": fingers.end, "cancel": fingers.stop}.items():
             getattr(widget, f"on_touch_{event}")(guarded(handle))
         widget.on_mouse_wheel(guarded(lambda dx, dy: self.pan(-dx, -dy)))
         widget.on_key_down(guarded(self._key))
         widget.on_client_ready(guarded(self.redraw))
 
-    def _point(self, event: str, canvas_x: float, canvas_y: float) -> None:
+    def _point(self, event: str, canvas_x: float, canvas_y: float, reach: float = _REACH) -> None:
+        if event == "down":
+            self.tool.reach = reach / self.viewport.scale
         x, y = self.viewport.to_image(canvas_x, canvas_y)
         before, self._pressed = self._pressed, event == "down" or (event == "move" and self._pressed)
         try:
@@ -200,12 +202,11 @@ class CanvasView:
     def _look(self, viewport: Viewport) -> None:
         with _drawing:
             self.viewport = viewport
-            for tool in self.tools.values():
-                tool.reach = _REACH / viewport.scale
             self.redraw()
 
     def _overlay(self) -> Any:
-        return self._ghost, [*(shapes_of(self.state) if self.marked else ()), *self.tool.preview()]
+        begun = self.tool.preview(self.state)
+        return self._ghost, [*shapes_of(self.state), *begun] if self.marked else [one for one in begun if not isinstance(one, Handle)]
 
     def _draw(self, everything: bool = False, mask: Rect | None = None) -> None:
         """Draw the top layer, and of the others what is asked for; everything when an earlier drawing failed."""
@@ -218,16 +219,13 @@ class CanvasView:
             if rect:
                 mask_shown = self.state.mask if self.marked else np.zeros_like(self.state.mask)
                 draw_mask(self._mask_layer, mask_shown, self.viewport, rect, self.opacity)
-            overlay = self._overlay()
-            self._draw_top(*overlay)
+            ghost, shapes = overlay = self._overlay()
+            self._top_layer.clear_rect(0, 0, *self.viewport.canvas_size)
+            if ghost is not None:
+                self._cutout.draw(self._top_layer, ghost[0], self.viewport, ghost[1:])
+            for shape in shapes:
+                draw_shape(self._top_layer, shape, self.viewport)
             self._drawn = overlay
-
-    def _draw_top(self, ghost: tuple[Image.Image, float, float] | None, shapes: list[Shape]) -> None:
-        self._top_layer.clear_rect(0, 0, *self.viewport.canvas_size)
-        if ghost is not None:
-            self._cutout.draw(self._top_layer, ghost[0], self.viewport, ghost[1:])
-        for shape in shapes:
-            draw_shape(self._top_layer, shape, self.viewport)
 
     @contextmanager
     def _batch(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import ipywidgets as W
 from pydantic_core import to_jsonable_python
 
 from dragonkit.errors import EditError
+from dragonkit.jupyter.panels import row
 from dragonkit.jupyter.roles import FormField, numbers_in
 
 __all__ = ["LEFT_OUT", "Control", "control_for"]
@@ -85,11 +86,17 @@ def _bounds(schema: Mapping[str, Any]) -> tuple[Any, Any]:
 def _numbers(field: FormField) -> Control:
     parts = field.schema["prefixItems"]
     starts = list(field.default) if field.default is not None else [0] * len(parts)
+    names = ("x", "y") if field.role == "arrow" else map(str, range(1, len(parts) + 1))
     boxes = [
         (W.IntText if part["type"] == "integer" else W.FloatText)(
-            value=start, tooltip=field.description, layout=W.Layout(width="6.5em"), continuous_update=False
+            value=start,
+            description=name,  # a screen reader reads it
+            tooltip=field.description,
+            style={"description_width": "1em"},
+            layout=W.Layout(width="7.5em"),
+            continuous_update=False,
         )
-        for part, start in zip(parts, starts, strict=True)
+        for part, start, name in zip(parts, starts, names, strict=True)
     ]
     label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
 
@@ -97,7 +104,7 @@ def _numbers(field: FormField) -> Control:
         for box, number in zip(boxes, starts if value is LEFT_OUT else value, strict=True):
             box.value = number
 
-    return Control(W.HBox([label, *boxes], layout=W.Layout(flex_flow="row wrap")), lambda: tuple(box.value for box in boxes), set, *boxes)
+    return Control(row(label, W.HBox(boxes)), lambda: tuple(box.value for box in boxes), set, *boxes)
 
 
 def _choice(field: FormField, choices: Mapping[str, Any]) -> Control:

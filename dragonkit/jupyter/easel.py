@@ -56,7 +56,9 @@ class Easel:
             return
         if event == "down":
             self.stage.set_source()
-            self.stage.lift(self.view.state.mask, x, y)
+            tool: Any = self.view.tool
+            self.stage.lift(self.view.state.mask, *(tool.start or (x, y)))
+            self.stage.carry(x, y)
         elif event == "move":
             self.stage.carry(x, y)
         else:

@@ -46,9 +46,14 @@ class ExportPanel:
         self.text, self._copy = W.Textarea(layout=W.Layout(width="auto", height="14em")), W.HTML()
         self._shown = W.VBox([self.text, self._copy], layout=W.Layout(display="none"))
         buttons = row(
-            button("Export edit file", "write what is asked for now as JSON, for dragonkit run", lambda: self._guarded(self.export)),
-            button("Copy as Python", "the exact script that gives the same result", lambda: self._guarded(self.show_script)),
-            button("Save PNG", "write the result; the picture carries its edit file", lambda: self._guarded(self.save)),
+            button(
+                "Export edit file",
+                "write what is asked for now as JSON, for dragonkit run",
+                lambda: self._guarded(self.export),
+                icon="file-code",
+            ),
+            button("Copy as Python", "the exact script that gives the same result", lambda: self._guarded(self.show_script), icon="copy"),
+            button("Save PNG", "write the result; the picture carries its edit file", lambda: self._guarded(self.save), icon="download"),
         )
         self.widget = W.VBox([buttons, self._shown])
 

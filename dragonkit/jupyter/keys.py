@@ -21,7 +21,7 @@ def chord(key: str, shift: bool, ctrl: bool, meta: bool) -> str:
 
 
 def press(view: CanvasView, keys: str) -> None:
-    """Undo, redo, take another tool, push the picture; all else is the tool's."""
+    """Undo, redo, take another tool, push the picture, leave it; all else is the tool's."""
     named = [tool.name for tool in view.tools.values() if tool.shortcut == keys]
     if keys == "ctrl+z":  # what was begun is taken back first
         view.apply(lambda state: view.tool.key(state, "Backspace") if view.tool.busy else state.undo())
@@ -30,6 +30,8 @@ def press(view: CanvasView, keys: str) -> None:
     elif keys in _PUSH:
         width, height = view.viewport.canvas_size
         view.pan(_PUSH[keys][0] * width / 8, _PUSH[keys][1] * height / 8)
+    elif keys == "Tab":
+        view.widget.blur()  # the canvas swallows every key; once it has lost the focus, the next Tab goes on from there
     elif named:
         view.set_tool(named[0])
     else:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dragonkit.jupyter.overlay import MASK_COLOR, mask_overlay
-from dragonkit.jupyter.shapes import Arrow, Outline, Ring, Shape, Spot, Trail
+from dragonkit.jupyter.shapes import Arrow, Handle, Outline, Ring, Shape, Spot, Trail
 from dragonkit.jupyter.viewport import Viewport
 from dragonkit.strokes import Point, Rect
 
@@ -50,6 +50,9 @@ def draw_shape(layer: Any, shape: Shape, viewport: Viewport) -> None:
                 layer.stroke_circle(x, y, diameter * viewport.scale / 2)
         case Arrow(start, end):
             _arrow(layer, viewport.to_canvas(*start), viewport.to_canvas(*end))
+        case Handle(at):
+            for radius, color in ((8.0, "#000000"), (6.5, _PLAIN), (4.0, "#000000"), (3.0, _ARROW)):
+                _disc(layer, viewport.to_canvas(*at), radius, color)
         case Spot(at, positive):
             _spot(layer, viewport.to_canvas(*at), positive)
 

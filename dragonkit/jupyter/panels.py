@@ -24,6 +24,10 @@ STYLE = """<style>
 .dk-editor textarea:focus-visible, .dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 1px; }
 .dk-editor textarea { white-space: pre; }
 .dk-editor .dk-second canvas { max-width: min(100%, 320px); }
+.dk-editor .widget-html-content { line-height: 1.4; }
+.dk-editor .widget-toggle-button { display: inline-flex; align-items: center; gap: 4px; }
+.dk-editor .widget-toggle-button i { order: -1; }
+.dk-editor .dk-help { opacity: 0.75; }
 .dk-editor .dk-hint { font-style: italic; }
 .dk-editor .dk-error, .dk-editor .dk-field-error { color: #d55e00; font-weight: bold; }
 </style>"""
@@ -58,8 +62,8 @@ class RunPanel:
 
     def __init__(self, run: Callable[[], Any], cancel: Callable[[], Any]) -> None:
         self.messages: list[str] = []
-        self._run = button("Run", "run the edit", run, button_style="primary")
-        self._cancel = button("Cancel", "stop the run within one step", cancel, disabled=True)
+        self._run = button("Run", "run the edit", run, button_style="primary", icon="play")
+        self._cancel = button("Cancel", "stop the run within one step", cancel, disabled=True, icon="stop")
         self._bar = W.IntProgress(value=0, min=0, max=1, layout=W.Layout(flex="1 1 10em", width="auto", min_width="8em"))
         self._words = W.HTML().add_class("dk-progress")
         self._preview = W.Image(format="png", layout=W.Layout(display="none"))
@@ -128,8 +132,8 @@ class HistoryPanel:
                 # no tooltip: the front end of ipywidgets 8.1 fails on that of a picture
                 W.Image(value=png(thumbnail), format="png", layout=W.Layout(height=f"{_THUMBNAIL}px", width="auto")),
                 W.Label(words),
-                button("revert", f"go back to run {words}", lambda: self._revert(index)),
-                button("continue from here", f"edit the result of run {words}", lambda: self._go_on(index)),
+                button("revert", f"go back to run {words}", lambda: self._revert(index), icon="history"),
+                button("continue from here", f"edit the result of run {words}", lambda: self._go_on(index), icon="arrow-right"),
             ],
             layout=W.Layout(align_items="center", padding="2px"),
         )

@@ -49,7 +49,9 @@ class PickPanel:
         self.offered = {selector.name: selector for selector in selectors if selector.gesture == "clicks"}
         self.choice = W.Dropdown(options=list(self.offered), description="pick with", tooltip="what turns a click into a mask")
         self.sign = W.ToggleButtons(
-            options={"object": True, "not object": False}, tooltips=["clicks are on the object", "clicks are beside it"]
+            options={"object": True, "not object": False},
+            tooltips=["clicks are on the object", "clicks are beside it"],
+            icons=["plus", "minus"],
         )
         self.sign.style.button_width = "auto"
         self._options, self._controls = W.VBox(), dict[str, Control]()

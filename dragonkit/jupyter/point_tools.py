@@ -10,9 +10,9 @@ import numpy as np
 
 from dragonkit.errors import MaskError
 from dragonkit.jupyter.marks import MarkState
-from dragonkit.jupyter.shapes import Arrow, Shape
+from dragonkit.jupyter.shapes import Arrow, Handle, Shape
 from dragonkit.jupyter.tool import Stroke, Tool
-from dragonkit.jupyter.undo import Click
+from dragonkit.jupyter.undo import Click, Drag
 from dragonkit.strokes import Point, Rect
 
 __all__ = ["DragArrows", "Pick", "Selector"]
@@ -21,11 +21,19 @@ Selector: TypeAlias = Callable[[list[Click]], np.ndarray | None]
 """Clicks (x, y, on the object) to a mask, bool (H, W); None when the mask will be set later, by a thread perhaps."""
 
 
+_End: TypeAlias = tuple[Drag, bool]
+"""An arrow, and whether its end is meant or its start."""
+
+
 class DragArrows(Stroke):
-    """Draws arrows. A click is a pin, which holds its place; an end of an arrow can be taken elsewhere; Delete removes the last arrow.
+    """Draws arrows. A click is a pin, which holds its place.
+
+    From the start of an arrow, or from a pin, that one is drawn anew, since a point cannot go two ways. Anywhere else a new arrow begins,
+    at the end of another one too. A click on an arrow's end chooses it, or lets it go: while it is chosen, both ends have handles to take
+    them elsewhere, and Delete removes it. Without one that is chosen, Delete removes the last.
 
     Args:
-        single: whether a new arrow replaces the one before, where only one makes sense.
+        single: whether a new arrow replaces the one before, where only one makes sense. Its end has a handle all the time.
     """
 
     name, shortcut = "drag", "d"
@@ -33,36 +41,71 @@ class DragArrows(Stroke):
     def __init__(self, single: bool = False) -> None:
         super().__init__()
         self.single = single
-        self._held: tuple[int, int] | None = None  # the arrow whose end is held, and which of its ends
+        self._chosen: Drag | None = None
+        self._held: _End | None = None  # of the arrow that is being changed
         self._size = (0, 0)
+
+    @property
+    def start(self) -> Point | None:
+        """Where the arrow begins that is being drawn; None while none is."""
+        return self._arrow()[0] if self._way else None
 
     def down(self, state: MarkState, x: float, y: float) -> Rect | None:
         self._size = state.size
-        ends = [(math.dist((x, y), end), index, side) for index, drag in enumerate(state.drags) for side, end in enumerate(drag)]
-        near = [end for end in ends if end[0] <= self.reach]
-        # where both are near, as on a pin, the end rather than the start: a pin becomes an arrow
-        self._held = min(near, key=lambda end: (end[0], -end[1], -end[2]))[1:] if near else None
+        self._held = self._nearest((x, y), self._handles(state))
+        if self._held is None and (anew := self._nearest((x, y), [(drag, False) for drag in state.drags])) is not None:
+            self._held = (anew[0], True)
         return super().down(state, x, y)
 
     def key(self, state: MarkState, key: str) -> Rect | None:
-        if key in ("Delete", "Backspace") and not self.busy and state.drags:
-            return state.remove_drag(-1)
-        return super().key(state, key)
+        if self.busy or key not in ("Delete", "Backspace", "Escape"):
+            return super().key(state, key)
+        chosen, self._chosen = self._chosen, None
+        if key == "Escape" or not state.drags:
+            return None
+        return state.remove_drag(state.drags.index(chosen) if chosen in state.drags else -1)
 
-    def preview(self) -> list[Shape]:
-        return [Arrow(self._clamped(self._way[0]), self._clamped(self._way[-1]))] if self._way else []
+    def preview(self, state: MarkState) -> list[Shape]:
+        if self._way:
+            return [Arrow(*self._arrow())]
+        return [Handle(drag[is_end]) for drag, is_end in self._handles(state)]
+
+    def _handles(self, state: MarkState) -> list[_End]:
+        if self.single:
+            return [(drag, True) for drag in state.drags[:1]]
+        return [(drag, is_end) for drag in state.drags if drag == self._chosen for is_end in (True, False)]
 
     def _commit(self, state: MarkState, way: list[Point]) -> Rect | None:
-        start, end = self._clamped(way[0]), self._clamped(way[-1])
         drags = state.drags
-        still = math.dist(start, end) < self.reach / 2
-        if self._held is None or self._held[0] >= len(drags):
-            return state.change(drags=[*([] if self.single else drags), (start, start if still else end)])
-        if still:
-            return None
-        index, side = self._held
-        drags[index] = (drags[index][0], end) if side else (end, drags[index][1])
+        if self._held is not None and self._held[0] not in drags:  # undone since it was taken
+            self._held = None
+        arrow = self._arrow(way)
+        if math.dist(way[0], way[-1]) < self.reach / 2:
+            clicked = self._nearest(way[0], [(drag, is_end) for drag in drags for is_end in (True, False)])
+            if clicked is not None:
+                self._chosen = None if clicked[0] == self._chosen else clicked[0]
+                return None
+            arrow = (arrow[0], arrow[0])
+        if self.single:
+            return state.change(drags=[arrow])
+        if self._held is None:
+            return state.change(drags=[*drags, arrow])
+        if self._chosen == self._held[0]:
+            self._chosen = arrow
+        drags[drags.index(self._held[0])] = arrow
         return state.change(drags=drags)
+
+    def _arrow(self, way: list[Point] | None = None) -> Drag:
+        way = way or self._way
+        start, end = self._clamped(way[0]), self._clamped(way[-1])
+        if self._held is None:
+            return start, end
+        (old_start, old_end), is_end = self._held
+        return (old_start, end) if is_end else (end, old_end)
+
+    def _nearest(self, point: Point, ends: list[_End]) -> _End | None:
+        near = [(drag, is_end) for drag, is_end in ends if math.dist(point, drag[is_end]) <= self.reach]
+        return min(near, key=lambda end: math.dist(point, end[0][end[1]]), default=None)
 
     def _clamped(self, point: Point) -> Point:
         return min(max(point[0], 0.0), float(self._size[0])), min(max(point[1], 0.0), float(self._size[1]))

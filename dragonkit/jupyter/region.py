@@ -9,6 +9,7 @@ import ipywidgets as W
 import numpy as np
 
 from dragonkit.jupyter.controls import LEFT_OUT, Control
+from dragonkit.jupyter.panels import button
 from dragonkit.jupyter.roles import FormField
 from dragonkit.masks import load_mask
 
@@ -26,10 +27,8 @@ class Region(Control):
     def __init__(self, field: FormField, painted: Callable[[], np.ndarray]) -> None:
         self._painted, self._kept, self._callbacks = painted, LEFT_OUT, list[Callable[[], None]]()
         self._words = W.Label()
-        take = W.Button(description="take the painted mask", tooltip=field.description, layout=W.Layout(width="auto"))
-        forget = W.Button(description="leave out", tooltip=f"{field.label}: leave it out", layout=W.Layout(width="auto"))
-        take.on_click(lambda button: self._keep(self._painted()))
-        forget.on_click(lambda button: self._keep(LEFT_OUT))
+        take = button("take the painted mask", field.description, lambda: self._keep(self._painted()), icon="paint-brush")
+        forget = button("leave out", f"{field.label}: leave it out", lambda: self._keep(LEFT_OUT), icon="times")
         label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
         super().__init__(W.HBox([label, take, forget, self._words], layout=W.Layout(flex_flow="row wrap")), lambda: self._kept, self._set)
         self._keep(LEFT_OUT)

@@ -58,7 +58,7 @@ class SecondPicture:
         chosen = [self.upload]
         if picture is not None:
             take = partial(self._guarded, lambda: self.set(picture()))
-            chosen.append(button("use this picture", "take something from the picture itself", take))
+            chosen.append(button("use this picture", "take something from the picture itself", take, icon="image"))
         label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
         self.widget = W.VBox([row(label, *chosen), self._error, self._below]).add_class("dk-second")
 
@@ -100,7 +100,7 @@ class SecondPicture:
         self.view.on_error(self._fail)
         tools = ToolRow(self.view, self._fail, tools=("brush", "eraser", "lasso", "polygon", "box"))
         asked = W.Label(f"{self._mask_field.label}: mark it here", tooltip=self._mask_field.description)
-        self._below.children = [asked, tools.widget, self.view.widget]
+        self._below.children = [asked, tools.widget, self.view.widget, tools.help]
 
     def _uploaded(self) -> None:
         if not self.upload.value:

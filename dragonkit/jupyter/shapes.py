@@ -8,7 +8,7 @@ from typing import TypeAlias
 from dragonkit.jupyter.marks import MarkState
 from dragonkit.strokes import Point, Rect
 
-__all__ = ["Arrow", "Outline", "Ring", "Shape", "Spot", "Trail", "box_outline", "shapes_of"]
+__all__ = ["Arrow", "Handle", "Outline", "Ring", "Shape", "Spot", "Trail", "box_outline", "shapes_of"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,13 @@ class Arrow:
 
 
 @dataclass(frozen=True)
+class Handle:
+    """An end of an arrow that can be taken elsewhere."""
+
+    at: Point
+
+
+@dataclass(frozen=True)
 class Spot:
     """A click: plus where positive, minus where not, a plain spot where None."""
 
@@ -52,7 +59,7 @@ class Ring:
     diameter: float
 
 
-Shape: TypeAlias = Trail | Outline | Arrow | Spot | Ring
+Shape: TypeAlias = Trail | Outline | Arrow | Handle | Spot | Ring
 
 
 def box_outline(box: Rect) -> Outline:

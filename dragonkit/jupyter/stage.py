@@ -41,6 +41,7 @@ class Stage:
         self.after = W.FloatSlider(
             value=0, min=0, max=1, step=0.01, description="before/after", tooltip="how much of the picture shows the result", disabled=True
         )
+        self.after.style.description_width = "initial"
         self.after.observe(lambda change: self._show(), names="value")
         self._lifted: tuple[Ghost, tuple[float, float]] | None = None
 

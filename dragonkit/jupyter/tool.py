@@ -20,7 +20,7 @@ class Tool:
 
     Attributes:
         name, shortcut: how people call it, and the key that takes it.
-        reach: how near counts as on it, in picture pixels; a canvas sets it when it zooms.
+        reach: how near counts as on it, in picture pixels; a canvas sets it at every press.
         busy: whether something was begun that is not in the marks yet.
     """
 
@@ -51,7 +51,7 @@ class Tool:
     def cancel(self) -> None:
         """Forget what was begun; the marks stay."""
 
-    def preview(self) -> list[Shape]:
+    def preview(self, state: MarkState) -> list[Shape]:
         """What to draw for what was begun."""
         return []
 

@@ -2,7 +2,7 @@
 
 GrabCut parts a picture by two mixtures of colours and a cut along its edges, but it needs a first guess. Here a small disc around each
 click is known, the larger disc of radius `reach` is probably the object, all else is probably not, and what lies beyond the picture's
-border is not. `python -m dragonkit.bench.selectors` measures what becomes of one click.
+border is not. `dragonkit bench selectors` measures what becomes of one click.
 """
 
 from __future__ import annotations

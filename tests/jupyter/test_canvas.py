@@ -157,7 +157,7 @@ def test_a_finger_paints_and_lifts_where_it_was_last(view: CanvasView) -> None:
     brush = view.tool
     assert isinstance(brush, Brush)
     assert np.array_equal(view.state.mask, painted([(10, 10), (25, 10)], brush.size))
-    assert brush.preview() == []  # no finger hovers
+    assert brush.preview(view.state) == []  # no finger hovers
 
 
 def test_two_fingers_push_the_picture_and_paint_nothing(view: CanvasView) -> None:
@@ -489,12 +489,21 @@ def test_what_makes_no_sense_is_refused(view: CanvasView) -> None:
     assert view.opacity == 0.45 and view.viewport.zoom == "fit"
 
 
-def test_the_reach_of_tools_is_as_large_on_every_zoom(view: CanvasView) -> None:
-    tool = DragArrows()
-    view.set_tool(tool)
-    assert tool.reach * view.viewport.scale == pytest.approx(8)
-    view.set_zoom(2)
-    assert {other.reach * 2 for other in view.tools.values()} == {8.0}
+@pytest.mark.parametrize("zoom", ["fit", 2])
+def test_the_reach_is_as_large_on_every_zoom_and_larger_for_a_finger(view: CanvasView, zoom: Any) -> None:
+    view.set_tool(DragArrows(single=True))
+    view.set_zoom(zoom)
+    end, elsewhere = on_canvas(view, (30, 20), (30, 30))
+    for distance, by_mouse, starts in ((7, True, (20, 20)), (9, True, None), (20, False, (20, 20)), (30, False, None)):
+        view.state.change(drags=[((20, 20), (30, 20))])
+        way = [(end[0] + distance, end[1]), elsewhere]
+        if by_mouse:
+            drag(view.widget, *way)
+        else:
+            for kind, *places in (("start", way[0]), ("move", way[1]), ("end",)):
+                touch(view.widget, kind, *places)
+        ((start, _),) = view.state.drags
+        assert (start == starts) == (starts is not None), (distance, by_mouse)
 
 
 def test_two_canvases_do_not_draw_on_each_other(view: CanvasView, browser: Browser) -> None:
@@ -523,6 +532,27 @@ def test_names_are_loaded_when_they_are_used() -> None:
     assert jupyter.CanvasView is CanvasView and jupyter.MarkState is MarkState
     with pytest.raises(AttributeError, match=r"dragonkit.jupyter has no 'Canvas'"):
         jupyter.Canvas  # noqa: B018
+
+
+def test_tab_leaves_the_canvas_which_swallows_keys(view: CanvasView, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(type(view.widget), "send", lambda widget, content, buffers=None: sent.append(content))
+    key(view.widget, "Tab", shift=True)
+    key(view.widget, "a")
+    assert sent == [{"do": "blur"}]
+
+
+def test_handles_are_hidden_with_their_arrows(view: CanvasView, browser: Browser) -> None:
+    view.set_tool(DragArrows(single=True))
+    drag(view.widget, *on_canvas(view, (10, 10), (30, 20)))
+    for marked in (True, False):
+        browser.messages.clear()
+        view.marked = marked
+        view.redraw()
+        assert ("fillCircle" in browser.names) == marked
+        drag(view.widget, *on_canvas(view, (40, 10), (50, 20)), release=False)
+        assert "fillCircle" in browser.names, "what is under way is shown"
+        key(view.widget, "Escape")
 
 
 def test_marks_can_be_hidden_and_come_back(view: CanvasView, browser: Browser) -> None:

@@ -282,6 +282,11 @@ def test_an_arrow_says_how_far_and_the_object_follows_the_pointer_at_once(open_e
     assert editor.form.values()["shift"] == (12.0, 4.0) and editor.edits[0].shift == (12.0, 4.0)
     assert model.backbone.calls == calls, "no diffusion"
 
+    drag(canvas(editor), *at(editor, (22, 16), (20, 14)), release=False)
+    assert shown[-1][1:] == (16, 10), "whoever takes the arrow's end goes on from where the object is shown"
+    emit(canvas(editor), "mouse_up", x2, y2)
+    assert editor.marks.drags == [((10.0, 12.0), (22.0, 16.0))]
+
     drag(canvas(editor), *at(editor, (30, 20), (33, 22)))
     assert editor.marks.drags == [((30.0, 20.0), (33.0, 22.0))] and editor.edits[0].shift == (3.0, 2.0), "a move has one arrow"
     key(canvas(editor), "z", ctrl=True)
@@ -697,7 +702,11 @@ def test_everything_can_be_done_with_buttons_of_some_name(open_editor: Any) -> N
         widget = todo.pop()
         todo += getattr(widget, "children", ())
         if isinstance(widget, (W.Button, W.IntSlider, W.FloatSlider, W.Dropdown, W.Text, W.FileUpload, W.FloatText, W.Checkbox)):
-            assert (widget.description and widget.tooltip) or isinstance(widget, (W.FloatText, W.IntText)), widget
+            assert widget.description and widget.tooltip, widget
+        if isinstance(widget, (W.Button, W.FileUpload)):
+            assert widget.icon, widget
+        if isinstance(widget, W.ToggleButtons):
+            assert len(widget.options) == len(widget.tooltips) == len(widget.icons) and all([*widget.tooltips, *widget.icons]), widget
     for words in ("undo", "redo", "clear", "invert", "Run", "Cancel", "Export edit file", "Copy as Python", "Save PNG"):
         assert isinstance(named(editor, words), W.Button)
     assert set(editor._easel.tools.tools.options) >= {"brush", "eraser", "lasso", "polygon", "box", "drag"}

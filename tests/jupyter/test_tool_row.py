@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import threading
 from typing import Any
 
@@ -51,6 +52,12 @@ def test_tools_are_taken_by_button_and_by_key(row: ToolRow, view: CanvasView) ->
     for name, tool in view.tools.items():
         key(view.widget, tool.shortcut)
         assert row.tools.value == name == view.tool.name
+
+
+def test_the_tool_in_hand_is_explained_where_tooltips_are_not(row: ToolRow, view: CanvasView) -> None:
+    for name, tooltip in zip(row.tools.options, row.tools.tooltips, strict=True):
+        key(view.widget, view.tools[name].shortcut)
+        assert row.help.value == f'<span role="status">{html.escape(f"{name}: {tooltip}")}</span>'
 
 
 def test_undo_outlives_a_change_of_tool(row: ToolRow, view: CanvasView, errors: list[Exception]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dragonkit.errors import EditError, MaskError
 from dragonkit.jupyter.marks import MarkState
-from dragonkit.jupyter.shapes import Arrow, Outline, Ring, Spot, Trail
+from dragonkit.jupyter.shapes import Arrow, Handle, Outline, Ring, Spot, Trail
 from dragonkit.jupyter.tools import TOOLS, Box, Brush, DragArrows, Eraser, Lasso, Pick, Polygon, Tool
 from dragonkit.jupyter.undo import Click
 from dragonkit.strokes import Point, Rect, polygon, stroke
@@ -105,7 +105,7 @@ def test_escape_calls_off_what_was_begun(name: str, key: str) -> None:
     tool.move(state, 20, 20)
     if name == "polygon":
         tool.up(state, 20, 20)
-    assert tool.busy and tool.preview()
+    assert tool.busy and tool.preview(state)
     tool.key(state, key)
     tool.up(state, 25, 20)
     assert not tool.busy and state.version == 0
@@ -144,12 +144,12 @@ def test_a_polygon_takes_back_corners_and_needs_three() -> None:
     for corner in ((5, 5), (20, 5), (35, 28)):
         draw(tool, state, corner)
     tool.key(state, "Backspace")
-    assert tool.preview() == [Outline(((5, 5), (20, 5))), Spot((5, 5))]
+    assert tool.preview(state) == [Outline(((5, 5), (20, 5))), Spot((5, 5))]
     tool.key(state, "Enter")
     draw(tool, state, (5, 5))
     assert tool.busy and state.version == 0
     tool.move(state, 7, 8)
-    assert tool.preview()[0] == Outline(((5, 5), (20, 5), (7, 8)))
+    assert tool.preview(state)[0] == Outline(((5, 5), (20, 5), (7, 8)))
     draw(tool, state, (20, 20))
     tool.key(state, "Enter")
     assert state.mask[8, 18]
@@ -176,31 +176,99 @@ def test_a_box_holds_all_pixels_it_touches(a: Point, b: Point, fill: bool) -> No
     assert not state.boxes and not state.mask.any()
 
 
-def test_arrows_pins_and_corrections() -> None:
-    state, tool = MarkState(SIZE), DragArrows()
+@pytest.fixture
+def arrows() -> DragArrows:
+    tool = DragArrows()
     tool.reach = 2.0
-    draw(tool, state, (5, 5), (9, 9), (20, 5))
-    draw(tool, state, (10, 20), (10.5, 20.5))  # hardly moved: a pin
+    return tool
+
+
+def test_arrows_and_pins(arrows: DragArrows) -> None:
+    state = MarkState(SIZE)
+    draw(arrows, state, (5, 5), (9, 9), (20, 5))
+    draw(arrows, state, (10, 20), (10.5, 20.5))  # hardly moved: a pin
     assert state.drags == [((5, 5), (20, 5)), ((10, 20), (10, 20))]
-    draw(tool, state, (21, 5), (30, 10))  # takes the end of the first one
-    assert state.drags == [((5, 5), (30, 10)), ((10, 20), (10, 20))]
-    draw(tool, state, (5, 4), (3, 3))  # and its start
-    assert state.drags[0] == ((3, 3), (30, 10))
-    draw(tool, state, (10, 20), (10, 28))  # a pin becomes an arrow
-    assert state.drags[1] == ((10, 20), (10, 28))
-    version = state.version
-    draw(tool, state, (30, 10))  # a click on an end is no pin
-    assert state.version == version
-    draw(tool, state, (20, 20), (60, -9), end="leave")
+    draw(arrows, state, (10, 21), (10, 28))  # a pin becomes an arrow
+    assert state.drags == [((5, 5), (20, 5)), ((10, 20), (10, 28))]
+    draw(arrows, state, (20, 20), (60, -9), end="leave")
     assert state.drags[2] == ((20, 20), (40, 0))  # cut at the border
-    tool.key(state, "Delete")
-    tool.key(state, "Backspace")
+    arrows.key(state, "Delete")
+    arrows.key(state, "Backspace")
     assert len(state.drags) == 1
-    tool.key(state, "Delete")
-    tool.key(state, "Delete")
+    arrows.key(state, "Delete")
+    arrows.key(state, "Delete")
     assert not state.drags
     state.undo()
-    assert state.drags == [((3, 3), (30, 10))]
+    assert state.drags == [((5, 5), (20, 5))]
+
+
+def test_an_arrow_may_start_where_another_ends(arrows: DragArrows) -> None:
+    state = MarkState(SIZE)
+    draw(arrows, state, (5, 5), (20, 5))
+    draw(arrows, state, (20, 5), (20, 25))
+    draw(arrows, state, (21, 24), (5, 25))
+    assert state.drags == [((5, 5), (20, 5)), ((20, 5), (20, 25)), ((21, 24), (5, 25))]
+
+
+def test_from_its_start_an_arrow_is_drawn_anew(arrows: DragArrows) -> None:
+    state = MarkState(SIZE)
+    draw(arrows, state, (5, 5), (20, 5))
+    draw(arrows, state, (30, 5), (30, 20))
+    arrows.down(state, 6, 6)
+    arrows.move(state, 9, 15)
+    assert arrows.start == (5, 5) and arrows.preview(state) == [Arrow((5, 5), (9, 15))]
+    arrows.up(state, 10, 25)
+    assert state.drags == [((5, 5), (10, 25)), ((30, 5), (30, 20))]
+
+
+def test_a_chosen_arrow_has_handles(arrows: DragArrows) -> None:
+    state = MarkState(SIZE)
+    first, second = ((5, 5), (20, 5)), ((5, 20), (20, 20))
+    for drag in (first, second):
+        draw(arrows, state, *drag)
+    version = state.version
+    assert arrows.preview(state) == []
+    draw(arrows, state, (21, 5))
+    assert state.version == version, "a click on an end is no pin"
+    assert arrows.preview(state) == [Handle((20, 5)), Handle((5, 5))]
+    draw(arrows, state, (21, 5), (30, 10))
+    draw(arrows, state, (5, 6), (3, 3))
+    assert state.drags == [((3, 3), (30, 10)), second]
+    assert arrows.preview(state) == [Handle((30, 10)), Handle((3, 3))], "it stays chosen"
+    draw(arrows, state, (30, 10))
+    assert arrows.preview(state) == [], "another click lets it go"
+    draw(arrows, state, (30, 10))
+    arrows.key(state, "Delete")
+    assert state.drags == [second] and arrows.preview(state) == []
+    draw(arrows, state, (20, 20))
+    arrows.key(state, "Escape")
+    assert state.drags == [second] and arrows.preview(state) == []
+    draw(arrows, state, (20, 20))
+    for _ in range(4):
+        state.undo()
+    assert [len(state.drags), arrows.preview(state)] == [1, []], "handles of what is no longer there are not shown"
+
+
+def test_of_several_ends_the_nearest_is_meant() -> None:
+    state, tool = MarkState(SIZE), DragArrows()
+    tool.reach = 6.0  # a finger
+    near, far = ((10, 10), (10, 25)), ((14, 10), (30, 25))
+    state.change(drags=[near, far])
+    draw(tool, state, (13, 10), (25, 5))
+    assert state.drags == [near, ((14, 10), (25, 5))]
+    draw(tool, state, (13, 9))
+    assert tool.preview(state) == [Handle((25, 5)), Handle((14, 10))]
+    state.change(drags=[((10, 10), (13, 10))])
+    draw(tool, state, (10, 10))
+    draw(tool, state, (9, 10), (2, 10))
+    assert state.drags == [((2, 10), (13, 10))], "the start, although the end is within reach"
+
+
+def test_where_one_arrow_makes_sense_one_is_left() -> None:
+    state, tool = MarkState(SIZE), DragArrows(single=True)
+    state.change(drags=[((5, 5), (15, 5)), ((30, 20), (35, 20))])
+    draw(tool, state, (30, 20), (20, 20))
+    assert state.drags == [((30, 20), (20, 20))]
 
 
 def test_a_single_arrow_replaces_the_one_before() -> None:
@@ -210,6 +278,19 @@ def test_a_single_arrow_replaces_the_one_before() -> None:
     assert state.drags == [((25, 5), (35, 5))]
     state.undo()
     assert state.drags == [((5, 5), (15, 5))]
+
+
+def test_a_single_arrow_has_a_handle_at_its_end_and_is_drawn_anew_from_its_start() -> None:
+    state, tool = MarkState(SIZE), DragArrows(single=True)
+    draw(tool, state, (5, 5), (15, 5))
+    assert tool.preview(state) == [Handle((15, 5))]
+    draw(tool, state, (15, 5), (15, 20))
+    assert state.drags == [((5, 5), (15, 20))]
+    draw(tool, state, (5, 6), (30, 20))
+    assert state.drags == [((5, 5), (30, 20))]
+    state.change(drags=[((5, 5), (9, 9))])  # typed, say
+    draw(tool, state, (9, 9), (20, 9))
+    assert state.drags == [((5, 5), (20, 9))]
 
 
 def test_an_arrow_that_vanished_while_its_end_was_held_is_drawn_anew() -> None:
@@ -293,21 +374,21 @@ def test_previews_say_what_is_under_way() -> None:
     state = MarkState(SIZE)
     brush, eraser, lasso, box, arrows = Brush(7), Eraser(9), Lasso(), Box(), DragArrows()
     for tool in (brush, eraser, lasso, box, arrows):
-        assert tool.preview() == []
+        assert tool.preview(state) == []
         tool.move(state, 4, 5)
-    assert brush.preview() == [Ring((4, 5), 7)] and eraser.preview() == [Ring((4, 5), 9)]
-    assert lasso.preview() == box.preview() == arrows.preview() == []
+    assert brush.preview(state) == [Ring((4, 5), 7)] and eraser.preview(state) == [Ring((4, 5), 9)]
+    assert lasso.preview(state) == box.preview(state) == arrows.preview(state) == []
     for tool in (brush, eraser, lasso, box, arrows):
         tool.down(state, 4.5, 5)
         tool.move(state, 10, 9)
         tool.move(state, 10, 9)  # a pointer that stands still adds nothing
-    assert brush.preview() == [Trail(((4.5, 5), (10, 9)), 7)] and eraser.preview() == [Trail(((4.5, 5), (10, 9)), 9, erases=True)]
-    assert lasso.preview() == [Outline(((4.5, 5), (10, 9)))]
-    assert box.preview() == [Outline(((4, 5), (10, 5), (10, 9), (4, 9)), closed=True)]
-    assert arrows.preview() == [Arrow((4.5, 5), (10, 9))]
+    assert brush.preview(state) == [Trail(((4.5, 5), (10, 9)), 7)] and eraser.preview(state) == [Trail(((4.5, 5), (10, 9)), 9, erases=True)]
+    assert lasso.preview(state) == [Outline(((4.5, 5), (10, 9)))]
+    assert box.preview(state) == [Outline(((4, 5), (10, 5), (10, 9), (4, 9)), closed=True)]
+    assert arrows.preview(state) == [Arrow((4.5, 5), (10, 9))]
     for tool in (brush, eraser, lasso, box, arrows):
         tool.leave(state, 10, 9)
-        assert tool.preview() == []
+        assert tool.preview(state) == []
 
 
 def test_brackets_change_the_brush() -> None:

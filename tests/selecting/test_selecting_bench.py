@@ -1,7 +1,8 @@
-"""What `python -m dragonkit.bench.selectors` prints is the intersection over union of one click on each object."""
+"""What `dragonkit bench selectors` prints is the intersection over union of one click on each object."""
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 
@@ -11,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from dragonkit.bench import selectors as bench
+from dragonkit.cli.app import app
 from dragonkit.selectors import Click
 
 
@@ -52,11 +54,17 @@ def test_a_row_sums_up() -> None:
 def test_the_command_prints_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage", None)
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None)
-    application = bench.typer.Typer()
-    application.command()(bench.main)
-    said = CliRunner().invoke(application, ["--objects", "3", "--size", "32"])
+    said = CliRunner().invoke(app, ["bench", "selectors", "--objects", "3", "--size", "32"], env={"COLUMNS": "150"})
     assert said.exit_code == 0, said.output
-    assert "3 objects in toybox scenes of 32 px, one click each" in said.output
-    rows = re.findall(r"^(wand|object)[^\n]*? (\d\.\d{3}) +\d\.\d{3}\.\.\d\.\d{3} +\d\.\d{3} +\d+% +\d+$", said.output, re.MULTILINE)
-    assert {name for name, _ in rows} == {"wand", "object"} and len(rows) == len(bench.rows())
+    assert "3 objects in scenes of 32 px, one click each" in said.output
+    rows = re.findall(r"^ *(wand|object)[^\n]*? \d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\] +\d\.\d{3} +\d+% +\d+ *$", said.output, re.MULTILINE)
+    assert set(rows) == {"wand", "object"} and len(rows) == len(bench.rows())
     assert "The random walker is left out: it needs scikit-image" in said.output
+
+
+def test_the_command_prints_json() -> None:
+    said = CliRunner().invoke(app, ["bench", "selectors", "--objects", "2", "--size", "32", "--json"])
+    assert said.exit_code == 0, said.output
+    (lines,) = json.loads(said.output).values()
+    assert lines.keys() == bench.rows().keys()
+    assert all(0 <= row["iou"][0] <= 1 for row in lines.values())

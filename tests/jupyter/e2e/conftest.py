@@ -1,4 +1,4 @@
-"""One notebook server and one browser for all tests in a real browser."""
+"""One notebook server, one browser and one kernel with an editor for all tests in a real browser."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from notebook_server import Server, chromium, missing, serve
+from boat import CELL, SCENE, WINDOW, until_shown
+from notebook_page import LONG, NotebookPage
+from notebook_server import CHROMIUM, Server, chromium, missing, serve
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A notebook server. Where what it needs is not there, the test is skipped with the reason; where CI is set, it fails."""
+    """A notebook server. Where what it needs is not there, the tests are skipped with the reason; where CI is set, they fail."""
     if why := missing():
         if os.environ.get("CI"):
-            pytest.fail(f"the browser tests cannot run: {why}")
-        pytest.skip(f"the browser tests were left out: {why}")
+            pytest.fail(f"the browser tests cannot run without {why}")
+        pytest.skip(f"the browser tests cannot run without {why}")
     with serve(tmp_path_factory.mktemp("server")) as server:
         yield server
 
@@ -26,6 +29,29 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def browser(server: Server) -> Iterator[Any]:
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def notebook(server: Server, browser: Any, pictures: Path) -> Iterator[NotebookPage]:
+    """A notebook in JupyterLab with one cell, which opens an editor."""
+    page = browser.new_context(viewport=WINDOW).new_page()
+    notebook = NotebookPage(page, server, "lab", [CELL], pictures)
+    notebook.open()
+    yield notebook
+    page.context.close()
+
+
+@pytest.fixture
+def lab(notebook: NotebookPage) -> Iterator[NotebookPage]:
+    """That notebook with a new editor in it."""
+    notebook.page.set_viewport_size(WINDOW)
+    notebook.do("if 'editor' in globals(): editor.close()")
+    notebook.page.locator(".dk-editor canvas").wait_for(state="detached", timeout=LONG)
+    notebook.run_cells()
+    notebook.canvas.wait_for(state="visible", timeout=LONG)
+    until_shown(notebook, np.asarray(SCENE.image))
+    yield notebook
+    assert not notebook.errors, "JavaScript failed"
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +80,9 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     for line in _measured:
         terminalreporter.write_line(f"browser: {line}")
-    if why := missing():
-        terminalreporter.write_line(f"browser: the tests in a real browser cannot run: {why}")
-    elif _left_out:
-        terminalreporter.write_line(f"browser: {len(_left_out)} browser tests were left out; pytest -m e2e tests/jupyter/e2e runs them")
+    why = missing()
+    if _left_out:
+        needed = f"they need {why}" if why else f"they will use {CHROMIUM}"
+        terminalreporter.write_line(f"browser: {len(_left_out)} browser tests were left out; make e2e runs them; {needed}")
+    elif why:
+        terminalreporter.write_line(f"browser: the browser tests cannot run without {why}")

@@ -17,9 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Server", "chromium", "missing", "serve"]
+__all__ = ["CHROMIUM", "Server", "chromium", "end", "environment", "free_port", "missing", "serve"]
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NAMES = [os.environ["CHROMIUM"]] if os.environ.get("CHROMIUM") else ["chromium", "chromium-browser", "google-chrome"]
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -37,26 +38,21 @@ class Server(NamedTuple):
 
 def missing() -> str:
     """What these tests need and this machine has not; empty when all is there."""
-    packages = [name for name in ("jupyterlab", "notebook", "playwright") if find_spec(name) is None]
-    wanted = [f"pip install {' '.join(packages)}"] if packages else []
-    if CHROMIUM is None or not Path(CHROMIUM).exists():
-        wanted.append("install Chromium (apt install chromium), or name it in the environment variable CHROMIUM")
-    return "; ".join(wanted)
+    packages = [name for name in ("jupyterlab", "notebook", "playwright", "voila") if find_spec(name) is None]
+    wanted = [f"{', '.join(packages)} (make e2e installs them)"] if packages else []
+    if CHROMIUM is None:
+        wanted.append(f"a browser (looked for {', '.join(NAMES)}): install Chromium, or name it in the environment variable CHROMIUM")
+    return " and ".join(wanted)
 
 
 @contextmanager
 def serve(root: Path) -> Iterator[Server]:
     """A server on this machine only, with all of its state under `root`; it and its kernels end with the block."""
-    port, token, folder = _free_port(), secrets.token_hex(8), root / "notebooks"
+    port, token, folder = free_port(), secrets.token_hex(8), root / "notebooks"
     folder.mkdir()
     news = root / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     news.parent.mkdir(parents=True)
     news.write_text('{"fetchNews": "false"}')  # otherwise a question lies over the notebook
-    homes = {
-        "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython",
-        "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-    }  # fmt: skip
-    environment = {**os.environ, **{name: str(root / home) for name, home in homes.items()}, "JUPYTER_PREFER_ENV_PATH": "1"}
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}",
@@ -64,12 +60,12 @@ def serve(root: Path) -> Iterator[Server]:
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.extension_manager=readonly",
     ]  # fmt: skip
     with open(root / "server.log", "wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(command, env=environment(root), stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             _wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", process, root / "server.log")
             yield Server(f"http://127.0.0.1:{port}", token, folder)
         finally:
-            _end(process)
+            end(process)
 
 
 @contextmanager
@@ -85,7 +81,17 @@ def chromium() -> Iterator[Any]:
             browser.close()
 
 
-def _free_port() -> int:
+def environment(root: Path) -> dict[str, str]:
+    """Environment variables that keep all that Jupyter writes under `root`."""
+    homes = {
+        "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython",
+        "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }  # fmt: skip
+    return {**os.environ, **{name: str(root / home) for name, home in homes.items()}, "JUPYTER_PREFER_ENV_PATH": "1"}
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -103,7 +109,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.2)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[Any]) -> None:
     """End the server with its kernels: they are one process group, and nobody else is in it."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
