@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from dragonkit.bench.measures import Record
-from dragonkit.bench.statistics import Interval, interval, way
+from dragonkit.bench.statistics import Interval, interval, paired, way
 
-__all__ = ["ALL", "SHOWN", "Line", "summary"]
+__all__ = ["ALL", "SHOWN", "Line", "against", "summary"]
 
 ALL = "all tasks"
 SHOWN = ("psnr_changed", "psnr_elsewhere", "ssim_changed", "placement", "residual", "drag")
@@ -41,6 +41,16 @@ def summary(records: Sequence[Record]) -> dict[str, list[Line]]:
     tasks = list(dict.fromkeys(record.task for record in records))
     tables = {task: _lines([record for record in records if record.task == task]) for task in tasks}
     return {**tables, ALL: _lines(records)} if len(tasks) > 1 else tables
+
+
+def against(records: Sequence[Record], row: str = "default", other: str = "reference") -> dict[str, Interval]:
+    """By task, how much higher a row's PSNR is than another's on the same scenes, in dB where the answer differs; empty without both."""
+    psnr = {(record.row, record.task, record.seed): record.measures.psnr_changed for record in records}
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for name, task, seed in psnr:
+        if name == row and (other, task, seed) in psnr:
+            pairs.setdefault(task, []).append((psnr[row, task, seed], psnr[other, task, seed]))
+    return {task: paired([a for a, _ in both], [b for _, b in both]) for task, both in pairs.items()}
 
 
 def _lines(records: Sequence[Record]) -> list[Line]:

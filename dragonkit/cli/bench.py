@@ -55,7 +55,7 @@ def toybox(
     from dragonkit.bench.failures import worst
     from dragonkit.bench.page import write_page
     from dragonkit.bench.rows import ROWS
-    from dragonkit.bench.summary import summary
+    from dragonkit.bench.summary import against, summary
     from dragonkit.bench.toybox import run_tasks
 
     with bars(as_json) as bar:
@@ -64,23 +64,21 @@ def toybox(
         write_page(html, records, {name: row.about for name, row in ROWS.items()})
     tables = summary(records)
     if as_json:
-        found = [_plain(record) for record in records]
-        missed = [{"task": one.record.task, "seed": one.record.seed, "way": one.way, "why": one.reason} for one in worst(records)]
-        typer.echo(
-            json.dumps(
-                {
-                    "summary": {name: [asdict(line) for line in lines] for name, lines in tables.items()},
-                    "records": found,
-                    "failures": missed,
-                }
-            )
-        )
+        whole = {
+            "summary": {name: [asdict(line) for line in lines] for name, lines in tables.items()},
+            "default against reference": {name: gain._asdict() for name, gain in against(records).items()},
+            "failures": [{"task": one.record.task, "seed": one.record.seed, "way": one.way, "why": one.reason} for one in worst(records)],
+            "records": [_plain(record) for record in records],
+        }
+        typer.echo(json.dumps(whole))
         return
     show(*(_table(name, lines) for name, lines in tables.items()))
-    failures = worst(records)
+    gained = [(name, written(gain)) for name, gain in against(records).items()]
+    if gained:
+        show(grid("the default against the preset reference, on the same scenes", ["task", "dB more"], gained))
+    failures = [(f"{one.record.task}, seed {one.record.seed}", f"{one.way:.2f}", one.reason) for one in worst(records)]
     if failures:
-        rows = [(f"{one.record.task}, seed {one.record.seed}", f"{one.way:.2f}", one.reason) for one in failures]
-        show(grid("the default's failures, worst first: less than half of the way", ["task", "way", "why"], rows))
+        show(grid("the default's failures, worst first: less than half of the way", ["task", "way", "why"], failures))
     show("\n".join(f"{name}: {one.about}" for name, one in ROWS.items() if name in {record.row for record in records}))
     show("way: in PSNR where the answer differs, from the untouched source (0) to the ceiling (1)")
     show("cost: in plain generations of the same model in the same run, inversions apart")

@@ -165,3 +165,15 @@ def test_the_legend_explains_every_measure(tmp_path: Path) -> None:
     assert {one.title for one in ABOUT.values()} <= set(page.of("dt"))
     said = "".join(page.of("dd"))
     assert all(one.text in said for one in ABOUT.values())
+
+
+def test_a_failure_says_why(tmp_path: Path) -> None:
+    records = [
+        record("untouched", 1, 10.0),
+        record("ceiling", 1, 30.0),
+        record("default", 1, 12.0, residual=0.8),
+        record("fast", 1, 29.0, residual=0.8),
+    ]
+    write_page(tmp_path / "page.html", records)
+    said = Page((tmp_path / "page.html").read_text("utf-8")).of("p")
+    assert sum("80% of the object is still at its old place" in text for text in said) == 1  # the fast one went far enough

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dragonkit.bench.measures import ABOUT, Measures, Record
-from dragonkit.bench.summary import ALL, summary
+from dragonkit.bench.summary import ALL, against, summary
 
 NOTHING = Image.new("RGB", (8, 8))
 
@@ -57,3 +57,14 @@ def test_the_way_begins_at_the_untouched_source_and_ends_at_the_ceiling() -> Non
     assert math.isnan(summary(RECORDS)["drag"][1].cost)  # no plain generation in this run
     without = [one for one in RECORDS if one.row != "ceiling"]
     assert math.isnan(summary(without)["move"][2].way.mean)
+
+
+def test_a_row_is_compared_with_another_on_the_same_scenes_only() -> None:
+    records = [record("move", seed, "default", 20.0 + seed) for seed in range(4)]
+    records += [record("move", seed, "reference", 15.0 + 2 * seed) for seed in (0, 1, 2)]
+    records += [record("drag", 0, "default", 9.0), record("paste", 0, "reference", 9.0)]
+    found = against(records)
+    assert found.keys() == {"move"}
+    assert found["move"].mean == pytest.approx((5 + 4 + 3) / 3)
+    assert 3 <= found["move"].low < found["move"].mean < found["move"].high <= 5
+    assert against(records, "reference", "default")["move"].mean == pytest.approx(-4)
