@@ -14,7 +14,10 @@ from dragonkit.masks import dilate, feather
 from dragonkit.plan import EditMasks
 from dragonkit.shapes import GridMask, ImageTensor
 
-__all__ = ["Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "resized", "to_mask", "with_detail"]
+__all__ = ["RIM", "Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "resized", "to_mask", "with_detail"]
+
+RIM = 1.5
+"""Pixels around a mask whose colours are mixtures with the object's: all eight neighbours, as corners are mixtures, too."""
 
 
 def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:
@@ -65,8 +68,8 @@ def cut_and_paste(image: ImageTensor, *cutouts: Cutout) -> ImageTensor:
     if not cutouts:
         return image
     sources, targets = (np.logical_or.reduce([getattr(cutout.masks, part) for cutout in cutouts]) for part in ("source", "target"))
-    background = fill_hole(image, dilate(sources, 1))  # one more pixel: the rim is a mixture with the object
-    pasted = torch.where(to_mask(dilate(sources & ~targets, 1), image), background, image)
+    background = fill_hole(image, dilate(sources, RIM))
+    pasted = torch.where(to_mask(dilate(sources & ~targets, RIM), image), background, image)
     for cutout in sorted(cutouts, key=lambda cutout: cutout.draft is None):
         picture = image if cutout.picture is None else cutout.picture
         content = _looked_up(picture, cutout.masks) if cutout.draft is None else cutout.draft

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dragonkit.compositing import Cutout, cut_and_paste, edit_region, resized, to_mask
+from dragonkit.compositing import RIM, Cutout, cut_and_paste, edit_region, resized, to_mask
 from dragonkit.composition import combined_masks
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.guidance import PlannedTerm
@@ -213,7 +213,7 @@ def _anchors(
     """
     target, vacated = (
         np.logical_or.reduce(
-            [cell_coverage(dilate(getattr(one.pixels, part), 1), grid) > 0 for one in placed] or [np.zeros(grid.shape, bool)]
+            [cell_coverage(dilate(getattr(one.pixels, part), RIM), grid) > 0 for one in placed] or [np.zeros(grid.shape, bool)]
         )
         for part in ("target", "vacated")
     )

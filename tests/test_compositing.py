@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragonkit.compositing import Cutout, blend, cut_and_paste, edit_region, fill_hole, resized, with_detail
+from dragonkit.compositing import RIM, Cutout, blend, cut_and_paste, edit_region, fill_hole, resized, with_detail
 from dragonkit.masks import Grid, dilate
 from dragonkit.modes.move import Move, dragonkit_build_masks
 from dragonkit.plan import EditMasks, identity_correspondence
@@ -76,6 +76,16 @@ def test_nothing_to_fill_and_nothing_to_fill_with() -> None:
     assert torch.equal(fill_hole(image, np.ones((8, 8), bool)), image)
 
 
+def test_nothing_is_left_of_an_objects_rim_at_its_corners_either() -> None:
+    """Pixels that touch the object by a corner only are mixtures with it, as those at its sides are."""
+    mask = box(20, 20, slice(4, 8), slice(4, 8))
+    image = torch.full((1, 3, 20, 20), 0.5)
+    image[..., 3:9, 3:9] = -0.2
+    image[..., 4:8, 4:8] = -1.0
+    pasted = cut_and_paste(image, Cutout(masks_of(mask, shift=(9, 9))))
+    assert torch.allclose(inside(pasted, box(20, 20, slice(0, 10), slice(0, 10))), torch.tensor(0.5))
+
+
 # --- cut and paste ------------------------------------------------------------------------------------------------------
 
 
@@ -88,7 +98,7 @@ def test_whole_shifts_paste_the_objects_own_pixels(dx: int, dy: int, seed: int) 
     pasted = cut_and_paste(image, Cutout(masks_of(source, shift=(dx, dy))))
     target = box(24, 30, slice(9 + dy, 15 + dy), slice(11 + dx, 19 + dx))
     assert torch.allclose(inside(pasted, target), inside(image, source), atol=1e-4)
-    untouched = ~(dilate(source, 1) | target)
+    untouched = ~(dilate(source, RIM) | target)
     assert torch.equal(inside(pasted, untouched), inside(image, untouched))
 
 

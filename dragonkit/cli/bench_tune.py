@@ -70,8 +70,11 @@ def scale(
         return
     gradients = [(name, f"{one.raw:.2g}", f"{one.factor:.0f}") for name, one in zip(names, found, strict=True)]
     show(grid("gradients as they come", ["model", "relative to the noise prediction", "factor to reach energy_scale=1"], gradients))
-    rows = [(f"{each:g}", *(f"{written(one.psnr[each])}  residual {one.residual[each].mean:.2f}" for one in found)) for each in SCALES]
-    show(grid(f"moves by energy_scale: PSNR in dB where the answer differs; {n} scenes", ["energy_scale", *names], rows))
+    columns = ["energy_scale", *(column for name in names for column in (name, "residual"))]
+    rows = [
+        (f"{each:g}", *(text for one in found for text in (written(one.psnr[each]), f"{one.residual[each].mean:.2f}"))) for each in SCALES
+    ]
+    show(grid(f"moves by energy_scale: PSNR in dB where the answer differs; {n} scenes", columns, rows))
     lost = ", ".join(f"{name} {loss:.2f} dB" for name, loss in zip(names, losses, strict=True))
     show(f"One for all: {shared:g}. Against its own best, each loses: {lost}.")
 

@@ -22,7 +22,7 @@ from dragonkit.toybox.training.text import build_text_encoder, build_tokenizer
 
 
 def train(
-    config: Annotated[str, typer.Option(help="A named recipe (cpu64, gpu128) or a JSON file.")] = "cpu64",
+    config: Annotated[str, typer.Option(help="A named recipe (cpu64, cpu32, gpu128) or a JSON file.")] = "cpu64",
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, sheets and the finished model.")] = Path("runs/toybox"),
     minutes_scale: Annotated[float, typer.Option(help="Multiplies both stages' minutes: 0.02 is a dry run.")] = 1.0,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,

@@ -1,4 +1,4 @@
-"""The training recipe as values: one `Recipe` says everything a training run needs, two named ones ship."""
+"""The training recipe as values: one `Recipe` says everything a training run needs, three named ones ship."""
 
 from __future__ import annotations
 
@@ -74,6 +74,22 @@ RECIPES = {
             autoencoder=AutoencoderRecipe(channels=(16, 32, 64), latent_channels=8, minutes=22, batch=8, learning_rate=2e-3),
             unet=UNetRecipe(channels=(32, 64, 96, 128), attention=(False, True, True, False), minutes=65, batch=16, learning_rate=1e-3),
             pool=24_000,
+        ),
+        Recipe(  # another model to compare with: other size, latents and prediction
+            name="cpu32",
+            size=32,
+            seed=5,
+            autoencoder=AutoencoderRecipe(channels=(16, 32), latent_channels=4, minutes=5, batch=16, learning_rate=2e-3),
+            unet=UNetRecipe(
+                channels=(32, 48, 64, 96),
+                attention=(False, True, True, False),
+                groups=8,
+                minutes=18,
+                batch=32,
+                learning_rate=1e-3,
+                prediction_type="epsilon",
+            ),
+            pool=6_000,
         ),
         Recipe(
             name="gpu128",
