@@ -101,7 +101,9 @@ def test_a_server_that_fails_is_told(server: Any, invoke: Invoke, monkeypatch: p
 
 
 def test_ctrl_c_ends_it_quietly(server: Any, folder: Path) -> None:
-    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from dragonkit.cli import main; main()"
+    # where the tests themselves run in the background, SIGINT is ignored, and so would be the child's
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; import sys; sys.path.insert(0, sys.argv.pop(1)); from dragonkit.cli import main; main()"
     words = [sys.executable, "-c", code, os.environ["PYTHONPATH"], "lab", "--no-browser"]
     environment = {**os.environ, "SERVE": "1", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -29,7 +29,7 @@ def test_named_recipes_make_four_blocks_on_whole_cells(recipe: Recipe) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no recipe or file is called 'cpu63'; give a JSON file or one of cpu64, gpu128"):
+    with pytest.raises(ValueError, match="no recipe or file is called 'cpu63'; give a JSON file or one of cpu64, cpu32, gpu128"):
         load_recipe("cpu63")
 
 
