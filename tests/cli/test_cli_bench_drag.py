@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import signal
@@ -190,7 +191,10 @@ def test_ctrl_c_and_again(folder: Path, alexnet: Path, tiny_model_folder: str) -
         write_drag_bench(folder / "set", f"{number:02}", seed=number)
     command = [sys.executable, "-m", "dragonkit", "bench", "drag", "set", "--model", tiny_model_folder, "--steps", "20", "--json"]
     environment = {"TORCH_HOME": str(alexnet), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # where the tests themselves run in the background, SIGINT is ignored, and the child would inherit that
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=environment, preexec_fn=heard, **pipes)
     while not (folder / "set-dragonkit" / "00" / "dragged_image.png").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)

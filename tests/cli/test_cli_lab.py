@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -101,12 +102,13 @@ def test_a_server_that_fails_is_told(server: Any, invoke: Invoke, monkeypatch: p
 
 
 def test_ctrl_c_ends_it_quietly(server: Any, folder: Path) -> None:
-    # where the tests themselves run in the background, SIGINT is ignored, and so would be the child's
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{heard}; import sys; sys.path.insert(0, sys.argv.pop(1)); from dragonkit.cli import main; main()"
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from dragonkit.cli import main; main()"
     words = [sys.executable, "-c", code, os.environ["PYTHONPATH"], "lab", "--no-browser"]
     environment = {**os.environ, "SERVE": "1", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # where the tests themselves run in the background, SIGINT is ignored, and the child would inherit that
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(words, cwd=folder, env=environment, preexec_fn=heard, **pipes)
     try:
         assert process.stderr is not None
         assert process.stderr.readline() == "the server's own words\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import signal
@@ -39,9 +40,10 @@ def test_dragonkit_lab_serves_the_quickstart_until_ctrl_c(server: Server, tmp_pa
     config.mkdir()
     (config / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": {"allow_root": True}}))  # containers know root only
     command = [sys.executable, "-m", "dragonkit", "lab", "--no-browser", "--port", str(port)]
-    process = subprocess.Popen(
-        command, cwd=folder, env=homes, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    # where the tests themselves run in the background, SIGINT is ignored, and the child would inherit that
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=folder, env=homes, start_new_session=True, preexec_fn=heard, **pipes)
     deadline = threading.Timer(120, end, [process])
     deadline.start()
     try:
