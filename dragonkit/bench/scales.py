@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -59,7 +59,7 @@ def try_scales(model: str, n: int, progress: Callable[[int, int], None] | None =
         settings = Settings.preset("paper", guidance_scale=1.0)
         source = editor.invert(task.scene.image, task.scene.caption, settings, check=False)
         edit = Move(**task.edits[0][1])
-        gradients += [_raw(editor, source, edit, level) for level in LEVELS]
+        gradients += _raw(editor, source, edit)
         for scale in SCALES:
             result = editor.edit(source, edit, Settings.preset("paper", guidance_scale=1.0, energy_scale=scale))
             measures = measure(task, result.image)
@@ -77,16 +77,17 @@ def shared_scale(models: Sequence[ModelScale]) -> tuple[float, list[float]]:
     return shared, losses[shared]
 
 
-def _raw(editor: Editor, source: Source, edit: Move, fraction: float) -> tuple[float, float]:
-    """At the start of the edit from a noise level: gradient by noise prediction, and latents by gradient, as ratios of RMS."""
-    backbone, level = editor.backbone, max(1, round(fraction * len(source.schedule)))
-    settings = editor.settings(Settings.preset("paper"))
+def _raw(editor: Editor, source: Source, edit: Move) -> Iterator[tuple[float, float]]:
+    """At each of `LEVELS` of the source: gradient by noise prediction, and latents by gradient, as ratios of RMS."""
+    backbone, settings = editor.backbone, editor.settings(Settings.preset("paper"))
     plan = plan_edits(editor.registry, backbone, source, [edit], settings).sampling
-    latents = source.latents_at(level).clone().requires_grad_()
-    timestep = source.schedule.timestep(level)
-    with torch.enable_grad():
-        predicted = backbone.predict(latents, timestep, source.prompt_embeds, settings.layers)
-    seen = record(backbone, source.latents_at(level), timestep, source.prompt_embeds, settings.layers)
-    gradient = energy_gradient(plan.terms, predicted.decoder_features, seen.decoder_features, latents, plan.feature_size, 0).gradient
-    sizes = [float(one.detach().float().square().mean().sqrt()) for one in (gradient, predicted.noise_pred, latents)]
-    return sizes[0] / sizes[1], sizes[2] / sizes[0]
+    for fraction in LEVELS:
+        level = max(1, round(fraction * len(source.schedule)))
+        latents = source.latents_at(level).clone().requires_grad_()
+        timestep = source.schedule.timestep(level)
+        with torch.enable_grad():
+            predicted = backbone.predict(latents, timestep, source.prompt_embeds, settings.layers)
+        seen = record(backbone, source.latents_at(level), timestep, source.prompt_embeds, settings.layers)
+        gradient = energy_gradient(plan.terms, predicted.decoder_features, seen.decoder_features, latents, plan.feature_size, 0).gradient
+        sizes = [float(one.detach().float().square().mean().sqrt()) for one in (gradient, predicted.noise_pred, latents)]
+        yield sizes[0] / sizes[1], sizes[2] / sizes[0]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dragonkit.cli.bench_drag import DragCommand, drag
-from dragonkit.cli.bench_tune import scale, tune
+from dragonkit.cli.bench_tune import JobsOption, JsonOption, scale, tune
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
 from dragonkit.cli.tables import grid, mean_of, written
@@ -29,12 +29,10 @@ bench = typer.Typer(rich_markup_mode=None, help="Measure edits against known ans
 bench.command(cls=DragCommand)(drag)
 
 NOption = Annotated[int, typer.Option("--n", metavar="INTEGER", min=1, help="How many tasks of each kind.")]
-JobsOption = Annotated[int, typer.Option("--jobs", metavar="INTEGER", min=1, help="Processes.")]
 OffsetOption = Annotated[int, typer.Option("--seed-offset", metavar="INTEGER", min=0, help="Added to the public seeds, for fresh tasks.")]
 TaskOption = Annotated[list[str] | None, typer.Option("--task", metavar="NAME", help="Only this kind; repeatable.", show_default=False)]
 RowOption = Annotated[list[str] | None, typer.Option("--row", metavar="NAME", help="Only this row; repeatable.", show_default=False)]
 HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="PATH", help="Also write a page of all pictures.", show_default=False)]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 bench.command()(tune)
 bench.command()(scale)
@@ -124,7 +122,8 @@ def selectors(
     """How much of an object one click selects."""
     from dragonkit.bench.selectors import cases, has_random_walker, measure, rows
 
-    found = {pixels: {name: measure(select, cases(pixels, objects)) for name, select in rows().items()} for pixels in size or (64, 128)}
+    clicked = {pixels: cases(pixels, objects) for pixels in size or (64, 128)}
+    found = {pixels: {name: measure(select, on) for name, select in rows().items()} for pixels, on in clicked.items()}
     if as_json:
         plain = {str(pixels): {name: asdict(row) for name, row in lines.items()} for pixels, lines in found.items()}
         typer.echo(json.dumps(plain))

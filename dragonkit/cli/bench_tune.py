@@ -16,7 +16,7 @@ from dragonkit.cli.tables import grid, written
 if TYPE_CHECKING:
     from dragonkit.bench.tuning import Tuned
 
-__all__ = ["scale", "tune"]
+__all__ = ["JobsOption", "JsonOption", "scale", "tune"]
 
 ModeOption = Annotated[list[str] | None, typer.Option("--mode", metavar="NAME", help="Only this mode; repeatable.", show_default=False)]
 ModelsOption = Annotated[list[str] | None, typer.Option("--model", metavar="NAME", help="As elsewhere; repeatable.", show_default="toybox")]
