@@ -28,16 +28,16 @@ _ROWS = 16  # of pixels that are compared at once: of all pixels at once the fea
 class Matcher:
     """Finds things again by a model's decoder features. Deterministic: the same pictures give the same places.
 
+    Args:
+        layer: the up block; None for that of DragBench's evaluator, or a finer one of a model of small pictures.
+
     Example:
         Matcher(editor.backbone).find(before, after, [(30.5, 20.5)], "a boat")
     """
 
-    def __init__(self, backbone: Backbone):
+    def __init__(self, backbone: Backbone, layer: int | None = None):
         self.backbone = backbone
-        cells, blocks = backbone.model_size // backbone.pixels_per_latent, len(backbone.unet.up_blocks)
-        # the last two up blocks end at the latents' size, each one before at half of the next
-        sizes = [cells >> max(blocks - 2 - block, 0) for block in range(blocks)]
-        self.layer = next((block for block in range(LAYER, blocks) if sizes[block] >= _COARSEST), blocks - 1)
+        self.layer = _default_layer(backbone) if layer is None else layer
 
     @property
     def protocol(self) -> str:
@@ -90,6 +90,13 @@ class Matcher:
         noisy = alpha**0.5 * clean + (1 - alpha) ** 0.5 * noise
         embeds = backbone.prompt_embeds([prompt]).expand(DRAWS, -1, -1)
         return backbone.predict(noisy, timestep, embeds, (self.layer,)).decoder_features[self.layer].float().mean(0)
+
+
+def _default_layer(backbone: Backbone) -> int:
+    cells, blocks = backbone.model_size // backbone.pixels_per_latent, len(backbone.unet.up_blocks)
+    # the last two up blocks end at the latents' size, each one before at half of the next
+    sizes = [cells >> max(blocks - 2 - block, 0) for block in range(blocks)]
+    return next((block for block in range(LAYER, blocks) if sizes[block] >= _COARSEST), blocks - 1)
 
 
 def _looked_up(features: Tensor, places: np.ndarray, size: tuple[int, int]) -> Tensor:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dragonkit.cli.bench_cost import cost
 from dragonkit.cli.bench_drag import DragCommand, drag
+from dragonkit.cli.bench_model import judge
 from dragonkit.cli.bench_tune import JobsOption, JsonOption, scale, tune
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
@@ -36,6 +38,8 @@ HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="PATH", help=
 
 bench.command()(tune)
 bench.command()(scale)
+bench.command("model")(judge)
+bench.command()(cost)
 
 
 @bench.command()

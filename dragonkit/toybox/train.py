@@ -13,7 +13,7 @@ import torch
 import typer
 
 from dragonkit import toybox
-from dragonkit.toybox.training.autoencoder import build_autoencoder, reconstruction_psnr, train_autoencoder
+from dragonkit.toybox.training.autoencoder import build_autoencoder, reconstruction_psnr, refine_decoder, train_autoencoder
 from dragonkit.toybox.training.data import HELD_OUT, Scenes, draw
 from dragonkit.toybox.training.denoiser import Latents, build_scheduler, train_denoiser
 from dragonkit.toybox.training.export import build_pipeline, contact_sheet, sample_sheet, write_model
@@ -24,7 +24,7 @@ from dragonkit.toybox.training.text import build_text_encoder, build_tokenizer
 def train(
     config: Annotated[str, typer.Option(help="A named recipe (cpu64, cpu32, gpu128) or a JSON file.")] = "cpu64",
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, sheets and the finished model.")] = Path("runs/toybox"),
-    minutes_scale: Annotated[float, typer.Option(help="Multiplies both stages' minutes: 0.02 is a dry run.")] = 1.0,
+    minutes_scale: Annotated[float, typer.Option(help="Multiplies every stage's minutes: 0.02 is a dry run.")] = 1.0,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
 ) -> None:
     """Train autoencoder, then UNet with text encoder, and write a diffusers folder to OUT/model."""
@@ -38,12 +38,7 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
-    recipe = recipe.model_copy(
-        update={
-            part: getattr(recipe, part).model_copy(update={"minutes": getattr(recipe, part).minutes * minutes_scale})
-            for part in ("autoencoder", "unet")
-        }
-    )
+    recipe = recipe.lasting(minutes_scale)
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(recipe.model_dump_json(indent=2))
     torch.manual_seed(recipe.seed)
@@ -57,6 +52,8 @@ def train(
     else:
         vae = train_autoencoder(recipe, scenes, out, device)
         vae.save_pretrained(vae_folder)
+    if recipe.autoencoder.decoder_minutes:
+        refine_decoder(recipe, vae, scenes, out)
     vae.requires_grad_(False).eval()
     print(f"autoencoder: {reconstruction_psnr(vae, recipe.size, 512):.2f} dB on 512 held-out scenes, {_millions(vae)}", flush=True)
     images = draw(32, HELD_OUT, recipe.size)[0].to(device).float() / 127.5 - 1

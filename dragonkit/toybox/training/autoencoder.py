@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dragonkit.toybox.training.data import HELD_OUT, Scenes, draw
@@ -41,27 +42,59 @@ def train_autoencoder(recipe: Recipe, scenes: Scenes, folder: Path, device: torc
     def loss() -> Tensor:
         images, _ = scenes.batch(part.batch)
         posterior = encode(images).latent_dist
-        reconstruction = decode(posterior.sample()).sample
-        error = (reconstruction.float() - images).abs()
         kl = 0.5 * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).mean()
-        return error.square().mean() + 0.05 * error.mean() + part.kl_weight * kl
+        return _pixel_loss(decode(posterior.sample()).sample, images) + part.kl_weight * kl
 
-    fit(
-        "autoencoder",
-        vae,
-        loss,
-        minutes=part.minutes,
-        batch=part.batch,
-        learning_rate=part.learning_rate,
-        folder=folder,
-        device=device,
-        precision=getattr(torch, recipe.precision),
-        flops_per_image=3 * flops(vae, torch.zeros(1, 3, recipe.size, recipe.size, device=device)),
-        ema_decay=0.995,
-        on_save=lambda: print(f"autoencoder: {reconstruction_psnr(vae, recipe.size, 128):.2f} dB on held-out scenes", flush=True),
-    )
+    blank = torch.zeros(1, 3, recipe.size, recipe.size, device=device)
+    _fit("autoencoder", vae, loss, part.minutes, part.learning_rate, flops(vae, blank), recipe, vae, folder)
     whiten(vae, scenes)
     return vae
+
+
+def refine_decoder(recipe: Recipe, vae: AutoencoderKL, scenes: Scenes, folder: Path) -> None:
+    """Train the decoder alone for `decoder_minutes` more. The latents stay what they are, so a denoiser trained on them stays good."""
+    part = recipe.autoencoder
+    decoder = nn.ModuleDict({"post_quant_conv": vae.post_quant_conv, "decoder": vae.decoder}).requires_grad_()
+    decode = torch.compile(vae.decode) if recipe.compile else vae.decode
+
+    def loss() -> Tensor:
+        images, _ = scenes.batch(part.batch)
+        return _pixel_loss(decode(encode_mean(vae, images)).sample, images)
+
+    latents = encode_mean(vae, scenes.batch(1)[0])
+    _fit("decoder", decoder, loss, part.decoder_minutes, part.learning_rate / 2, flops(vae.decode, latents), recipe, vae, folder)
+
+
+def _pixel_loss(reconstruction: Tensor, images: Tensor) -> Tensor:
+    error = (reconstruction.float() - images).abs()
+    return error.square().mean() + 0.05 * error.mean()
+
+
+def _fit(
+    stage: str,
+    module: nn.Module,
+    loss: Callable[[], Tensor],
+    minutes: float,
+    learning_rate: float,
+    forward_flops: int,
+    recipe: Recipe,
+    vae: AutoencoderKL,
+    folder: Path,
+) -> None:
+    fit(
+        stage,
+        module,
+        loss,
+        minutes=minutes,
+        batch=recipe.autoencoder.batch,
+        learning_rate=learning_rate,
+        folder=folder,
+        device=vae.device,
+        precision=getattr(torch, recipe.precision),
+        flops_per_image=3 * forward_flops,
+        ema_decay=0.995,
+        on_save=lambda: print(f"{stage}: {reconstruction_psnr(vae, recipe.size, 128):.2f} dB on held-out scenes", flush=True),
+    )
 
 
 def flops(module, *inputs: Tensor) -> int:
@@ -101,6 +134,30 @@ def whiten(vae: AutoencoderKL, scenes: Scenes, count: int = 1024) -> None:
     post.weight[:, :, 0, 0] = (weight @ backward).to(post.weight)
     quant.weight[channels:] = 0  # the spread around the mean would need a full covariance now; say "none" instead of something wrong
     quant.bias[channels:] = -30.0
+
+
+@torch.no_grad()
+def visibility(vae: AutoencoderKL, images: Tensor, step: float = 0.3) -> Tensor:
+    """How much of the picture each direction of latent space decides.
+
+    The picture's squared change for a small white pattern along a direction v is proportional to v^T G v. Whitened latents hide how unlike
+    these are: of eight directions, one decides half of the picture and four together a hundredth.
+
+    Args:
+        images: (n, 3, h, w) in [-1, 1], at which the decoder is looked at.
+        step: size of the pattern; the latents have unit variance.
+
+    Returns:
+        The square root of G, (c, c), symmetric; its eigenvalues have a mean of 1. The root, because a denoiser that is trained for
+        visible directions alone would be at a loss when a picture is inverted.
+    """
+    latents = encode_mean(vae, images)
+    before, pattern = vae.decode(latents).sample, step * torch.randn_like(latents[:, :1])
+    channels = torch.eye(latents.shape[1], device=latents.device)[:, None, :, None, None]  # one direction each
+    changes = torch.stack([vae.decode(latents + direction * pattern).sample - before for direction in channels]).flatten(1).double()
+    values, vectors = torch.linalg.eigh(changes @ changes.T)
+    roots = values.clamp(min=0).sqrt()
+    return (vectors @ torch.diag(roots / roots.mean()) @ vectors.T).to(latents)
 
 
 @torch.no_grad()

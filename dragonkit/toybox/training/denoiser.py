@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from dragonkit.toybox.training.autoencoder import encode_mean, flops
+from dragonkit.toybox.training.autoencoder import encode_mean, flops, visibility
 from dragonkit.toybox.training.data import Scenes
 from dragonkit.toybox.training.fit import fit
 from dragonkit.toybox.training.recipe import Recipe
@@ -77,6 +77,9 @@ def train_denoiser(
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
     """Train UNet and text encoder together to predict the noise or the velocity, `recipe.unet.prediction_type`.
 
+    Errors are weighted by how much of them could be seen, see `visibility`: this does not change what a perfect denoiser predicts, but
+    a small one then spends its weights on what shows.
+
     A tenth of the captions is dropped so that classifier-free guidance works (Ho and Salimans, 2022). `on_save(unet)` is called with
     the averaged weights after each checkpoint.
     """
@@ -88,6 +91,7 @@ def train_denoiser(
     predict = torch.compile(unet) if recipe.compile else unet
     empty = token_ids(data.tokenizer, [""]).to(device)
     alphas = scheduler.alphas_cumprod.to(device)
+    weights = visibility(data.vae, data.scenes.batch(32)[0])  # errors that show count for more
 
     def loss() -> Tensor:
         clean, ids = data.batch(part.batch)
@@ -98,7 +102,8 @@ def train_denoiser(
         noise, alpha = torch.randn_like(clean), alphas[timesteps].view(-1, 1, 1, 1)
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
         target = noise if part.prediction_type == "epsilon" else alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
-        return (predict(noisy, timesteps, text_encoder(ids).last_hidden_state).sample.float() - target).square().mean()
+        error = predict(noisy, timesteps, text_encoder(ids).last_hidden_state).sample.float() - target
+        return (error * torch.einsum("ij,bjhw->bihw", weights, error)).mean()
 
     clean, ids = data.batch(1)
     fit(

@@ -19,6 +19,8 @@ class AutoencoderRecipe(_Part):
     latent_channels: int
     layers: int = 1
     minutes: float = Field(gt=0)
+    decoder_minutes: float = Field(default=0, ge=0)
+    """Of training for the decoder alone, after the latents are settled."""
     batch: int = 16
     learning_rate: float = 2e-3
     kl_weight: float = 1e-6
@@ -50,7 +52,7 @@ class TextRecipe(_Part):
 
 
 class Recipe(_Part):
-    """Everything a training run needs. `minutes` are of training; both stages end with a learning rate of zero when they are over."""
+    """Everything a training run needs. `minutes` are of training; each stage ends with a learning rate of zero when they are over."""
 
     name: str
     size: int
@@ -64,6 +66,13 @@ class Recipe(_Part):
     channels_last: bool = False
     compile: bool = False
 
+    def lasting(self, factor: float) -> Recipe:
+        """This recipe with every stage's minutes multiplied."""
+        first, unet = self.autoencoder, self.unet
+        minutes = {"minutes": first.minutes * factor, "decoder_minutes": first.decoder_minutes * factor}
+        parts = {"autoencoder": first.model_copy(update=minutes), "unet": unet.model_copy(update={"minutes": unet.minutes * factor})}
+        return self.model_copy(update=parts)
+
 
 RECIPES = {
     recipe.name: recipe
@@ -71,9 +80,12 @@ RECIPES = {
         Recipe(
             name="cpu64",
             size=64,
-            autoencoder=AutoencoderRecipe(channels=(16, 32, 64), latent_channels=8, minutes=22, batch=8, learning_rate=2e-3),
-            unet=UNetRecipe(channels=(32, 64, 96, 128), attention=(False, True, True, False), minutes=65, batch=16, learning_rate=1e-3),
-            pool=24_000,
+            autoencoder=AutoencoderRecipe(
+                channels=(16, 32, 64), latent_channels=8, minutes=22, decoder_minutes=20, batch=8, learning_rate=2e-3
+            ),
+            unet=UNetRecipe(channels=(64, 96, 128, 128), attention=(False, True, True, False), minutes=90, batch=16, learning_rate=1e-3),
+            pool=48_000,
+            channels_last=True,
         ),
         Recipe(  # another model to compare with: other size, latents and prediction
             name="cpu32",

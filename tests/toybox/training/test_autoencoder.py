@@ -1,14 +1,26 @@
-"""Whitening changes what the latents look like and nothing that the autoencoder does."""
+"""Whitening and refining change the latents and the decoder, each without the other; visibility is what the decoder does."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from dragonkit.testing.tiny import tiny_recipe
-from dragonkit.toybox.training.autoencoder import build_autoencoder, encode_mean, flops, reconstruction_psnr, whiten
+from dragonkit.toybox.training import fit
+from dragonkit.toybox.training.autoencoder import (
+    build_autoencoder,
+    encode_mean,
+    flops,
+    reconstruction_psnr,
+    refine_decoder,
+    visibility,
+    whiten,
+)
 from dragonkit.toybox.training.data import HELD_OUT, draw
 
 
@@ -64,3 +76,32 @@ def test_reconstruction_is_measured_on_scenes_never_trained_on(autoencoder: Any)
 
 def test_flops_of_a_linear_layer() -> None:
     assert flops(torch.nn.Linear(8, 4), torch.zeros(2, 8)) == 2 * 2 * 8 * 4  # a multiplication and an addition each
+
+
+def test_refining_improves_the_decoder_and_leaves_the_latents(autoencoder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(fit, "time", SimpleNamespace(perf_counter=lambda: next(ticks) / 10))  # as many steps on every machine
+    images = Pictures().images[:8]
+    before, start = encode_mean(autoencoder, images), reconstruction_psnr(autoencoder, 32, 32)
+    recipe = tiny_recipe()
+    recipe = recipe.model_copy(update={"autoencoder": recipe.autoencoder.model_copy(update={"decoder_minutes": 0.3})})
+    refine_decoder(recipe, autoencoder, Pictures(), tmp_path)
+    assert torch.equal(encode_mean(autoencoder, images), before)
+    assert reconstruction_psnr(autoencoder, 32, 32) > start + 1
+    assert (tmp_path / "decoder.pt").exists()
+
+
+def test_visibility_is_the_root_of_what_a_linear_decoder_does() -> None:
+    """A decoder that multiplies each latent vector by a matrix A changes a picture by v^T A^T A v."""
+    matrix = torch.tensor([[4.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    decoder = nn.Conv2d(2, 3, 1, bias=False)
+    decoder.weight.data = matrix[:, :, None, None]
+    vae: Any = SimpleNamespace(
+        encode=lambda images: SimpleNamespace(latent_dist=SimpleNamespace(mean=images[:, :2])),
+        decode=lambda latents: SimpleNamespace(sample=decoder(latents)),
+    )
+    root = visibility(vae, torch.rand(2, 3, 8, 8))
+    squared = root @ root
+    expected = matrix.T @ matrix
+    assert torch.allclose(squared / squared.trace(), expected / expected.trace(), atol=1e-5)
+    assert root.trace().item() == pytest.approx(2, abs=1e-5)  # eigenvalues of 1 on average: the loss keeps its size

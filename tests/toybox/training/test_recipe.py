@@ -47,3 +47,12 @@ def test_misspelled_fields_and_no_time_are_refused() -> None:
         Recipe(**values, sise=3)
     with pytest.raises(ValidationError, match="greater than 0"):
         Recipe(**{**values, "unet": {**values["unet"], "minutes": 0}})
+
+
+def test_a_recipe_can_last_longer() -> None:
+    recipe = RECIPES["cpu64"]
+    longer = recipe.lasting(3)
+    assert longer.autoencoder.minutes == 3 * recipe.autoencoder.minutes
+    assert longer.autoencoder.decoder_minutes == 3 * recipe.autoencoder.decoder_minutes
+    assert longer.unet.minutes == 3 * recipe.unet.minutes
+    assert longer.lasting(1 / 3) == recipe

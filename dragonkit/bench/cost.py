@@ -1,0 +1,179 @@
+"""`dragonkit bench cost`: what one edit takes of time and memory, by precision and by `Settings.memory`.
+
+Each case runs in a process of its own, so that its peak memory is its own. Besides models by name there are shapes: networks as large as a
+public model's with random weights. What they make is noise; what it costs is not.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from multiprocessing import get_context
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from dragonkit.bench.outcomes import FIRST_SEED
+from dragonkit.diffusion.attention import xformers_attention
+from dragonkit.diffusion.backbone import Backbone
+from dragonkit.editor import Editor
+from dragonkit.images import psnr
+from dragonkit.models.cards import ModelCard
+from dragonkit.modes.move import Move
+from dragonkit.settings import Settings
+from dragonkit.toybox.tasks import move_task
+
+__all__ = ["DTYPES", "SHAPES", "Case", "Cost", "cases", "measure_case", "measure_costs", "sd15_shape"]
+
+DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+Memory = Literal["bank", "recompute"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One edit to be measured: `model` is a name, a folder, or one of `SHAPES`."""
+
+    model: str
+    dtype: str
+    memory: Memory
+    device: str
+    steps: int | None = None
+    preset: str = "default"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a case took.
+
+    Attributes:
+        attention: whose kernel computed it, "xformers" or "torch".
+        inversion, edit: seconds.
+        generations: the edit in plain generations: the same model, steps and guidance scale in the same process.
+        evaluations: UNet calls of the edit.
+        peak: MiB, of the GPU's memory in use by tensors, or of the process on a CPU; nan where the system does not tell.
+        image: what came out, uint8 (h, w, 3).
+    """
+
+    case: Case
+    attention: Literal["xformers", "torch"]
+    inversion: float
+    edit: float
+    generations: float
+    evaluations: int
+    peak: float
+    image: np.ndarray
+
+    def likeness(self, other: Cost) -> float:
+        """PSNR in dB of the two pictures; infinite when they are equal."""
+        return psnr(self.image, other.image)
+
+
+def cases(
+    model: str, device: str, dtypes: Sequence[str], memories: Sequence[Memory], steps: int | None, preset: str = "default"
+) -> list[Case]:
+    """Every precision in every way to use memory."""
+    return [Case(model, dtype, memory, device, steps, preset) for dtype, memory in product(dtypes, memories)]
+
+
+def measure_costs(wanted: Sequence[Case], progress: Callable[[int, int], None] | None = None) -> Iterator[Cost]:
+    """Measure one case after the other, each in a fresh process."""
+    for number, case in enumerate(wanted):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            yield pool.submit(measure_case, case).result()
+        if progress is not None:
+            progress(number + 1, len(wanted))
+
+
+def measure_case(case: Case) -> Cost:
+    """Measure a move of a toybox scene's object, in this process."""
+    dtype = DTYPES[case.dtype]
+    make = SHAPES.get(case.model)
+    editor = make(case.device, dtype) if make else Editor.from_pretrained(case.model, case.device, dtype)
+    task = move_task(FIRST_SEED, editor.backbone.model_size)
+    values: dict[str, Any] = {"memory": case.memory} | ({} if case.steps is None else {"steps": case.steps})
+    settings = Settings.preset(case.preset, **values)
+
+    source, inversion = _timed(lambda: editor.invert(task.scene.image, task.scene.caption, settings, check=False))
+    _, generation = _timed(lambda: editor.generate(task.scene.caption, settings=settings))
+    if case.device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+    result, edit = _timed(lambda: editor.edit(source, Move(**task.edits[0][1]), settings))
+    on_xformers = case.device.startswith("cuda") and xformers_attention() is not None
+    return Cost(
+        case,
+        "xformers" if on_xformers else "torch",
+        inversion,
+        edit,
+        edit / generation,
+        result.report.network_evaluations,
+        _peak(case.device),
+        np.asarray(result.image),
+    )
+
+
+def sd15_shape(device: str, dtype: torch.dtype) -> Editor:
+    """An editor of Stable Diffusion 1.5's shape: 512 px, 860 M parameters in the UNet, all of them random."""
+    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    from dragonkit.models.embedded import dragonkit_models
+    from dragonkit.toybox.sentences import vocabulary
+    from dragonkit.toybox.training.denoiser import build_scheduler
+    from dragonkit.toybox.training.recipe import RECIPES
+    from dragonkit.toybox.training.text import build_tokenizer
+
+    torch.manual_seed(0)
+    widths = (128, 256, 512, 512)
+    vae = AutoencoderKL(
+        sample_size=512,
+        latent_channels=4,
+        block_out_channels=widths,
+        layers_per_block=2,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+    )
+    text = CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, projection_dim=768)
+    with torch.device(device):
+        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        unet=unet,
+        text_encoder=CLIPTextModel(text),
+        tokenizer=build_tokenizer(vocabulary(), text.max_position_embeddings),
+        scheduler=build_scheduler(RECIPES["cpu32"]),  # Stable Diffusion's noise levels, predicts the noise
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).to(device, dtype)
+    (card,) = (card for card in dragonkit_models() if card.name == "sd15")
+    return Editor(Backbone(pipeline), ModelCard("sd15-shape", "", "random weights", card.settings))
+
+
+SHAPES: Mapping[str, Callable[[str, torch.dtype], Editor]] = {"sd15-shape": sd15_shape}
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    begun = time.perf_counter()
+    result = work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return result, time.perf_counter() - begun
+
+
+def _peak(device: str) -> float:
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.nan
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
