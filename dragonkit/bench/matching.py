@@ -84,9 +84,8 @@ class Matcher:
         size = fit_size(picture.size, backbone.model_size, backbone.size_multiple)
         clean = backbone.encode(to_tensor(load_image(picture), size))
         noise = torch.randn(DRAWS, *clean.shape[1:], generator=generator).to(clean)
-        alphas = backbone.pipeline.scheduler.alphas_cumprod
-        timestep = min(round(TIMESTEP / 1000 * len(alphas)), len(alphas) - 1)
-        alpha = float(alphas[timestep])
+        timestep = min(round(TIMESTEP / 1000 * len(backbone.alphas)), len(backbone.alphas) - 1)
+        alpha = float(backbone.alphas[timestep])
         noisy = alpha**0.5 * clean + (1 - alpha) ** 0.5 * noise
         embeds = backbone.prompt_embeds([prompt]).expand(DRAWS, -1, -1)
         return backbone.predict(noisy, timestep, embeds, (self.layer,)).decoder_features[self.layer].float().mean(0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dragonkit.diffusion.attention import DecoderAttention
-from dragonkit.diffusion.ddim import Schedule
+from dragonkit.diffusion.ddim import Schedule, cumulative_alphas
 from dragonkit.errors import UnsupportedModelError
 from dragonkit.shapes import ImageTensor, Latents, PromptEmbeds
 
@@ -54,6 +54,8 @@ class Backbone:
         for module in (self.vae, self.unet, self.text_encoder):
             module.requires_grad_(False).eval()
         self.attention = DecoderAttention(self.unet)
+        self.alphas = cumulative_alphas(pipeline.scheduler)
+        """float32 (number of training timesteps,): how much of the variance at each timestep is the picture's."""
         self.calls = 0
         """UNet calls so far, each counted with its batch rows: the cost of a run in network evaluations."""
 
@@ -122,6 +124,6 @@ class Backbone:
             out = self.unet(latents, timestep, encoder_hidden_states=prompt_embeds).sample
         self.calls += len(latents)
         if self.prediction_type == "v_prediction":
-            alphas = self.pipeline.scheduler.alphas_cumprod.to(latents.device)[timestep].to(latents).reshape(-1, 1, 1, 1)
+            alphas = self.alphas.to(latents.device)[timestep].to(latents).reshape(-1, 1, 1, 1)
             out = alphas.sqrt() * out + (1 - alphas).sqrt() * latents
         return Prediction(out, features)

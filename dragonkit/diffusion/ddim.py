@@ -9,7 +9,16 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-__all__ = ["Schedule"]
+__all__ = ["Schedule", "cumulative_alphas"]
+
+LEAST_ALPHA = 1e-4
+"""Some models' noise levels end at 0 (zero terminal signal-to-noise ratio, Lin et al., 2024), where noise says nothing of the picture.
+At a hundredth of the signal it does, and no network tells the difference."""
+
+
+def cumulative_alphas(scheduler: Any) -> Tensor:
+    """float32 (number of training timesteps,): the share of the picture's variance at each, at least `LEAST_ALPHA`."""
+    return DDIMScheduler.from_config(scheduler.config).alphas_cumprod.clamp(min=LEAST_ALPHA)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +39,9 @@ class Schedule:
         ddim = DDIMScheduler.from_config(scheduler.config)
         ddim.set_timesteps(steps)
         # with an offset, as many steps as there are timesteps would run one past the last
-        timesteps = ddim.timesteps.cpu().long().flip(0).clamp(max=len(ddim.alphas_cumprod) - 1)
-        alphas = torch.cat([ddim.final_alpha_cumprod.reshape(1), ddim.alphas_cumprod[timesteps]]).double()
+        every = cumulative_alphas(scheduler)
+        timesteps = ddim.timesteps.cpu().long().flip(0).clamp(max=len(every) - 1)
+        alphas = torch.cat([ddim.final_alpha_cumprod.reshape(1), every[timesteps]]).double()
         return cls(timesteps, alphas)
 
     def __len__(self) -> int:

@@ -59,6 +59,19 @@ def test_velocity_becomes_noise(backbone: Backbone, latents: torch.Tensor, embed
 
 
 @torch.no_grad()
+def test_without_any_signal_the_velocity_is_the_picture_negated(
+    tiny_pipelines: dict[str, Any], latents: torch.Tensor, embeds: torch.Tensor
+) -> None:
+    pipeline = tiny_pipelines["v_prediction"]
+    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, rescale_betas_zero_snr=True, timestep_spacing="trailing")
+    backbone = Backbone(pipeline_like(pipeline, scheduler=scheduler))
+    velocity = backbone.unet(latents[:1], 999, encoder_hidden_states=embeds).sample
+    noise_pred = backbone.predict(latents[:1], 999, embeds).noise_pred
+    assert scheduler.alphas_cumprod[999] == 0
+    assert torch.allclose(backbone.schedule(10).predict_clean(latents[:1], noise_pred, 10), -velocity, atol=0.05)
+
+
+@torch.no_grad()
 def test_every_row_of_a_batch_may_have_its_own_timestep(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor) -> None:
     together = backbone.predict(latents, torch.tensor([100, 800]), embeds.expand(2, -1, -1)).noise_pred
     alone = [backbone.predict(one, timestep, embeds).noise_pred for one, timestep in zip(latents.split(1), (100, 800), strict=True)]

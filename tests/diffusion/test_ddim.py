@@ -10,7 +10,7 @@ from diffusers import DDIMScheduler, PNDMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragonkit.diffusion.ddim import Schedule
+from dragonkit.diffusion.ddim import Schedule, cumulative_alphas
 
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1, "clip_sample": False}
 
@@ -43,6 +43,19 @@ def test_a_whole_run_is_diffusers_own(prediction_type: str, steps: int, set_alph
         assert torch.allclose(schedule.predict_clean(ours, noise_pred, level), step.pred_original_sample, atol=1e-5)
         ours = schedule.move(ours, noise_pred, level, level - 1)
         assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_noise_without_any_signal_is_taken_as_next_to_none() -> None:
+    ddim = scheduler(prediction_type="v_prediction", rescale_betas_zero_snr=True, timestep_spacing="trailing", steps_offset=0)
+    ddim.set_timesteps(20)
+    schedule = Schedule.of(ddim, 20)
+    assert ddim.alphas_cumprod[schedule.timestep(20)] == 0 < schedule.alphas[20]
+    latents, timestep = torch.randn(1, 4, 8, 8), schedule.timestep(20)
+    out, alpha = network(latents, timestep), cumulative_alphas(ddim)[timestep]
+    ours = schedule.move(latents, alpha.sqrt() * out + (1 - alpha).sqrt() * latents, 20, 19)
+    assert torch.allclose(ours, ddim.step(out, timestep, latents).prev_sample, atol=0.02)
+    back = schedule.move(schedule.move(ours, torch.ones_like(ours), 19, 20), torch.ones_like(ours), 20, 19)
+    assert torch.allclose(back, ours, atol=1e-3)
 
 
 def test_levels_ascend_from_the_clean_end() -> None:
