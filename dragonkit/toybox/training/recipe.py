@@ -81,9 +81,9 @@ RECIPES = {
             name="cpu64",
             size=64,
             autoencoder=AutoencoderRecipe(
-                channels=(16, 32, 64), latent_channels=8, minutes=22, decoder_minutes=20, batch=8, learning_rate=2e-3
+                channels=(16, 32, 64), latent_channels=8, minutes=22, decoder_minutes=45, batch=8, learning_rate=2e-3
             ),
-            unet=UNetRecipe(channels=(64, 96, 128, 128), attention=(False, True, True, False), minutes=90, batch=16, learning_rate=1e-3),
+            unet=UNetRecipe(channels=(64, 96, 128, 128), attention=(False, True, True, False), minutes=132, batch=16, learning_rate=1e-3),
             pool=48_000,
             channels_last=True,
         ),
@@ -106,8 +106,8 @@ RECIPES = {
         Recipe(
             name="gpu128",
             size=128,
-            autoencoder=AutoencoderRecipe(channels=(64, 128, 192), latent_channels=4, minutes=9, batch=64, learning_rate=1e-3),
-            unet=UNetRecipe(channels=(96, 160, 224, 256), heads=4, minutes=15, batch=256, learning_rate=6e-4, ema=0.9995),
+            autoencoder=AutoencoderRecipe(channels=(64, 96, 128), latent_channels=4, minutes=9, batch=64, learning_rate=1e-3),
+            unet=UNetRecipe(channels=(96, 128, 176, 192), heads=4, minutes=15, batch=256, learning_rate=6e-4, ema=0.9995),
             text=TextRecipe(width=128, layers=3),
             precision="bfloat16",
             channels_last=True,

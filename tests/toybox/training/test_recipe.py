@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from dragonkit import toybox
 from dragonkit.testing.tiny import tiny_recipe
+from dragonkit.toybox.training.autoencoder import build_autoencoder
+from dragonkit.toybox.training.denoiser import build_unet
 from dragonkit.toybox.training.recipe import RECIPES, Recipe, load_recipe
+from dragonkit.toybox.training.text import build_text_encoder, build_tokenizer
 
 
 @pytest.mark.parametrize("recipe", [*RECIPES.values(), tiny_recipe()], ids=lambda recipe: recipe.name)
@@ -56,3 +60,12 @@ def test_a_recipe_can_last_longer() -> None:
     assert longer.autoencoder.decoder_minutes == 3 * recipe.autoencoder.decoder_minutes
     assert longer.unet.minutes == 3 * recipe.unet.minutes
     assert longer.lasting(1 / 3) == recipe
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
+def test_named_recipes_make_models_small_enough_to_come_along(recipe: Recipe) -> None:
+    unet, autoencoder = build_unet(recipe), build_autoencoder(recipe)
+    text = build_text_encoder(build_tokenizer(toybox.vocabulary(), recipe.text.length), recipe.text.width, recipe.text.layers)
+    counts = [sum(parameter.numel() for parameter in network.parameters()) for network in (unet, autoencoder, text)]
+    assert counts[0] <= 16e6  # a CPU edits in well under a minute
+    assert 2 * sum(counts) <= 40e6  # bytes in float16
