@@ -21,7 +21,7 @@ GPU = pytest.param("cuda", marks=pytest.mark.gpu)
 @lru_cache
 def moved(device: str, dtype: torch.dtype, preset: str) -> Image.Image:
     task = move_task(10**12, 64)
-    editor, settings = dk.Editor.from_pretrained(device=device, dtype=dtype), dk.Settings.preset(preset, steps=10)
+    editor, settings = dk.Editor.from_pretrained(device=device, dtype=dtype), dk.Settings.preset(preset, steps=5)
     source = editor.invert(task.scene.image, task.scene.caption, settings)
     return editor.edit(source, dk.Move(**task.edits[0][1]), settings).image
 
@@ -37,7 +37,7 @@ def test_the_models_own_settings(device: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_the_published_method(device: str, dtype: torch.dtype) -> None:
     """Guidance at every step, and nothing held: errors add up."""
-    assert psnr(moved(device, dtype, "paper"), moved("cpu", torch.float32, "paper")) > 25
+    assert psnr(moved(device, dtype, "paper"), moved("cpu", torch.float32, "paper")) > 38
 
 
 @pytest.mark.gpu
