@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dragonkit.diffusion.attention import DecoderAttention
-from dragonkit.diffusion.ddim import Schedule, cumulative_alphas
+from dragonkit.diffusion.ddim import Schedule, ddim_of
 from dragonkit.errors import UnsupportedModelError
 from dragonkit.shapes import ImageTensor, Latents, PromptEmbeds
 
@@ -54,7 +54,7 @@ class Backbone:
         for module in (self.vae, self.unet, self.text_encoder):
             module.requires_grad_(False).eval()
         self.attention = DecoderAttention(self.unet)
-        self.alphas = cumulative_alphas(pipeline.scheduler)
+        self.alphas = ddim_of(pipeline.scheduler).alphas_cumprod
         """float32 (number of training timesteps,): how much of the variance at each timestep is the picture's."""
         self.calls = 0
         """UNet calls so far, each counted with its batch rows: the cost of a run in network evaluations."""

@@ -9,16 +9,18 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-__all__ = ["Schedule", "cumulative_alphas"]
+__all__ = ["Schedule", "ddim_of"]
 
 LEAST_ALPHA = 1e-4
 """Some models' noise levels end at 0 (zero terminal signal-to-noise ratio, Lin et al., 2024), where noise says nothing of the picture.
 At a hundredth of the signal it does, and no network tells the difference."""
 
 
-def cumulative_alphas(scheduler: Any) -> Tensor:
-    """float32 (number of training timesteps,): the share of the picture's variance at each, at least `LEAST_ALPHA`."""
-    return DDIMScheduler.from_config(scheduler.config).alphas_cumprod.clamp(min=LEAST_ALPHA)
+def ddim_of(scheduler: Any) -> DDIMScheduler:
+    """DDIM with the noise levels of this scheduler's configuration, none of them below `LEAST_ALPHA`."""
+    ddim = DDIMScheduler.from_config(scheduler.config)
+    ddim.alphas_cumprod = ddim.alphas_cumprod.clamp(min=LEAST_ALPHA)
+    return ddim
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +38,11 @@ class Schedule:
     @classmethod
     def of(cls, scheduler: Any, steps: int) -> Schedule:
         """The levels that diffusers' `DDIMScheduler` would visit with this scheduler's configuration."""
-        ddim = DDIMScheduler.from_config(scheduler.config)
+        ddim = ddim_of(scheduler)
         ddim.set_timesteps(steps)
         # with an offset, as many steps as there are timesteps would run one past the last
-        every = cumulative_alphas(scheduler)
-        timesteps = ddim.timesteps.cpu().long().flip(0).clamp(max=len(every) - 1)
-        alphas = torch.cat([ddim.final_alpha_cumprod.reshape(1), every[timesteps]]).double()
+        timesteps = ddim.timesteps.cpu().long().flip(0).clamp(max=len(ddim.alphas_cumprod) - 1)
+        alphas = torch.cat([ddim.final_alpha_cumprod.reshape(1), ddim.alphas_cumprod[timesteps]]).double()
         return cls(timesteps, alphas)
 
     def __len__(self) -> int:
