@@ -1,4 +1,4 @@
-# make demo | test | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
+# make demo | test | slow | plugins | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
 PYTHON  ?= python3
 MARKERS ?= not slow and not e2e and not gpu
 VENV    := .venv
@@ -9,7 +9,7 @@ PLUGINS := $(addprefix -e ,$(wildcard plugins/*))
 # mkdocs-material prints a notice about another tool at every build
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test e2e lint docs clean
+.PHONY: help demo test slow plugins e2e lint docs clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -26,9 +26,17 @@ test: lint  ## set up, then run everything but browsers: lint, types, floors, qu
 	@site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(BIN)/python -m mkdocs build --quiet --strict --site-dir "$$site"
 	@echo "== all good"
 
-e2e: $(VENV)/.e2e-ready  ## set up, then test the notebook editor in a real browser; needs Chromium
-	@echo "== tests: pytest -m e2e tests/jupyter"
-	@CI=1 $(BIN)/python -m pytest -m e2e tests/jupyter
+slow: $(VENV)/.test-ready  ## set up, then run the tests that take long, but need neither a browser nor a GPU
+	@echo "== tests: pytest -m 'slow and not e2e and not gpu'"
+	@$(BIN)/python -m pytest -m "slow and not e2e and not gpu"
+
+plugins: $(VENV)/.test-ready  ## set up, then run the packages' own tests in plugins/
+	@echo "== tests: pytest plugins"
+	@$(BIN)/python -m pytest -m "not gpu" plugins
+
+e2e: $(VENV)/.e2e-ready  ## set up, then test whole commands, and the notebook editor in a real browser; needs Chromium
+	@echo "== tests: pytest -m e2e"
+	@CI=1 $(BIN)/python -m pytest -m e2e
 
 lint: $(VENV)/.test-ready  ## style, types and import floors
 	@echo "== style: ruff check"
