@@ -17,60 +17,63 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Appearance": "modes.appearance",
-    "AttentionPlan": "plan",
+    "AttentionPlan": "plugins.answers",
     "Cancelled": "errors",
     "CustomEdit": "modes.custom",
     "Drag": "modes.drag",
     "DragonkitError": "errors",
-    "Edit": "edits",
+    "Edit": "edits.edit",
     "EditError": "errors",
-    "EditFile": "edits",
-    "EditMasks": "plan",
-    "EditResult": "results",
-    "Editor": "editor",
-    "EnergyTerm": "plan",
-    "Features": "plan",
-    "Grid": "masks",
-    "GuidanceSchedule": "schedules",
-    "Mask": "edits",
-    "ModelCard": "models.cards",
+    "EditFile": "edits.file",
+    "EditMasks": "plugins.answers",
+    "EditResult": "editing.results",
+    "Editor": "editing.editor",
+    "EnergyTerm": "plugins.answers",
+    "Features": "plugins.answers",
+    "Grid": "imaging.masks",
+    "GuidanceSchedule": "edits.schedules",
+    "Mask": "edits.values",
+    "ModelCard": "plugins.card",
     "Move": "modes.move",
-    "Picture": "fields",
-    "Reference": "plan",
-    "Report": "results",
+    "Picture": "edits.values",
+    "Reference": "plugins.answers",
+    "Report": "editing.results",
     "Resize": "modes.resize",
-    "Selector": "selectors",
-    "Settings": "edits",
+    "Selector": "plugins.selector",
+    "Settings": "edits.settings",
     "Source": "diffusion.source",
-    "hookimpl": "hookspecs",
-    "register": "plugins",
+    "hookimpl": "plugins.specs",
+    "register": "plugins.registry",
 }
 _OPTIONAL = {"EditorWidget": "jupyter.editor_widget"}  # needs the extra "jupyter", so `import *` must not ask for it
-_MODULES = ("energy", "errors", "images", "masks", "toybox")
+_MODULES = {"energy": "energy", "errors": "errors", "images": "imaging.images", "masks": "imaging.masks", "toybox": "toybox"}
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
 if TYPE_CHECKING:
-    from dragonkit import energy, errors, images, masks, toybox
+    from dragonkit import energy, errors, toybox
     from dragonkit.diffusion.source import Source
-    from dragonkit.editor import Editor
-    from dragonkit.edits import Edit, EditFile, Mask, Settings
+    from dragonkit.editing.editor import Editor
+    from dragonkit.editing.results import EditResult, Report
+    from dragonkit.edits.edit import Edit
+    from dragonkit.edits.file import EditFile
+    from dragonkit.edits.schedules import GuidanceSchedule
+    from dragonkit.edits.settings import Settings
+    from dragonkit.edits.values import Mask, Picture
     from dragonkit.errors import Cancelled, DragonkitError, EditError
-    from dragonkit.fields import Picture
-    from dragonkit.hookspecs import hookimpl
+    from dragonkit.imaging import images, masks
+    from dragonkit.imaging.masks import Grid
     from dragonkit.jupyter.editor_widget import EditorWidget
-    from dragonkit.masks import Grid
-    from dragonkit.models.cards import ModelCard
     from dragonkit.modes.appearance import Appearance
     from dragonkit.modes.custom import CustomEdit
     from dragonkit.modes.drag import Drag
     from dragonkit.modes.move import Move
     from dragonkit.modes.resize import Resize
-    from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
-    from dragonkit.plugins import register
-    from dragonkit.results import EditResult, Report
-    from dragonkit.schedules import GuidanceSchedule
-    from dragonkit.selectors import Selector
+    from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
+    from dragonkit.plugins.card import ModelCard
+    from dragonkit.plugins.registry import register
+    from dragonkit.plugins.selector import Selector
+    from dragonkit.plugins.specs import hookimpl
 
 
 def __getattr__(name: str) -> Any:
@@ -78,7 +81,7 @@ def __getattr__(name: str) -> Any:
     if home:
         return getattr(importlib.import_module(f"dragonkit.{home}"), name)
     if name in _MODULES:
-        return importlib.import_module(f"dragonkit.{name}")
+        return importlib.import_module(f"dragonkit.{_MODULES[name]}")
     raise AttributeError(f"dragonkit has no {name!r}; see dragonkit.__all__ for what it has")
 
 

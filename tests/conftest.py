@@ -16,7 +16,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Shape annotations are checked in tests only. Must come before the first import of these modules.
-install_import_hook(["dragonkit.diffusion", "dragonkit.energy"], "beartype.beartype")
+install_import_hook(["dragonkit.diffusion", "dragonkit.energy.similarity", "dragonkit.imaging.lookup"], "beartype.beartype")
 
 torch.set_num_threads(1)  # more threads wait for each other when the machine is busy, and the models are tiny
 

@@ -20,14 +20,14 @@ import numpy as np
 import torch
 
 from dragonkit.bench.outcomes import FIRST_SEED
+from dragonkit.bench.tasks.catalogue import move_task
 from dragonkit.diffusion.attention import xformers_attention
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.editor import Editor
-from dragonkit.images import psnr
-from dragonkit.models.cards import ModelCard
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.settings import Settings
+from dragonkit.imaging.images import psnr
 from dragonkit.modes.move import Move
-from dragonkit.settings import Settings
-from dragonkit.toybox.tasks import move_task
+from dragonkit.plugins.card import ModelCard
 
 __all__ = ["DTYPES", "SHAPES", "Case", "Cost", "cases", "measure_case", "measure_costs", "sd15_shape"]
 

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dragonkit.bench.matching import Matcher
+from dragonkit.bench.drags.matching import Matcher
+from dragonkit.bench.measures.recognition import plain_scenes, train_recognizer
 from dragonkit.bench.outcomes import FIRST_SEED
-from dragonkit.bench.recognition import plain_scenes, train_recognizer
-from dragonkit.bench.statistics import Interval, interval
+from dragonkit.bench.reports.statistics import Interval, interval
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.inversion import invert, sample
-from dragonkit.editor import Editor
-from dragonkit.images import psnr, to_image, to_tensor
-from dragonkit.toybox.rendering import render
+from dragonkit.editing.editor import Editor
+from dragonkit.imaging.images import psnr, to_image, to_tensor
+from dragonkit.toybox.drawing.rendering import render
 from dragonkit.toybox.scenes import Scene, scene
 from dragonkit.toybox.sentences import captions
 

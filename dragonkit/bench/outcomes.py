@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dragonkit.bench.tasks.catalogue import Task
+from dragonkit.bench.tasks.figures import Figures, copy_and_inpaint, judge
 from dragonkit.diffusion.source import Source
-from dragonkit.editor import Editor
-from dragonkit.edits import Edit
-from dragonkit.images import to_image, to_tensor
-from dragonkit.settings import Settings
-from dragonkit.toybox.figures import Figures, copy_and_inpaint, judge
-from dragonkit.toybox.tasks import Task
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.settings import Settings
+from dragonkit.imaging.images import to_image, to_tensor
 
 __all__ = ["FIRST_SEED", "ROWS", "Outcome", "ceiling", "compared", "done", "done_in_turn", "inverted", "missing_modes"]
 

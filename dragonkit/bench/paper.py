@@ -10,22 +10,22 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dragonkit.bench.measures import measure
+from dragonkit.bench.measures.measure import measure
 from dragonkit.bench.outcomes import FIRST_SEED
-from dragonkit.bench.statistics import Interval, interval, paired
+from dragonkit.bench.reports.statistics import Interval, interval, paired
+from dragonkit.bench.tasks.catalogue import TASKS, move_task
 from dragonkit.diffusion.guidance import PlannedTerm, on_grid
 from dragonkit.diffusion.inversion import record
 from dragonkit.diffusion.sampling import SamplingPlan, guided_sampling
-from dragonkit.editor import Editor
-from dragonkit.energy import inverse_energy, local_similarity
-from dragonkit.images import psnr, to_image
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.schedules import GuidanceSchedule
+from dragonkit.edits.settings import Settings
+from dragonkit.energy.similarity import inverse_energy, local_similarity
+from dragonkit.imaging.images import psnr, to_image
 from dragonkit.modes.drag import Drag
 from dragonkit.modes.move import Move
-from dragonkit.plan import EnergyTerm, Features
-from dragonkit.schedules import GuidanceSchedule
-from dragonkit.settings import Settings
+from dragonkit.plugins.answers import EnergyTerm, Features
 from dragonkit.toybox.scenes import Scene, scene
-from dragonkit.toybox.tasks import TASKS, move_task
 
 __all__ = ["FIGURES", "Claim", "Figure", "run_figure"]
 

@@ -9,14 +9,14 @@ from typing import Any
 from PIL import Image
 
 from dragonkit.bench.outcomes import ceiling, done, inverted
+from dragonkit.bench.tasks.catalogue import Task
+from dragonkit.bench.tasks.figures import copy_and_inpaint
 from dragonkit.diffusion.inversion import sample
 from dragonkit.diffusion.source import Source
-from dragonkit.editor import Editor
-from dragonkit.images import to_image
-from dragonkit.schedules import GuidanceSchedule
-from dragonkit.settings import Settings
-from dragonkit.toybox.figures import copy_and_inpaint
-from dragonkit.toybox.tasks import Task
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.schedules import GuidanceSchedule
+from dragonkit.edits.settings import Settings
+from dragonkit.imaging.images import to_image
 
 __all__ = ["ROWS", "Attempt", "Row"]
 

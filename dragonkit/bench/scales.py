@@ -8,17 +8,17 @@ from statistics import fmean, median
 
 import torch
 
-from dragonkit.bench.measures import measure
+from dragonkit.bench.measures.measure import measure
 from dragonkit.bench.outcomes import FIRST_SEED
-from dragonkit.bench.statistics import Interval, interval
+from dragonkit.bench.reports.statistics import Interval, interval
+from dragonkit.bench.tasks.catalogue import move_task
 from dragonkit.diffusion.guidance import energy_gradient
 from dragonkit.diffusion.inversion import record
 from dragonkit.diffusion.source import Source
-from dragonkit.editor import Editor
+from dragonkit.editing.editor import Editor
+from dragonkit.editing.planning import plan_edits
+from dragonkit.edits.settings import Settings
 from dragonkit.modes.move import Move
-from dragonkit.planning import plan_edits
-from dragonkit.settings import Settings
-from dragonkit.toybox.tasks import move_task
 
 __all__ = ["SCALES", "ModelScale", "shared_scale", "try_scales"]
 

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from dragonkit.bench.statistics import Interval, interval
+from dragonkit.bench.reports.statistics import Interval, interval
+from dragonkit.plugins.selector import Click
 from dragonkit.selecting import OBJECT, WAND
 from dragonkit.selecting.wand import connected_to
-from dragonkit.selectors import Click
 from dragonkit.toybox.scenes import scene
 
 __all__ = ["Case", "Row", "cases", "has_random_walker", "measure", "overlap", "rows"]

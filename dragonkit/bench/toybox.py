@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 
-from dragonkit.bench.measures import Record, measure
+from dragonkit.bench.measures.measure import Record, measure
 from dragonkit.bench.outcomes import FIRST_SEED, missing_modes
+from dragonkit.bench.reports.sheet import wish
 from dragonkit.bench.rows import ROWS, Attempt
-from dragonkit.bench.sheet import wish
+from dragonkit.bench.tasks.catalogue import TASKS
 from dragonkit.bench.workers import fresh_editor, loaded, workers
 from dragonkit.errors import EditError
-from dragonkit.toybox.tasks import TASKS
-from dragonkit.validation import closest
+from dragonkit.words import closest
 
 __all__ = ["run_tasks"]
 

@@ -10,15 +10,15 @@ from statistics import fmean
 from typing import Any, Literal, get_args, get_origin
 
 from dragonkit.bench.outcomes import FIRST_SEED, done, inverted
-from dragonkit.bench.statistics import Interval, interval, paired
+from dragonkit.bench.reports.statistics import Interval, interval, paired
+from dragonkit.bench.tasks.catalogue import TASKS, Task
 from dragonkit.bench.workers import fresh_editor, loaded, workers
-from dragonkit.editor import Editor
-from dragonkit.edits import Edit
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
-from dragonkit.plugins import get_registry
-from dragonkit.settings import Settings
-from dragonkit.toybox.tasks import TASKS, Task
-from dragonkit.validation import closest
+from dragonkit.plugins.registry import get_registry
+from dragonkit.words import closest
 
 __all__ = ["MODES", "TUNING_SEED", "Candidate", "Tuned", "tune"]
 

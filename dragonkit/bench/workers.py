@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from multiprocessing import get_context
 
-from dragonkit.editor import Editor
+from dragonkit.editing.editor import Editor
 
 __all__ = ["fresh_editor", "loaded", "workers"]
 

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from dragonkit.cli import editing, listing, scaffold
-from dragonkit.cli.bench import bench
+from dragonkit.cli.bench.app import bench
 from dragonkit.cli.console import load_registry, run_guarded, warn
 from dragonkit.cli.lab import lab
 from dragonkit.errors import Cancelled, DragonkitError

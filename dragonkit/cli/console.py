@@ -25,7 +25,7 @@ from dragonkit.errors import Cancelled, DragonkitError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from dragonkit.plugins import PluginRegistry
+    from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["bars", "debugging", "load_registry", "run_guarded", "show", "warn"]
 
@@ -74,7 +74,7 @@ def show(*what: RenderableType) -> None:
 
 def load_registry() -> PluginRegistry:
     """The plugins; one that cannot be loaded is a line on stderr."""
-    from dragonkit.plugins import get_registry
+    from dragonkit.plugins.registry import get_registry
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", message="skipped: ")

@@ -14,14 +14,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from dragonkit.bench.outcomes import FIRST_SEED, ROWS, Outcome, compared, done, done_in_turn, missing_modes
-from dragonkit.bench.sheet import contact_sheet, wish
+from dragonkit.bench.reports.sheet import contact_sheet, wish
+from dragonkit.bench.tasks.catalogue import TASKS
+from dragonkit.bench.tasks.figures import Figures
 from dragonkit.cli.console import load_registry
-from dragonkit.editor import Editor
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
-from dragonkit.settings import Settings
-from dragonkit.toybox.figures import Figures
-from dragonkit.toybox.tasks import TASKS
-from dragonkit.validation import closest
+from dragonkit.words import closest
 
 __all__ = ["demo"]
 

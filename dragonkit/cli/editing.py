@@ -14,10 +14,10 @@ from dragonkit.cli.places import check_device, check_output
 from dragonkit.cli.reporting import report
 
 if TYPE_CHECKING:
-    from dragonkit.cli.fields import Field
-    from dragonkit.editor import Editor
-    from dragonkit.edits import Edit
-    from dragonkit.plugins import PluginRegistry
+    from dragonkit.cli.options import Field
+    from dragonkit.editing.editor import Editor
+    from dragonkit.edits.edit import Edit
+    from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = [
     "DeviceOption",
@@ -68,10 +68,10 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
 
     Options that every mode has keep their names; a field of the edit that shares one becomes `--MODE-FIELD`.
     """
-    from dragonkit.cli.fields import build, fields_of
-    from dragonkit.composition import check_edits
-    from dragonkit.images import load_image
-    from dragonkit.settings import Settings
+    from dragonkit.cli.options import build, fields_of
+    from dragonkit.editing.combining import check_edits
+    from dragonkit.edits.settings import Settings
+    from dragonkit.imaging.images import load_image
 
     edit_type, settings_fields = registry.edit_types()[mode], fields_of(Settings)
     ours = {"--out", "--prompt", "--model", "--preset", "--device", "--json", "--quiet", "--help"}
@@ -129,8 +129,8 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Run an edit file again, or the one that a result carries."""
-    from dragonkit.composition import check_edits
-    from dragonkit.edits import EditFile
+    from dragonkit.editing.combining import check_edits
+    from dragonkit.edits.file import EditFile
 
     edit_file, registry = EditFile.load(file), load_registry()
     edits = registry.edits_from(edit_file)
@@ -172,12 +172,12 @@ def _sentence(text: str) -> str:
 
 def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet: bool) -> Editor:
     """The editor, after the quick checks."""
-    from dragonkit.models.cards import find_card
+    from dragonkit.models.loading import find_card
 
     card = find_card(model, registry.models())
     check_device(device)
     with bars(quiet or not Path(card.source).exists()) as bar:  # a download may ask for the line
         bar("loading the model")
-        from dragonkit.editor import Editor  # the slow import, so within the bar
+        from dragonkit.editing.editor import Editor  # the slow import, so within the bar
 
         return Editor.from_pretrained(model, device, registry=registry)

@@ -12,7 +12,7 @@ from dragonkit.cli.console import load_registry, show
 from dragonkit.cli.editing import summary_of
 
 if TYPE_CHECKING:
-    from dragonkit.plugins import PluginRegistry
+    from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["models", "modes", "plugins"]
 
@@ -70,7 +70,7 @@ def models(as_json: JsonOption = False) -> None:
 
 
 def _modes(registry: PluginRegistry) -> list[dict[str, Any]]:
-    from dragonkit.cli.fields import fields_of
+    from dragonkit.cli.options import fields_of
 
     return [
         {
@@ -96,7 +96,7 @@ def _modes(registry: PluginRegistry) -> list[dict[str, Any]]:
 
 
 def _default(field: dict[str, Any]) -> str:
-    from dragonkit.cli.fields import written
+    from dragonkit.cli.options import written
 
     return "required" if field["required"] else "" if field["default"] is None else written(field["default"])
 

@@ -11,7 +11,7 @@ import typer
 from dragonkit.cli.console import show, warn
 
 if TYPE_CHECKING:
-    from dragonkit.results import EditResult, Report
+    from dragonkit.editing.results import EditResult, Report
 
 __all__ = ["report"]
 

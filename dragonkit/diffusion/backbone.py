@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dragonkit.diffusion.attention import DecoderAttention
-from dragonkit.diffusion.ddim import Schedule, ddim_of
+from dragonkit.diffusion.schedule import Schedule, ddim_of
 from dragonkit.errors import UnsupportedModelError
 from dragonkit.shapes import ImageTensor, Latents, PromptEmbeds
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dragonkit.errors import NonFiniteEnergyError
-from dragonkit.masks import Grid
-from dragonkit.plan import EnergyTerm, Features
+from dragonkit.imaging.masks import Grid
+from dragonkit.plugins.answers import EnergyTerm, Features
 from dragonkit.shapes import FeatureMap, Latents
 
 __all__ = ["Guidance", "PlannedTerm", "energy_gradient", "normalized", "on_grid"]

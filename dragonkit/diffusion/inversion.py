@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dragonkit.diffusion.attention import KeyValues
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.diffusion.ddim import Schedule
+from dragonkit.diffusion.schedule import Schedule
 from dragonkit.shapes import Latents, PromptEmbeds
 
 __all__ = ["Recorded", "invert", "record", "sample"]

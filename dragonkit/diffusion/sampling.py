@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.diffusion.ddim import Schedule
 from dragonkit.diffusion.guidance import PlannedTerm, energy_gradient, normalized
 from dragonkit.diffusion.inversion import Recorded
-from dragonkit.diffusion.memory import PlannedAttention, merged_memory
-from dragonkit.masks import Grid
+from dragonkit.diffusion.reading import PlannedAttention, merged_memory
+from dragonkit.diffusion.schedule import Schedule
+from dragonkit.imaging.masks import Grid
 from dragonkit.shapes import Latents
 
 __all__ = ["Anchor", "SamplingPlan", "Step", "guided_sampling"]

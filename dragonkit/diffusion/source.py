@@ -7,9 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from dragonkit.diffusion.ddim import Schedule
+from dragonkit.diffusion.schedule import Schedule
+from dragonkit.imaging.masks import Grid
 
-__all__ = ["Source"]
+__all__ = ["Source", "feature_grid", "latent_grid"]
+
+
+FEATURES_PER_LATENT = 2
+"""The common feature grid is twice as fine as the latents', as in the released code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,3 +61,15 @@ class Source:
         trajectory = self.trajectory.clone()
         trajectory[-1:] = initial_latents
         return replace(self, trajectory=trajectory)
+
+
+def latent_grid(source: Source) -> Grid:
+    """The raster of the latents' cells, laid over the picture."""
+    height, width = source.trajectory.shape[-2:]
+    return Grid(width, height, *source.image_size)
+
+
+def feature_grid(source: Source) -> Grid:
+    """The common raster of all feature levels, laid over the picture."""
+    cells = latent_grid(source)
+    return replace(cells, width=FEATURES_PER_LATENT * cells.width, height=FEATURES_PER_LATENT * cells.height)

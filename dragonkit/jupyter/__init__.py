@@ -21,17 +21,17 @@ if _missing:
     )
 
 _HOMES = {
-    "CanvasView": "canvas",
+    "CanvasView": "canvas.view",
     "EditorWidget": "editor_widget",
-    "MarkState": "marks",
+    "MarkState": "marks.state",
 }
 
 __all__ = ["CanvasView", "EditorWidget", "MarkState"]
 
 if TYPE_CHECKING:
-    from dragonkit.jupyter.canvas import CanvasView
+    from dragonkit.jupyter.canvas.view import CanvasView
     from dragonkit.jupyter.editor_widget import EditorWidget
-    from dragonkit.jupyter.marks import MarkState
+    from dragonkit.jupyter.marks.state import MarkState
 
 
 def __getattr__(name: str) -> Any:

@@ -10,26 +10,30 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as W
 import numpy as np
 
-from dragonkit.edits import Edit, EditFile, Settings
+from dragonkit.editing.results import EditResult
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.file import EditFile
+from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
-from dragonkit.images import ImageSource, load_image
-from dragonkit.jupyter.easel import Easel
-from dragonkit.jupyter.export import edit_file, python_script
-from dragonkit.jupyter.export_panel import ExportPanel
-from dragonkit.jupyter.fallback import still
-from dragonkit.jupyter.form import Form
-from dragonkit.jupyter.history import Entry, History
-from dragonkit.jupyter.marks import MarkState
-from dragonkit.jupyter.panels import STYLE, HistoryPanel, RunPanel, png
-from dragonkit.jupyter.runs import Runs
-from dragonkit.jupyter.session import Session
-from dragonkit.masks import MaskSource, load_mask
+from dragonkit.imaging.images import ImageSource, load_image
+from dragonkit.imaging.masks import MaskSource, load_mask
+from dragonkit.jupyter.canvas.fallback import still
+from dragonkit.jupyter.elements import STYLE, png
+from dragonkit.jupyter.forms.form import Form
+from dragonkit.jupyter.marks.state import MarkState
+from dragonkit.jupyter.panels.easel import Easel
+from dragonkit.jupyter.panels.export_panel import ExportPanel
+from dragonkit.jupyter.panels.history_panel import HistoryPanel
+from dragonkit.jupyter.panels.run_panel import RunPanel
+from dragonkit.jupyter.panels.runs import Runs
+from dragonkit.jupyter.work.export import edit_file, python_script
+from dragonkit.jupyter.work.history import Entry, History
+from dragonkit.jupyter.work.session import Session
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from dragonkit.editor import Editor
-    from dragonkit.results import EditResult
+    from dragonkit.editing.editor import Editor
 
 __all__ = ["EditorWidget"]
 
@@ -40,9 +44,9 @@ class EditorWidget(W.VBox):
     The picture is inverted in the background as soon as the editor is made. Everything that can be clicked can be called as well.
 
     Args:
-        image: path, PIL image, array or tensor.
+        image: path, PIL image, array or tensor; or a result, whose prompt, model and settings are taken over where none are given.
         prompt: what it shows.
-        model: a name from `dragonkit models`, a hub id, a folder or a .safetensors file; loaded in the background.
+        model: a name from `dragonkit models`, a hub id, a folder or a .safetensors file; loaded in the background. Default "toybox".
         editor: an editor that is there already, in place of `model`.
         mask: what to mark to begin with.
         settings: what differs from the model's defaults.
@@ -61,20 +65,25 @@ class EditorWidget(W.VBox):
 
     def __init__(
         self,
-        image: ImageSource,
+        image: ImageSource | EditResult,
         prompt: str = "",
-        model: str = "toybox",
+        model: str | None = None,
         *,
         editor: Editor | None = None,
         mask: MaskSource | None = None,
         settings: Settings | None = None,
     ) -> None:
+        if isinstance(image, EditResult):
+            file, image = image.edit_file, image.image
+            prompt = prompt or file.prompt
+            if model is None:  # another model has settings of its own
+                model, settings = file.model, settings or file.settings
         picture = load_image(image)
         self.marks = MarkState(picture.size)
         if mask is not None:
             self.marks.set_mask(load_mask(mask, picture.size))
         self._path = image if isinstance(image, (str, os.PathLike)) else None
-        self._session = Session(picture, prompt, model, editor, settings)
+        self._session = Session(picture, prompt, model or "toybox", editor, settings)
         self._panel = panel = RunPanel(self._guard(self.run), self._guard(self.cancel))
         self._runs = Runs(self._session, panel, self._finished)
         self._easel = easel = Easel(self._session, self.marks, panel.fail, panel.say)

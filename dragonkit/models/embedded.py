@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dragonkit.hookspecs import hookimpl
-from dragonkit.models.cards import ModelCard
-from dragonkit.schedules import GuidanceSchedule
+from dragonkit.edits.schedules import GuidanceSchedule
+from dragonkit.plugins.card import ModelCard
+from dragonkit.plugins.specs import hookimpl
 
-TOYBOX = Path(__file__).parent / "toybox-64"
+TOYBOX = Path(__file__).parent / "weights" / "toybox-64"
 
 
 @hookimpl

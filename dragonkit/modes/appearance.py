@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from dragonkit import terms
-from dragonkit.edits import Edit
-from dragonkit.hookspecs import hookimpl
-from dragonkit.masks import Grid, load_mask, to_grid
+from dragonkit.edits.edit import Edit
+from dragonkit.energy import terms
+from dragonkit.imaging.masks import Grid, load_mask, to_grid
+from dragonkit.imaging.recoloring import recolored
+from dragonkit.modes.geometry import masks_in_place
 from dragonkit.modes.moving import ObjectMask, PreserveWeight
 from dragonkit.modes.referring import (
     ReferenceMask,
@@ -22,9 +23,8 @@ from dragonkit.modes.referring import (
     reference_attention,
     reference_features,
 )
-from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
-from dragonkit.recoloring import recolored
-from dragonkit.warps import masks_in_place
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
+from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +94,7 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
     lending_cells = functools.cache(functools.partial(to_grid, lending))  # asked at every step for the same few grids
 
     def resemble_reference(features: Features) -> Tensor:
-        from dragonkit.energy import gather, global_similarity, inverse_energy
+        from dragonkit.energy.similarity import gather, global_similarity, inverse_energy
 
         reference, grid = reference_features(features)
         return inverse_energy(global_similarity(gather(features.generated, masks.target), gather(reference, lending_cells(grid))))

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from dragonkit import terms
-from dragonkit.edits import Edit, Mask
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.values import Mask
+from dragonkit.energy import terms
 from dragonkit.errors import EditError, EditFileError
-from dragonkit.hookspecs import hookimpl
-from dragonkit.masks import Grid, load_mask
-from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features
-from dragonkit.validation import short
-from dragonkit.warps import masks_in_place
+from dragonkit.imaging.masks import Grid, load_mask
+from dragonkit.modes.geometry import masks_in_place
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features
+from dragonkit.plugins.specs import hookimpl
+from dragonkit.words import short
 
 if TYPE_CHECKING:
     from typing import Self
@@ -72,7 +73,7 @@ class CustomEdit(Edit):
     Code does not go into an edit file: the file of a custom edit names its energies, but cannot be run again.
 
     Example:
-        from dragonkit.energy import gather, global_similarity, inverse_energy
+        from dragonkit.energy.similarity import gather, global_similarity, inverse_energy
 
         def like_the_background(features, masks):
             inside, outside = gather(features.generated, masks.target), gather(features.source, masks.preserve)

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from dragonkit.deform import Deformation
-from dragonkit.edits import Edit, Mask
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.values import Mask
+from dragonkit.energy.terms import preserve
 from dragonkit.errors import PointError
-from dragonkit.hookspecs import hookimpl
-from dragonkit.masks import Grid, load_mask, to_grid
+from dragonkit.imaging.deform import Deformation
+from dragonkit.imaging.masks import Grid, load_mask, to_grid
 from dragonkit.modes.moving import EditWeight, PreserveWeight, moved_noise
-from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
-from dragonkit.terms import preserve
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
+from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,7 +126,8 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
     places = [_neighbourhoods(pair, edit.radius, masks.grid) for pair in edit.points]
 
     def resemble_start(features: Features) -> Tensor:
-        from dragonkit.energy import inverse_energy, local_similarity, warp
+        from dragonkit.energy.similarity import inverse_energy, local_similarity
+        from dragonkit.imaging.lookup import warp
 
         energies = [
             inverse_energy(local_similarity(warp(features.generated, ends)[:, 0], warp(features.source, starts)[:, 0]))

@@ -1,6 +1,6 @@
 """What the modes that move content within its picture share: their weights, their initial noise, their attention.
 
-The geometry they share is in `dragonkit.warps`, the energies in `dragonkit.terms`. Any plugin may use this.
+The geometry they share is in `dragonkit.imaging.affine`, the energies in `dragonkit.energy.terms`. Any plugin may use this.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from dragonkit.edits import Mask
-from dragonkit.plan import AttentionPlan, EditMasks
+from dragonkit.edits.values import Mask
+from dragonkit.plugins.answers import AttentionPlan, EditMasks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ def moved_noise(masks: EditMasks, source: Any) -> Tensor:
         masks: on the latents' cells.
         source: a `dragonkit.Source`.
     """
-    from dragonkit.energy import warp
+    from dragonkit.imaging.lookup import warp
 
     return warp(source.latents_at(len(source.schedule))[0], masks.correspondence, mode="nearest")[None]
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from dragonkit.edits import Mask
+from dragonkit.edits.values import Mask, Picture
 from dragonkit.errors import EditError, MaskError
-from dragonkit.fields import Picture
-from dragonkit.images import load_image
-from dragonkit.masks import Grid, load_mask
-from dragonkit.plan import AttentionPlan, EditMasks, Features
+from dragonkit.imaging.images import load_image
+from dragonkit.imaging.masks import Grid, load_mask
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, Features
 
 if TYPE_CHECKING:
     from torch import Tensor

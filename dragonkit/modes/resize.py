@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from dragonkit.edits import Edit
-from dragonkit.hookspecs import hookimpl
-from dragonkit.masks import Grid, center_of, load_mask
+from dragonkit.edits.edit import Edit
+from dragonkit.energy.terms import moving_terms
+from dragonkit.imaging.affine import affine_about
+from dragonkit.imaging.masks import Grid, center_of, load_mask
+from dragonkit.modes.geometry import warped_masks
 from dragonkit.modes.moving import (
     ContrastWeight,
     EditWeight,
@@ -20,9 +22,8 @@ from dragonkit.modes.moving import (
     moved_noise,
     source_attention,
 )
-from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm
-from dragonkit.terms import moving_terms
-from dragonkit.warps import affine_about, warped_masks
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm
+from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor

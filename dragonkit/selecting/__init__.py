@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from dragonkit.hookspecs import hookimpl
+from dragonkit.plugins.selector import Selector
+from dragonkit.plugins.specs import hookimpl
 from dragonkit.selecting.drawn import BOX, BRUSH, LASSO, POLYGON
 from dragonkit.selecting.objects import OBJECT
 from dragonkit.selecting.wand import WAND
-from dragonkit.selectors import Selector
 
 __all__ = ["BOX", "BRUSH", "LASSO", "OBJECT", "POLYGON", "WAND"]
 

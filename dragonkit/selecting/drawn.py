@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from dragonkit.selectors import Box, Options, Point, Selector
-from dragonkit.strokes import Region, polygon, rectangle, stroke
+from dragonkit.imaging.strokes import Region, polygon, rectangle, stroke
+from dragonkit.plugins.selector import Box, Options, Point, Selector
 
 __all__ = ["BOX", "BRUSH", "LASSO", "POLYGON", "BrushOptions"]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from pydantic import Field
 
 from dragonkit.errors import EditError, PointError
-from dragonkit.selectors import Click, Options, Selector
+from dragonkit.plugins.selector import Click, Options, Selector
 
 __all__ = ["OBJECT", "ObjectOptions"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from dragonkit.selectors import Click, Options, Selector
+from dragonkit.plugins.selector import Click, Options, Selector
 
 __all__ = ["WAND", "WandOptions", "connected_to"]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dragonkit.diffusion.source import Source
-from dragonkit.edits import Edit
+from dragonkit.diffusion.source import Source, feature_grid, latent_grid
+from dragonkit.edits.edit import Edit
 from dragonkit.errors import ImageError
-from dragonkit.images import load_image
-from dragonkit.masks import Grid
-from dragonkit.plan import EditMasks
-from dragonkit.planning import feature_grid, latent_grid
-from dragonkit.plugins import PluginRegistry
+from dragonkit.imaging.images import load_image
+from dragonkit.imaging.masks import Grid
+from dragonkit.plugins.answers import EditMasks
+from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing.failures import failure
 from dragonkit.testing.geometry import check_masks
 from dragonkit.testing.gradients import check_gradient

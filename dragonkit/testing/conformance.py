@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import typer
 
-from dragonkit.editor import Editor
-from dragonkit.edits import Edit
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.edit import Edit
 from dragonkit.modes.move import Move
 from dragonkit.testing.answers import check_answers, check_terms
 from dragonkit.testing.failures import failure, failures
@@ -17,7 +17,7 @@ from dragonkit.testing.fields import check_fields, check_round_trip, image_size_
 from dragonkit.testing.isolated import isolated_registry, tiny_editor
 from dragonkit.testing.loading import check_hooks, check_import
 from dragonkit.testing.results import check_result, noisy_picture
-from dragonkit.validation import short
+from dragonkit.words import short
 
 __all__ = ["check_plugin"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic.errors import PydanticUserError
 
-from dragonkit.edits import Edit
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.values import same
 from dragonkit.errors import DragonkitError
-from dragonkit.fields import same
-from dragonkit.masks import decode_mask
+from dragonkit.imaging.masks import decode_mask
 from dragonkit.testing.failures import failure
 
 __all__ = ["check_fields", "check_round_trip", "image_size_of"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dragonkit.edits import Edit
-from dragonkit.masks import Grid, cell_coverage, dilate
-from dragonkit.plan import EditMasks
-from dragonkit.plugins import PluginRegistry
+from dragonkit.edits.edit import Edit
+from dragonkit.imaging.masks import Grid, cell_coverage, dilate
+from dragonkit.plugins.answers import EditMasks
+from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing.failures import failure
 
 __all__ = ["check_masks"]

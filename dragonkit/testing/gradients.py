@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dragonkit.masks import Grid
-from dragonkit.plan import EditMasks, EnergyTerm, Features
-from dragonkit.validation import short
+from dragonkit.imaging.masks import Grid
+from dragonkit.plugins.answers import EditMasks, EnergyTerm, Features
+from dragonkit.words import short
 
 __all__ = ["check_gradient"]
 

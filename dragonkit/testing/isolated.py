@@ -5,9 +5,9 @@ from __future__ import annotations
 import pkgutil
 
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.editor import Editor
-from dragonkit.models.cards import ModelCard
-from dragonkit.plugins import BUILTIN, PluginRegistry
+from dragonkit.editing.editor import Editor
+from dragonkit.plugins.card import ModelCard
+from dragonkit.plugins.registry import BUILTIN, PluginRegistry
 from dragonkit.testing.tiny import tiny_pipeline
 
 __all__ = ["isolated_registry", "tiny_editor"]

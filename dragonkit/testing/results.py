@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dragonkit.diffusion.source import Source
-from dragonkit.editor import Editor
-from dragonkit.edits import Edit
-from dragonkit.masks import Grid
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.edit import Edit
+from dragonkit.imaging.masks import Grid
 from dragonkit.testing.failures import failure
 
 __all__ = ["check_result", "noisy_picture"]

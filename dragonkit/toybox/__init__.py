@@ -8,10 +8,10 @@ A scene is numbers; a picture is a rendering of them; an edit changes the number
 batches, for training.
 """
 
-from dragonkit.toybox.colors import COLORS, PATTERNS
-from dragonkit.toybox.objects import CATEGORIES
+from dragonkit.toybox.drawing.colors import COLORS, PATTERNS
+from dragonkit.toybox.drawing.objects import CATEGORIES
+from dragonkit.toybox.drawing.rendering import render, render_with_masks
 from dragonkit.toybox.parameters import SceneBatch, sample
-from dragonkit.toybox.rendering import render, render_with_masks
 from dragonkit.toybox.scenes import Scene, SceneObject, scene
 from dragonkit.toybox.sentences import captions, vocabulary
 

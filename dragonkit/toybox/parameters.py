@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from dragonkit.errors import EditError
-from dragonkit.toybox.backgrounds import KIND_NAMES
-from dragonkit.toybox.colors import ACCENTS, BACKGROUND_COLORS, COLORS, OBJECT_COLORS, PATTERNS, draw_color
-from dragonkit.toybox.objects import BY_NUMBER, CATEGORIES
+from dragonkit.toybox.drawing.backgrounds import KIND_NAMES
+from dragonkit.toybox.drawing.colors import ACCENTS, BACKGROUND_COLORS, COLORS, OBJECT_COLORS, PATTERNS, draw_color
+from dragonkit.toybox.drawing.objects import BY_NUMBER, CATEGORIES
 
 MOST = 3
 """Objects in a sampled scene, at most. Pasting may add more."""

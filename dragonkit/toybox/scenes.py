@@ -17,10 +17,10 @@ from PIL import Image
 from torch import Tensor
 
 from dragonkit.errors import EditError, PointError
-from dragonkit.toybox.colors import COLORS, PATTERNS
-from dragonkit.toybox.objects import BY_NUMBER, keypoints
+from dragonkit.toybox.drawing.colors import COLORS, PATTERNS
+from dragonkit.toybox.drawing.objects import BY_NUMBER, keypoints
+from dragonkit.toybox.drawing.rendering import check_size, render_with_masks
 from dragonkit.toybox.parameters import SceneBatch, sample, snap
-from dragonkit.toybox.rendering import check_size, render_with_masks
 from dragonkit.toybox.sentences import captions
 from dragonkit.toybox.solve import solve
 

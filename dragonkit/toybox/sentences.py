@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dragonkit.toybox.backgrounds import KIND_NAMES
-from dragonkit.toybox.colors import BACKGROUND_COLOR_NAMES, COLORS, PATTERNS
-from dragonkit.toybox.objects import CATEGORIES
+from dragonkit.toybox.drawing.backgrounds import KIND_NAMES
+from dragonkit.toybox.drawing.colors import BACKGROUND_COLOR_NAMES, COLORS, PATTERNS
+from dragonkit.toybox.drawing.objects import CATEGORIES
 from dragonkit.toybox.parameters import SceneBatch
 
 

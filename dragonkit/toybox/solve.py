@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dragonkit.toybox.objects import keypoints
+from dragonkit.toybox.drawing.objects import keypoints
 
 _STEPS = 7  # grid points per shape number and round
 _ROUNDS = 12  # each halves the grid; the last one is finer than any pixel

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import Field
 
-from dragonkit import terms
-from dragonkit.edits import Edit
+from dragonkit.edits.edit import Edit
+from dragonkit.energy import terms
 from dragonkit.errors import EditError
-from dragonkit.hookspecs import hookimpl
-from dragonkit.masks import Grid, bounding_box, center_of, to_grid
+from dragonkit.imaging.affine import affine_about, inverse_affine, map_points, warp_mask
+from dragonkit.imaging.masks import Grid, bounding_box, center_of, to_grid
 from dragonkit.modes.moving import EditWeight, PreserveWeight
 from dragonkit.modes.referring import (
     ReferenceMask,
@@ -26,8 +26,8 @@ from dragonkit.modes.referring import (
     reference_attention,
     reference_features,
 )
-from dragonkit.plan import AttentionPlan, EditMasks, EnergyTerm, Features, Reference, identity_correspondence
-from dragonkit.warps import affine_about, inverse_affine, map_points, warp_mask
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference, identity_correspondence
+from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,7 +104,8 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
         return None
 
     def resemble_reference(features: Features) -> Tensor:
-        from dragonkit.energy import gather, inverse_energy, local_similarity, warp
+        from dragonkit.energy.similarity import gather, inverse_energy, local_similarity
+        from dragonkit.imaging.lookup import warp
 
         reference, grid = reference_features(features)
         pasted = warp(reference, masks.correspondence_on(grid))

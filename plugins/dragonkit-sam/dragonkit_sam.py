@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 
 from dragonkit.errors import ModelNotFoundError, UnsupportedModelError
-from dragonkit.hookspecs import hookimpl
-from dragonkit.selectors import Box, Click, Selector
+from dragonkit.plugins.selector import Box, Click, Selector
+from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
     import torch

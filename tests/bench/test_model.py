@@ -13,12 +13,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from dragonkit.bench import model as bench_model
+from dragonkit.bench.measures.recognition import Recognizer
 from dragonkit.bench.model import match_keypoints, reconstructions, samples_of, turned_up_elsewhere
-from dragonkit.bench.recognition import Recognizer
 from dragonkit.cli.app import app
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.editor import Editor
-from dragonkit.images import psnr, to_image, to_tensor
+from dragonkit.editing.editor import Editor
+from dragonkit.imaging.images import psnr, to_image, to_tensor
 from dragonkit.testing import tiny_editor
 from dragonkit.toybox.scenes import scene
 

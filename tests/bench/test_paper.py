@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torchmetrics")
 
 from dragonkit.bench.paper import FIGURES, Claim, run_figure
-from dragonkit.bench.statistics import Interval
+from dragonkit.bench.reports.statistics import Interval
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 pytest.importorskip("torchmetrics")
 
 from dragonkit.bench import scales
+from dragonkit.bench.reports.statistics import Interval
 from dragonkit.bench.scales import ModelScale, shared_scale, try_scales
-from dragonkit.bench.statistics import Interval
 from dragonkit.cli.app import app
-from dragonkit.editor import Editor
+from dragonkit.editing.editor import Editor
 from dragonkit.testing import tiny_editor
 
 

@@ -18,14 +18,14 @@ import optuna
 
 from dragonkit.bench import tuning
 from dragonkit.bench.outcomes import FIRST_SEED
-from dragonkit.bench.statistics import Interval
+from dragonkit.bench.reports.statistics import Interval
+from dragonkit.bench.tasks.catalogue import TASKS
 from dragonkit.bench.tuning import MODES, TUNING_SEED, Candidate, Tuned, suggest, tune
 from dragonkit.cli.app import app
+from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.modes.drag import Drag
 from dragonkit.modes.move import Move
-from dragonkit.settings import Settings
-from dragonkit.toybox.tasks import TASKS
 
 Job = tuple[str, int, Candidate, str]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nudging import NudgePlugin
+from helpers.nudging import NudgePlugin
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from dragonkit import plugins
 from dragonkit.cli.app import app
-from dragonkit.plugins import PluginRegistry
+from dragonkit.plugins import registry as plugins
+from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing import tiny_pipeline
 from dragonkit.toybox.training.export import write_model
 
@@ -74,7 +74,7 @@ def refuse(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     def no_model(*_: Any, **__: Any) -> None:
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr("dragonkit.editor.Editor.from_pretrained", no_model)
+    monkeypatch.setattr("dragonkit.editing.editor.Editor.from_pretrained", no_model)
 
     def run(*words: str | Sequence[str]) -> str:
         before = sorted(folder.rglob("*"))

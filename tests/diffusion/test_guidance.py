@@ -10,10 +10,10 @@ import torch
 
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.guidance import PlannedTerm, energy_gradient, normalized, on_grid
-from dragonkit.energy import inverse_energy, local_similarity
+from dragonkit.energy.similarity import inverse_energy, local_similarity
 from dragonkit.errors import NonFiniteEnergyError
-from dragonkit.masks import Grid
-from dragonkit.plan import EnergyTerm, Features
+from dragonkit.imaging.masks import Grid
+from dragonkit.plugins.answers import EnergyTerm, Features
 
 SIZE = (16, 16)
 

@@ -11,14 +11,14 @@ import torch
 
 from dragonkit.diffusion.attention import KeyValues
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.diffusion.ddim import Schedule
 from dragonkit.diffusion.guidance import PlannedTerm
 from dragonkit.diffusion.inversion import Recorded, record, sample
-from dragonkit.diffusion.memory import PlannedAttention
+from dragonkit.diffusion.reading import PlannedAttention
 from dragonkit.diffusion.sampling import Anchor, SamplingPlan, Step, anchored, guided_sampling
-from dragonkit.energy import inverse_energy, local_similarity
+from dragonkit.diffusion.schedule import Schedule
+from dragonkit.energy.similarity import inverse_energy, local_similarity
 from dragonkit.errors import Cancelled
-from dragonkit.plan import AttentionPlan, EnergyTerm, Features
+from dragonkit.plugins.answers import AttentionPlan, EnergyTerm, Features
 
 STEPS = 5
 

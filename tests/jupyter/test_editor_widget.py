@@ -14,13 +14,13 @@ from weakref import WeakValueDictionary
 import ipywidgets as W
 import numpy as np
 import pytest
-from headless import Browser, drag, emit, key, layer_id, open_browser
+from helpers.headless import Browser, drag, emit, key, layer_id, open_browser
 from PIL import Image
 
 import dragonkit as dk
 from dragonkit.errors import Cancelled, EditError, ImageError, MaskError, ModelNotFoundError, UnknownModeError
-from dragonkit.images import load_image
-from dragonkit.jupyter.marks import MarkState
+from dragonkit.imaging.images import load_image
+from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.modes import move
 from dragonkit.testing import tiny_editor
 
@@ -508,7 +508,7 @@ def test_another_prompt_is_another_inversion(open_editor: Any, model: dk.Editor)
 
 def test_a_result_opens_the_editor(open_editor: Any, model: dk.Editor) -> None:
     result = model.edit(PICTURE, dk.Move(mask=blob(), shift=(8, 0)), STEPS, prompt="a fish")
-    editor = result.widget(editor=model)
+    editor = dk.EditorWidget(result, editor=model)
     try:
         assert isinstance(editor, dk.EditorWidget) and editor._session.prompt == "a fish"
         editor.mask = blob(14)
@@ -591,7 +591,7 @@ def test_what_cannot_be_opened_is_refused_at_once(open_editor: Any, options: dic
 
 
 def test_models_are_loaded_in_the_background_and_shared(model: dk.Editor, browser: Browser, monkeypatch: Any) -> None:
-    monkeypatch.setattr("dragonkit.jupyter.session._editors", WeakValueDictionary())
+    monkeypatch.setattr("dragonkit.jupyter.work.session._editors", WeakValueDictionary())
     begun, go, loads = threading.Event(), threading.Event(), []
 
     def from_pretrained(_: type, name: str, registry: Any = None) -> dk.Editor:

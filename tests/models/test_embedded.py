@@ -11,11 +11,11 @@ from safetensors import safe_open
 
 from dragonkit import toybox
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.editor import Editor
-from dragonkit.edits import Settings
-from dragonkit.images import to_tensor
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.settings import Settings
+from dragonkit.imaging.images import to_tensor
 from dragonkit.models.embedded import TOYBOX
-from dragonkit.plugins import PluginRegistry
+from dragonkit.plugins.registry import PluginRegistry
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional
 
-from dragonkit.edits import EditFile
+from dragonkit.edits.file import EditFile
 from dragonkit.errors import EditError, EditFileError, ImageError, MaskError
-from dragonkit.masks import Grid, to_grid
+from dragonkit.imaging.masks import Grid, to_grid
 from dragonkit.modes import appearance
 from dragonkit.modes.appearance import Appearance
-from dragonkit.plan import EditMasks, Features, Reference, identity_correspondence
-from dragonkit.plugins import PluginRegistry
+from dragonkit.plugins.answers import EditMasks, Features, Reference, identity_correspondence
+from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing import check_gradient, check_plugin
 
 WIDTH, HEIGHT = 48, 32

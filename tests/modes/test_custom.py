@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 import torch
 
-from dragonkit.edits import Edit, EditFile
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.file import EditFile
 from dragonkit.errors import EditError, EditFileError, MaskError
-from dragonkit.masks import Grid, to_grid
+from dragonkit.imaging.masks import Grid, to_grid
 from dragonkit.modes import custom
 from dragonkit.modes.custom import CustomEdit
-from dragonkit.plan import EditMasks, EnergyTerm, Features, identity_correspondence
-from dragonkit.plugins import PluginRegistry
+from dragonkit.plugins.answers import EditMasks, EnergyTerm, Features, identity_correspondence
+from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing import check_plugin, tiny_editor
 
 WIDTH, HEIGHT = 48, 32

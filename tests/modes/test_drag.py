@@ -15,17 +15,17 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dragonkit.cli.fields import build as build_from_options
-from dragonkit.cli.fields import fields_of
-from dragonkit.compositing import Cutout, cut_and_paste
-from dragonkit.deform import Deformation
+from dragonkit.cli.options import build as build_from_options
+from dragonkit.cli.options import fields_of
+from dragonkit.editing.pasting import Cutout, cut_and_paste
 from dragonkit.errors import EditError, MaskError, PointError
-from dragonkit.masks import Grid, cell_coverage, dilate, shift_mask, to_grid
+from dragonkit.imaging.deform import Deformation
+from dragonkit.imaging.masks import Grid, cell_coverage, dilate, shift_mask, to_grid
 from dragonkit.modes import drag
 from dragonkit.modes.drag import Drag
 from dragonkit.modes.move import Move
-from dragonkit.plan import EditMasks, Features, identity_correspondence
-from dragonkit.plugins import PluginRegistry
+from dragonkit.plugins.answers import EditMasks, Features, identity_correspondence
+from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing import check_gradient, check_plugin
 
 WIDTH, HEIGHT = 48, 32

@@ -16,11 +16,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dragonkit.errors import EditError, MaskError
-from dragonkit.masks import Grid, bounding_box, center_of, shift_mask, to_grid
+from dragonkit.imaging.masks import Grid, bounding_box, center_of, shift_mask, to_grid
 from dragonkit.modes import move
 from dragonkit.modes.move import Move
-from dragonkit.plan import EditMasks, Features, identity_correspondence
-from dragonkit.plugins import PluginRegistry
+from dragonkit.plugins.answers import EditMasks, Features, identity_correspondence
+from dragonkit.plugins.registry import PluginRegistry
 
 WIDTH, HEIGHT = 48, 32
 IMAGE = Grid(WIDTH, HEIGHT, WIDTH, HEIGHT)

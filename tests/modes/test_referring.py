@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from dragonkit.errors import EditError, ImageError, MaskError
-from dragonkit.masks import Grid
+from dragonkit.imaging.masks import Grid
 from dragonkit.modes.referring import load_reference_mask, reference_attention, reference_features
-from dragonkit.plan import EditMasks, Features, identity_correspondence
+from dragonkit.plugins.answers import EditMasks, Features, identity_correspondence
 
 PICTURE = Image.new("RGB", (20, 12), "teal")
 MASK = np.zeros((12, 20), bool)

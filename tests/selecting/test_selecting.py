@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dragonkit import selecting
-from dragonkit.plugins import PluginRegistry
-from dragonkit.selectors import Selector
+from dragonkit.plugins.registry import PluginRegistry
+from dragonkit.plugins.selector import Selector
 
 SELECTORS = selecting.dragonkit_selectors()
 

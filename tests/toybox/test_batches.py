@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dragonkit import toybox
 from dragonkit.errors import EditError
-from dragonkit.toybox.backgrounds import KIND_NAMES
-from dragonkit.toybox.colors import BACKGROUND_COLOR_NAMES
-from dragonkit.toybox.objects import BY_NUMBER, REACH
+from dragonkit.toybox.drawing.backgrounds import KIND_NAMES
+from dragonkit.toybox.drawing.colors import BACKGROUND_COLOR_NAMES
+from dragonkit.toybox.drawing.objects import BY_NUMBER, REACH
 
 seeds = st.integers(0, 2**40)
 

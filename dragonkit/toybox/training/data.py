@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dragonkit.toybox import captions, render, sample
+from dragonkit.toybox.drawing.rendering import render
+from dragonkit.toybox.parameters import sample
+from dragonkit.toybox.sentences import captions
 
 CHUNK = 64
 """Scenes rendered in one call: enough to share the work, small enough for a CPU's cache."""

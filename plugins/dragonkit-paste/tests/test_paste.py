@@ -20,10 +20,10 @@ from PIL import Image
 from torch.nn import functional
 
 import dragonkit as dk
-from dragonkit.energy import warp
 from dragonkit.errors import EditFileError, MaskError
-from dragonkit.masks import bounding_box, center_of, scale_mask, to_grid
-from dragonkit.plan import EditMasks, Features, identity_correspondence
+from dragonkit.imaging.lookup import warp
+from dragonkit.imaging.masks import bounding_box, center_of, scale_mask, to_grid
+from dragonkit.plugins.answers import EditMasks, Features, identity_correspondence
 from dragonkit.testing import check_gradient, check_plugin
 
 WIDTH, HEIGHT = 48, 32

@@ -17,9 +17,9 @@ from dragonkit_region import RegionDrag
 from torch.autograd import gradcheck
 
 import dragonkit as dk
-from dragonkit.masks import scale_mask, shift_mask, to_grid
-from dragonkit.plan import EditMasks, Features, identity_correspondence
-from dragonkit.plugins import PluginRegistry
+from dragonkit.imaging.masks import scale_mask, shift_mask, to_grid
+from dragonkit.plugins.answers import EditMasks, Features, identity_correspondence
+from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing import check_plugin
 
 WIDTH, HEIGHT = 48, 32

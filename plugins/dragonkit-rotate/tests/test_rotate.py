@@ -17,9 +17,9 @@ from dragonkit_rotate import Rotate
 from torch.autograd import gradcheck
 
 import dragonkit as dk
-from dragonkit.masks import bounding_box, to_grid
-from dragonkit.plan import EditMasks, Features, identity_correspondence
-from dragonkit.plugins import PluginRegistry
+from dragonkit.imaging.masks import bounding_box, to_grid
+from dragonkit.plugins.answers import EditMasks, Features, identity_correspondence
+from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing import check_plugin
 
 WIDTH, HEIGHT = 48, 32

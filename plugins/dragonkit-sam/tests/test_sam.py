@@ -36,7 +36,7 @@ from transformers import (
 
 import dragonkit as dk
 from dragonkit.errors import MaskError, ModelNotFoundError, PointError, UnsupportedModelError
-from dragonkit.plugins import PluginRegistry
+from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing import check_plugin
 
 SIDE = 128

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from boat import CELL, SCENE, WINDOW, until_shown
-from notebook_page import LONG, NotebookPage
-from notebook_server import CHROMIUM, Server, chromium, missing, serve
+from helpers.boat import CELL, SCENE, WINDOW, until_shown
+from helpers.notebook_page import LONG, NotebookPage
+from helpers.notebook_server import CHROMIUM, Server, chromium, missing, serve
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from boat import box_the_boat, to_picture, to_window, until
-from notebook_page import NotebookPage
+from helpers.boat import box_the_boat, to_picture, to_window, until
+from helpers.notebook_page import NotebookPage
 
 pytestmark = pytest.mark.e2e
 

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from boat import (
+from helpers.boat import (
     SCENE,
     STEPS,
     WINDOW,
@@ -25,7 +25,7 @@ from boat import (
     until_shown,
     wait_for,
 )  # fmt: skip
-from notebook_page import LONG, NotebookPage
+from helpers.notebook_page import LONG, NotebookPage
 from PIL import Image
 
 pytestmark = pytest.mark.e2e

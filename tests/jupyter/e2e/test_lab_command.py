@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from notebook_server import Server, end, environment, free_port
+from helpers.notebook_server import Server, end, environment, free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from notebook_page import LONG, NotebookPage
-from notebook_server import Server
+from helpers.notebook_page import LONG, NotebookPage
+from helpers.notebook_server import Server
 
 import dragonkit as dk
 

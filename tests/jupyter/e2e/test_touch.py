@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from boat import mask_of, painted, to_picture, to_window, until
-from notebook_page import NotebookPage
+from helpers.boat import mask_of, painted, to_picture, to_window, until
+from helpers.notebook_page import NotebookPage
 
 pytestmark = pytest.mark.e2e
 

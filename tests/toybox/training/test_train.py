@@ -12,10 +12,10 @@ import typer
 from PIL import Image
 
 from dragonkit import toybox
-from dragonkit.editor import Editor
-from dragonkit.edits import Settings
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.settings import Settings
 from dragonkit.modes.move import Move
-from dragonkit.plugins import PluginRegistry
+from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing.tiny import tiny_recipe
 from dragonkit.toybox import train as train_module
 from dragonkit.toybox.train import train

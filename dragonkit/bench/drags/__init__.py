@@ -1,0 +1,1 @@
+"""Data sets of drags that others made."""

@@ -1,0 +1,198 @@
+"""`dragonkit bench drag`: every sample of a data set edited, written where evaluators look, and measured.
+
+What is finished is not done again: a result carries its edit file, which tells whether it is the one asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from dragonkit.bench.drags.matching import Matcher
+from dragonkit.bench.drags.sets import Sample
+from dragonkit.editing.editor import Editor
+from dragonkit.editing.results import EditResult
+from dragonkit.edits.file import EditFile
+from dragonkit.edits.settings import Settings
+from dragonkit.edits.values import image_to_text
+from dragonkit.errors import Cancelled, DragonkitError, EditFileError
+from dragonkit.imaging.images import load_image
+
+__all__ = ["RESULT", "Record", "run_samples"]
+
+RESULT = "dragged_image.png"
+"""The name under which DragBench's evaluators look for a result, in <category>/<sample>/."""
+
+_POINTED = ("drag", "region")  # modes whose `points` are pairs of a start and an end
+
+Fidelity = Callable[[Image.Image, Image.Image], float]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of a sample.
+
+    Attributes:
+        sample: its name.
+        state: "made" now, "kept" as it was finished before, or "failed".
+        fidelity: image fidelity, at most 1; nan where it was not measured.
+        distances: how far from its goal each dragged point is found, in pixels; empty where an edit has no points.
+        untouched: the same in the source.
+        note: what the reader of the data set remarked, or why it failed.
+    """
+
+    sample: str
+    state: str
+    fidelity: float = math.nan
+    distances: tuple[float, ...] = ()
+    untouched: tuple[float, ...] = ()
+    note: str = ""
+
+
+class _Job(NamedTuple):
+    """A sample ready to run: `wanted` is the edit file that its result will carry."""
+
+    wanted: EditFile
+    settings: Settings
+    note: str
+
+
+def run_samples(
+    editor: Editor,
+    samples: Sequence[Sample],
+    out: Path,
+    settings: Settings | None = None,
+    matcher: Matcher | None = None,
+    fidelity: Fidelity | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Record]:
+    """Edit the samples one after the other, and measure each; one that fails does not stop the others.
+
+    Args:
+        out: gets <sample>/dragged_image.png for each.
+        settings: on top of what an edit file says itself.
+        matcher: measures distances; left out, nothing is measured.
+        fidelity: of (source, result).
+        progress: called with (samples done, samples in all).
+
+    Raises:
+        EditFileError: at the place of a result lies something else. Nothing was changed.
+    """
+    for sample in samples:
+        _check_place(editor, sample, out / sample.name / RESULT, settings)
+    records: list[Record] = []
+    for sample in samples:
+        if progress is not None:
+            progress(len(records), len(samples))
+        try:
+            records.append(_done(editor, sample, out / sample.name / RESULT, settings, matcher, fidelity))
+        except Cancelled:
+            raise
+        except DragonkitError as error:
+            records.append(Record(sample.name, "failed", note=str(error)))
+    if progress is not None:
+        progress(len(records), len(samples))
+    return records
+
+
+def _done(
+    editor: Editor, sample: Sample, place: Path, settings: Settings | None, matcher: Matcher | None, fidelity: Fidelity | None
+) -> Record:
+    editor = Editor(editor.backbone, editor.card, editor.registry)  # one that forgets: what it keeps of a picture would fill the memory
+    job = _job(editor, sample, settings)
+    file = job.wanted
+    generated = editor.generate(file.prompt, file.seed, job.settings) if file.seed is not None else None
+    before = file.load_image() if generated is None else load_image(generated.pixels)
+    finished = place.exists()
+    if finished:
+        after = load_image(place)
+    else:
+        source = generated or editor.invert(before, file.prompt, job.settings, check=False)
+        result = editor.edit(source, editor.registry.edits_from(file), job.settings)
+        _save(result, place)
+        after = result.image
+    return Record(
+        sample.name,
+        "kept" if finished else "made",
+        math.nan if fidelity is None else fidelity(before, after),
+        _distances(matcher, before, after, file),
+        _distances(matcher, before, before, file),
+        job.note,
+    )
+
+
+def _job(editor: Editor, sample: Sample, settings: Settings | None) -> _Job:
+    file, note = sample.read(editor.card.name)
+    chosen = _over(settings, file.settings)
+    full = editor.settings(chosen)
+    # pictures and masks as they come out of an edit: from pixels, without what else their files say
+    contained = file.self_contained(editor.registry.edit_types())
+    image = image_to_text(load_image(np.asarray(contained.load_image()))) if contained.image else ""
+    if not image:
+        full = full.model_copy(update={"inversion_iterations": 1})  # nothing is inverted
+    seed = None if image else contained.seed
+    wanted = EditFile(**{**dict(contained), "model": editor.card.name, "image": image, "seed": seed, "settings": full})
+    return _Job(wanted, chosen, note)
+
+
+def _over(settings: Settings | None, own: Settings) -> Settings:
+    """The settings on top of an edit file's own."""
+    given = {name: getattr(own, name) for name in own.model_fields_set}
+    chosen = {} if settings is None else {name: getattr(settings, name) for name in settings.model_fields_set}
+    if {"schedule"} <= chosen.keys() & given.keys():  # what a schedule leaves out is the file's as well
+        chosen["schedule"] = chosen["schedule"].over(given["schedule"])
+    return Settings(**{**given, **chosen})
+
+
+def _check_place(editor: Editor, sample: Sample, place: Path, settings: Settings | None) -> None:
+    """Refuse to lose what lies at the place of a result, unless it is that result. A sample that cannot be read is told of later."""
+    if not os.path.lexists(place):
+        return
+    try:
+        wanted = _job(editor, sample, settings).wanted
+    except DragonkitError:
+        return
+    try:
+        there = EditFile.load(place)
+    except EditFileError as error:
+        raise EditFileError(f"{str(place)!r} is in the way: {error} Give another --out, or take it away.") from error
+    if there != wanted:
+        raise EditFileError(
+            f"{str(place)!r} was made {_difference(dict(there), dict(wanted))}, and would be lost; give another --out, or take it away."
+        )
+
+
+def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """How an edit file came about otherwise than another one."""
+    if there["model"] != wanted["model"]:
+        return f"with the model {there['model']!r} and not {wanted['model']!r}"
+    for name, value in wanted["settings"]:
+        if getattr(there["settings"], name) != value:
+            return f"with {name} {getattr(there['settings'], name)} and not {value}"
+    return f"from another {next(name for name in wanted if there[name] != wanted[name])}"
+
+
+def _save(result: EditResult, place: Path) -> None:
+    """Whole or not at all: what an interrupted run leaves behind must not be taken for a result."""
+    part = place.with_name(f".{place.name}.part.png")
+    try:
+        result.save(part)
+        os.replace(part, place)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _distances(matcher: Matcher | None, before: Image.Image, after: Image.Image, file: EditFile) -> tuple[float, ...]:
+    pairs: list[Any] = [pair for edit in file.edits if edit["mode"] in _POINTED for pair in edit["points"]]  # type: ignore[union-attr]
+    if matcher is None or not pairs:
+        return ()
+    starts, ends = np.array(pairs, dtype=np.float64).transpose(1, 0, 2)
+    found = matcher.find(before, after, [(float(x), float(y)) for x, y in starts], file.prompt)
+    return tuple(float(length) for length in np.hypot(*(found - ends).T))

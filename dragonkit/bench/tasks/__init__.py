@@ -1,0 +1,1 @@
+"""Tasks with known answers, and how well a result meets them."""

@@ -1,0 +1,1 @@
+"""`dragonkit bench ...`: one module a command."""

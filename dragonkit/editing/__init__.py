@@ -1,0 +1,1 @@
+"""From edits to a picture: plan, sample, finish. `editor` is where to start reading."""

@@ -1,0 +1,134 @@
+"""Edits done with scissors and paste, in pixels: what the diffusion model starts from, and what it must not touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dragonkit.imaging.lookup import warp
+from dragonkit.imaging.masks import dilate, feather
+from dragonkit.plugins.answers import EditMasks
+from dragonkit.shapes import GridMask, ImageTensor
+
+__all__ = ["RIM", "Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "resized", "to_mask", "with_detail"]
+
+RIM = 1.5
+"""Pixels around a mask whose colours are mixtures with the object's: all eight neighbours, as corners are mixtures, too."""
+
+
+def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:
+    """Fill the hole smoothly from its rim: averages of known pixels at ever coarser scales, then refined back (pull-push).
+
+    Args:
+        image: (1, 3, H, W).
+        hole: bool (H, W), True where nothing is known.
+    """
+    known = torch.from_numpy(~hole).to(image)[None, None]
+    if known.all() or not known.any():
+        return image
+    levels = [(image * known, known)]
+    while not levels[-1][1].all() and max(levels[-1][1].shape[-2:]) > 1:
+        total, weight = (F.avg_pool2d(part, 2, ceil_mode=True) for part in levels[-1])
+        # a pixel half known is known: its average counts fully from here on
+        levels.append((total / weight.clamp(min=1e-6) * (weight > 0), (weight > 0).to(weight)))
+    filled = levels[-1][0]
+    for colors, weight in reversed(levels[:-1]):
+        coarse = F.interpolate(filled, size=colors.shape[-2:], mode="bilinear", align_corners=False)
+        filled = colors * weight + coarse * (1 - weight)
+    return filled
+
+
+@dataclass(frozen=True, eq=False)
+class Cutout:
+    """What one edit contributes to the pasted picture.
+
+    Attributes:
+        masks: on the grid of the picture's own pixels.
+        picture: (1, 3, H', W'), the reference that the content is taken from; None for the picture itself.
+        draft: (1, 3, H, W), the content ready-made; None for what the correspondence says.
+    """
+
+    masks: EditMasks
+    picture: ImageTensor | None = None
+    draft: ImageTensor | None = None
+
+
+def cut_and_paste(image: ImageTensor, *cutouts: Cutout) -> ImageTensor:
+    """The picture with the content of every edit moved as its `correspondence` says, and the vacated places filled smoothly.
+
+    All content is taken from the pictures as given, so that two objects may change places.
+
+    Args:
+        image: (1, 3, H, W).
+    """
+    if not cutouts:
+        return image
+    sources, targets = (np.logical_or.reduce([getattr(cutout.masks, part) for cutout in cutouts]) for part in ("source", "target"))
+    background = fill_hole(image, dilate(sources, RIM))
+    pasted = torch.where(to_mask(dilate(sources & ~targets, RIM), image), background, image)
+    for cutout in sorted(cutouts, key=lambda cutout: cutout.draft is None):
+        picture = image if cutout.picture is None else cutout.picture
+        content = _looked_up(picture, cutout.masks) if cutout.draft is None else cutout.draft
+        # a draft knows the rim, too, where pixels are mixtures with the object; what is pasted afterwards wins there
+        target = cutout.masks.target if cutout.draft is None else dilate(cutout.masks.target, 1)
+        pasted = torch.where(to_mask(target, image), content, pasted)
+    return pasted
+
+
+def _looked_up(picture: ImageTensor, masks: EditMasks) -> ImageTensor:
+    """The content of every cell, from a picture averaged as coarsely as the content shrinks: single pixels would sparkle."""
+    x = masks.correspondence[..., 0]
+    steps = np.abs(np.diff(x, axis=1))[masks.target[:, 1:] & masks.target[:, :-1]]
+    # a content that turns is looked up along both axes, so the whole step counts
+    rise = np.abs(np.diff(masks.correspondence[..., 1], axis=1))[masks.target[:, 1:] & masks.target[:, :-1]]
+    shrink = max(1, int(np.median(np.hypot(steps, rise)) + 1e-3)) if steps.size else 1
+    if shrink > 1:
+        picture = F.avg_pool2d(picture, shrink, ceil_mode=True, count_include_pad=False)
+    # bicubic: a drag of a drag of a drag stays sharper
+    return warp(picture[0], masks.correspondence / np.float32(shrink), mode="bicubic")[None].clamp(-1, 1)
+
+
+def with_detail(decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTensor, known: np.ndarray) -> ImageTensor:
+    """Give a decoded picture the detail that the autoencoder, or the model's smaller size, cannot carry.
+
+    What the model changed is the difference between the decoded result and the round trip of the latents that were given to it. Where the
+    pasted picture is right about the content (`known` is 1), that difference is added to its own, sharp pixels.
+
+    Args:
+        decoded, round_trip: (1, 3, h, w) at the model's size.
+        pasted: (1, 3, H, W) at the picture's size.
+        known: float32 (H, W) in [0, 1].
+    """
+    size = (pasted.shape[3], pasted.shape[2])
+    sharp = (pasted - resized(round_trip, size)) * torch.from_numpy(known).to(pasted)
+    return (resized(decoded, size) + sharp).clamp(-1, 1)
+
+
+def resized(image: ImageTensor, size: tuple[int, int]) -> ImageTensor:
+    """The picture at another (width, height), antialiased; itself where the size is the same."""
+    if (image.shape[3], image.shape[2]) == size:
+        return image
+    return F.interpolate(image, size=(size[1], size[0]), mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+
+
+def edit_region(preserve: GridMask, radius: float) -> np.ndarray:
+    """How much of each pixel may change: float32 (H, W), 1 in and around the edit, falling to exactly 0.
+
+    It grows by `radius` pixels, where shadows of the edit fall in latents, and fades over as many again.
+    """
+    return feather(dilate(~preserve, radius), radius)
+
+
+def blend(edited: np.ndarray, original: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """uint8 (H, W, 3): the original bit for bit where `region` is 0, the edited picture where it is 1."""
+    weight = region[..., None]
+    return np.where(weight > 0, np.rint(edited * weight + original * (1.0 - weight)), original).astype(np.uint8)
+
+
+def to_mask(mask: GridMask, like: Tensor) -> Tensor:
+    """A numpy mask as a bool tensor on the device of `like`."""
+    return torch.from_numpy(mask).to(like.device)

@@ -1,0 +1,271 @@
+"""From edits to a plan: ask the plugins once, before the loop, and put their answers into plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.guidance import PlannedTerm
+from dragonkit.diffusion.reading import PlannedAttention
+from dragonkit.diffusion.sampling import Anchor, SamplingPlan
+from dragonkit.diffusion.source import Source, feature_grid, latent_grid
+from dragonkit.editing.combining import combined_masks
+from dragonkit.editing.pasting import RIM, Cutout, cut_and_paste, edit_region, resized, to_mask
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.schedules import Span
+from dragonkit.edits.settings import Settings
+from dragonkit.errors import DragonkitError, PluginHookError, ShapeError
+from dragonkit.imaging.images import to_tensor
+from dragonkit.imaging.lookup import warp
+from dragonkit.imaging.masks import Grid, cell_coverage, dilate, to_grid
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features
+from dragonkit.plugins.loading import Plugin
+from dragonkit.plugins.registry import PluginRegistry
+
+__all__ = ["EditPlan", "plan_edits"]
+
+
+@dataclass(frozen=True, eq=False)
+class EditPlan:
+    """What the loop needs, and what turns its latents into a picture.
+
+    Attributes:
+        sampling: for `guided_sampling`.
+        pasted: (1, 3, H, W) in [-1, 1], of the picture's size: the edits done with scissors and paste.
+        given_latents: (1, c, h, w), z_0 as it were if the model changed nothing: the source's where that stays, else the pasted picture's.
+        known: float32 (H, W): 1 where `pasted` shows the content that the edit wants there, 0 where only the model knows it.
+        region: float32 (H, W): how much of each pixel may change.
+    """
+
+    sampling: SamplingPlan
+    pasted: Tensor
+    given_latents: Tensor
+    known: np.ndarray
+    region: np.ndarray
+
+
+def plan_edits(
+    registry: PluginRegistry,
+    backbone: Backbone,
+    source: Source,
+    edits: Sequence[Edit],
+    settings: Settings,
+    references: Sequence[Source | None] | None = None,
+) -> EditPlan:
+    """Plan several edits in one pass: energies add up, masks combine, attention plans merge, each changes its part of z_T.
+
+    Args:
+        references: the inverted reference picture of every edit, None for edits without one.
+
+    Raises:
+        EditError: an edit does not fit the picture, or two contradict each other.
+        PluginHookError: a plugin's answer is of no use.
+    """
+    references = references or [None] * len(edits)
+    latent_cells, feature_cells = latent_grid(source), feature_grid(source)
+    image_masks = combined_masks(registry, edits, Grid(*source.image_size, *source.image_size))
+    latent_masks = combined_masks(registry, edits, latent_cells)
+    feature_masks = combined_masks(registry, edits, feature_cells)
+
+    # one latent cell in pixels of the image; the region grows by it and fades over another
+    radius = latent_cells.cell_width
+    region = edit_region(np.logical_and.reduce([masks.preserve for masks in image_masks]), radius)
+    cutouts = [_cutout(registry, source, *asked) for asked in zip(edits, image_masks, references, strict=True)]
+    known = np.ones(region.shape, dtype=np.float32)
+    for masks, cutout in zip(image_masks, cutouts, strict=True):
+        if cutout is None:
+            known[masks.source | masks.target] = 0
+    pasted = cut_and_paste(_tensor(source), *(cutout for cutout in cutouts if cutout is not None))
+    pasted_latents = backbone.encode(resized(pasted, source.size))
+    untouched = cell_coverage(region > 0, latent_cells) == 0
+    everything = zip(image_masks, latent_masks, references, cutouts, strict=True)
+    placed = [_Placed(pixels, cells, reference) for pixels, cells, reference, cutout in everything if cutout is not None]
+
+    inverted = list(dict.fromkeys(reference for reference in references if reference is not None))
+    number = [None if reference is None else inverted.index(reference) for reference in references]
+    planned = zip(edits, latent_masks, number, strict=True)
+    when = settings.schedule.attention
+    attention = [(_attention(registry, *asked, when), asked[-1]) for asked in planned if settings.attention]
+    regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
+    sampling = SamplingPlan(
+        latents=_initial_latents(registry, source, edits, latent_masks),
+        prompt_embeds=source.prompt_embeds,
+        negative_prompt_embeds=source.negative_prompt_embeds,
+        terms=[
+            _planned_term(plugin, term, "" if len(edits) == 1 else f"{place}:", number[place], regions[place])
+            for place, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
+            for plugin, term in registry.energy_terms(edit, masks)
+        ],
+        layers=settings.layers,
+        feature_size=feature_cells.shape,
+        references=[feature_grid(reference) for reference in inverted],
+        guided=settings.schedule.guided(settings.steps) if settings.energy_scale else frozenset(),
+        attention=[
+            PlannedAttention(plan if reference is None else _on_latents(plan, inverted[reference]), reference)
+            for plan, reference in attention
+            if plan is not None
+        ],
+        anchors=_anchors(source, latent_cells, placed, pasted_latents, known, untouched, settings),
+        guidance_scale=settings.guidance_scale,
+        energy_scale=settings.energy_scale,
+        region=to_mask(~np.logical_and.reduce([masks.preserve for masks in latent_masks]), pasted_latents),
+        noise=settings.schedule.noise_at(settings.steps),
+        rounds=settings.schedule.rounds_at(settings.steps),
+        seed=settings.seed,
+    )
+    given_latents = torch.where(to_mask(untouched, pasted_latents), source.latents_at(0), pasted_latents)
+    return EditPlan(sampling, pasted, given_latents, known, region)
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """An edit whose content is known: its masks on pixels and on latent cells, and the reference that the content comes from, if any."""
+
+    pixels: EditMasks
+    cells: EditMasks
+    reference: Source | None
+
+
+def _cutout(registry: PluginRegistry, source: Source, edit: Edit, masks: EditMasks, reference: Source | None) -> Cutout | None:
+    """What the edit looks like without a diffusion model, or None where only the model can tell."""
+    pictures = [None if one is None else one.pixels.astype(np.float32) / 255 for one in (source, reference)]
+    assert pictures[0] is not None
+    draft = registry.draft(edit, masks, pictures[0], pictures[1])
+    if draft is not None:
+        return Cutout(masks, draft=torch.from_numpy(draft).permute(2, 0, 1)[None] * 2 - 1)
+    pasted = masks.places_content(reference is not None)
+    return Cutout(masks, picture=None if reference is None else _tensor(reference)) if pasted else None
+
+
+def _initial_latents(registry: PluginRegistry, source: Source, edits: Sequence[Edit], masks: Sequence[EditMasks]) -> Tensor:
+    """z_T with every edit's changes to the source's, applied in order."""
+    own = combined = source.latents_at(len(source.schedule))
+    for edit, cells in zip(edits, masks, strict=True):
+        latents = registry.initial_latents(edit, cells, source)
+        if latents is None:
+            continue
+        if latents.shape != own.shape:
+            owner = registry.owner(edit.mode)
+            message = f"dragonkit_initial_latents gave latents of shape {tuple(latents.shape)}, not {tuple(own.shape)}."
+            raise PluginHookError(owner.name, owner.origin, message)
+        if not torch.isfinite(latents).all():
+            owner = registry.owner(edit.mode)
+            raise PluginHookError(owner.name, owner.origin, "dragonkit_initial_latents gave latents that are NaN or infinite.")
+        combined = torch.where(latents != own, latents.to(own), combined)
+    return combined
+
+
+def _attention(registry: PluginRegistry, edit: Edit, masks: EditMasks, reference: int | None, when: Span | None) -> AttentionPlan | None:
+    """The mode's plan, at the times that the settings say, if they do."""
+    plan = registry.attention(edit, masks)
+    if plan is not None and plan.reference_mask is not None and reference is None:
+        owner = registry.owner(edit.mode)
+        message = "dragonkit_attention gave a reference_mask, but there is no picture to read: give it in dragonkit_reference."
+        raise PluginHookError(owner.name, owner.origin, message)
+    return plan if plan is None or when is None else replace(plan, start=when[0], stop=when[1])
+
+
+def _on_latents(plan: AttentionPlan, reference: Source) -> AttentionPlan:
+    """The plan with its reference mask on the latents' cells: coarse once instead of at every step."""
+    mask = plan.reference_mask
+    if mask is None:
+        return plan
+    cells = latent_grid(reference)
+    return replace(plan, reference_mask=to_grid(mask, replace(cells, image_width=mask.shape[1], image_height=mask.shape[0])))
+
+
+def _tensor(source: Source) -> Tensor:
+    return to_tensor(Image.fromarray(source.pixels))
+
+
+def _anchors(
+    source: Source,
+    grid: Grid,
+    placed: Sequence[_Placed],
+    pasted_latents: Tensor,
+    known: np.ndarray,
+    untouched: np.ndarray,
+    settings: Settings,
+) -> list[Anchor]:
+    """What is given instead of sampled: the untouched part is the source's, the edited part the pasted picture's for a while.
+
+    A cell counts as moved content when it has the least bit of it, so that no half-covered cell on an object's rim is left to chance.
+    """
+    target, vacated = (
+        np.logical_or.reduce(
+            [cell_coverage(dilate(getattr(one.pixels, part), RIM), grid) > 0 for one in placed] or [np.zeros(grid.shape, bool)]
+        )
+        for part in ("target", "vacated")
+    )
+    vacated &= ~target
+    pasted = ~untouched & ~vacated & (cell_coverage(known == 0, grid) == 0)
+    anchors = []
+    if settings.keep != "energy":
+        anchors.append(Anchor(to_mask(untouched, pasted_latents), source.trajectory))
+    if placed:
+        trajectory = _noised(source, pasted_latents, placed, settings.seed)
+        for mask, hold in ((vacated, settings.hold_vacated), (pasted, settings.hold)):
+            if hold > 0:
+                anchors.append(Anchor(to_mask(mask, trajectory), trajectory, hold))
+    return anchors
+
+
+def _noised(source: Source, clean: Tensor, placed: Sequence[_Placed], seed: int) -> Tensor:
+    """The trajectory (n + 1, c, h, w) that the pasted picture would have: its clean latents under the noise of what was pasted.
+
+    Moving latents by whole cells would place content up to half a cell wrong, and latents do not turn or scale. Pasting pixels and
+    encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise: in their own, the object lives on.
+    """
+    fresh = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed)).to(clean)
+    vacated = to_mask(np.logical_or.reduce([one.cells.vacated for one in placed]), clean)
+    origins = [one.reference or source for one in placed]
+    places = [one.cells.correspondence_on(latent_grid(origin)) for one, origin in zip(placed, origins, strict=True)]
+    targets = [to_mask(one.cells.target, clean) for one in placed]
+    levels = [clean]
+    for level in range(1, len(source.schedule) + 1):
+        mixed = torch.where(vacated, fresh, _noise(source, level))
+        for origin, place, target in zip(origins, places, targets, strict=True):
+            mixed = torch.where(target, warp(_noise(origin, level)[0], place, mode="nearest")[None], mixed)
+        levels.append(source.schedule.add_noise(clean, mixed, level))
+    return torch.cat(levels)
+
+
+def _noise(source: Source, level: int) -> Tensor:
+    return source.schedule.noise_in(source.latents_at(level), source.latents_at(0), level)
+
+
+def _regions(masks: EditMasks, like: Tensor) -> dict[str, Tensor]:
+    """Where the gradients of the terms act, by the terms' `region`."""
+    return {"target": to_mask(masks.target, like), "elsewhere": to_mask(~masks.target, like)}
+
+
+def _planned_term(plugin: Plugin, term: EnergyTerm, prefix: str, reference: int | None, regions: Mapping[str, Tensor]) -> PlannedTerm:
+    origin = f"plugin {plugin.name!r} ({f'from {plugin.origin}' if plugin.origin else 'registered by hand'}), hook dragonkit_energy_terms"
+    label = f"{prefix}{plugin.name}.{term.name}"
+    return PlannedTerm(label, _guarded(plugin, term, origin), reference, regions.get(term.region), origin)
+
+
+def _guarded(plugin: Plugin, term: EnergyTerm, origin: str) -> EnergyTerm:
+    """The term with errors that name its plugin, and with its answer checked to be a scalar."""
+
+    def function(features: Features) -> Tensor:
+        try:
+            energy = term.function(features)
+        except DragonkitError as error:
+            error.add_note(f"raised by the energy term {term.name!r} of {origin}")
+            raise
+        except Exception as error:
+            message = f"the energy term {term.name!r} of its hook dragonkit_energy_terms failed: {type(error).__name__}: {error}"
+            raise PluginHookError(plugin.name, plugin.origin, message) from error
+        if not isinstance(energy, Tensor) or energy.ndim != 0:
+            actual = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
+            raise ShapeError("a scalar tensor", actual, f"{origin}: the energy {term.name!r}", "Sum or average it.")
+        return energy
+
+    return replace(term, function=function)

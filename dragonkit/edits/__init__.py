@@ -1,0 +1,1 @@
+"""What is asked, as plain frozen data: edits, settings, edit files. Nothing here imports torch."""

@@ -1,0 +1,84 @@
+"""How to run an edit, as opposed to what to edit: steps, scales, schedule, memory. The same for every mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from dragonkit.edits.schedules import Fraction, GuidanceSchedule
+from dragonkit.edits.validation import Model
+from dragonkit.errors import EditError
+from dragonkit.words import closest
+
+__all__ = ["PRESETS", "Settings"]
+
+UpBlock = Annotated[int, Field(ge=0, le=3)]
+
+
+class Settings(Model):
+    """Everything the engine may be told. The defaults are a starting point; models and modes may suggest others.
+
+    Raises:
+        EditError: a value out of range; the message names the field, the value and the range.
+
+    Example:
+        Settings(steps=30, schedule=GuidanceSchedule(span=(0.0, 0.5)), keep="latents")
+        Settings.preset("paper", seed=3)
+    """
+
+    steps: int = Field(default=50, ge=1, le=1000, description="denoising steps")
+    guidance_scale: float = Field(default=1.0, ge=0, le=100, description="classifier-free guidance; 1 switches it off")
+    energy_scale: float = Field(default=0.03, ge=0, le=10, description="RMS of the energy gradient, as a fraction of the latents' RMS")
+    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="seed of the new noise that vacated places get")
+    schedule: GuidanceSchedule = Field(
+        default_factory=GuidanceSchedule,
+        description="when energies guide, noise is added and steps repeat, such as span=0:0.6,every=2",
+    )
+    attention: bool = Field(default=True, description="let the decoder read the source's keys and values, as the modes ask (eq. 11)")
+    memory: Literal["bank", "recompute"] = Field(
+        default="bank", description="keep the source's features, keys and values after the first edit, or compute them again in every edit"
+    )
+    keep: Literal["pixels", "latents", "energy"] = Field(
+        default="pixels", description="how the untouched part is kept: bit for bit, in the latents, or by the preserve energy only"
+    )
+    hold: Fraction = Field(default=0.6, description="fraction of the steps during which a moved object's latents are held at its target")
+    hold_vacated: Fraction = Field(
+        default=0.2, description="fraction of the steps during which the vacated place is held at a smooth fill from its rim"
+    )
+    layers: tuple[UpBlock, ...] = Field(default=(1, 2), min_length=1, description="up blocks of the UNet that the energies compare")
+    inversion_iterations: int = Field(default=3, ge=1, le=50, description="network calls per inversion step; 1 is plain DDIM inversion")
+
+    @field_validator("layers")
+    @classmethod
+    def _each_once(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(layers)) < len(layers):
+            raise ValueError("each layer may be named only once")
+        return tuple(sorted(layers))
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Settings:
+        """Named settings, with changes on top: "default" (the model's own), "paper", "reference" or "fast". EditError for another name."""
+        if name not in PRESETS:
+            raise EditError(f"there is no preset {name!r}.{closest(name, list(PRESETS))} Presets: {', '.join(PRESETS)}.")
+        settings, preset = cls(**changes), PRESETS[name]
+        schedules = {"schedule": settings.schedule.over(preset["schedule"])} if {"schedule"} <= preset.keys() & changes.keys() else {}
+        return cls(**{**preset, **changes, **schedules})
+
+
+# the published scales are for raw gradients, which say nothing about other models; ours does: `dragonkit bench scale`
+_PAPER = {"guidance_scale": 4.0, "energy_scale": 0.03, "keep": "energy", "hold": 0.0, "hold_vacated": 0.0, "inversion_iterations": 1}
+
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "default": {},
+        # DragonDiffusion as written: plain inversion, guidance at each of the first 30 of 50 steps, nothing held
+        "paper": {**_PAPER, "schedule": GuidanceSchedule(span=(0.0, 0.6), every=1)},
+        # the numbers in the released code, with DiffEditor's refinements
+        "reference": {**_PAPER, "schedule": GuidanceSchedule(span=(0.0, 0.6), every=2, dense=0.2, regional=True, noise=0.4, rounds=3)},
+        "fast": {"steps": 20, "inversion_iterations": 1, "schedule": GuidanceSchedule(every=2)},
+    }
+)
+"""What `Settings.preset` sets, by name; whatever a preset leaves out is the model's own."""

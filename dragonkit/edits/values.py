@@ -1,0 +1,152 @@
+"""Masks and pictures as values of edits: how they are checked, compared and written as JSON.
+
+A mask field takes whatever `dragonkit.imaging.masks.load_mask` takes and keeps it unread: the image's size is known only later.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from PIL import Image
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+
+from dragonkit.errors import EditError, ImageError, MaskError
+from dragonkit.imaging.images import is_tensor, load_image, open_image
+from dragonkit.imaging.masks import decode_mask, encode_mask, load_mask
+from dragonkit.words import short
+
+__all__ = ["Mask", "Picture", "image_from_text", "image_to_text", "mask_to_json", "picture_to_json", "same"]
+
+_FORMS = "a mask: a path, a PIL image, an array, a tensor or {'png': base64}"
+_PICTURE_FORMS = "a picture: a path, a PIL image, an array, a tensor or 'data:image/png;base64,...' text"
+
+
+def mask_to_json(mask: Any) -> dict[str, str] | None:
+    """{"png": base64 of a 1-bit PNG} of anything `load_mask` takes; a file is read. None stays None. Raises MaskError."""
+    if mask is None:  # a field of type `Mask | None`
+        return None
+    if isinstance(mask, (str, os.PathLike)):
+        try:
+            mask = open_image(mask)
+        except ImageError as error:
+            raise MaskError(f"the mask cannot be read: {error}") from error
+    return {"png": encode_mask(load_mask(mask, _size(mask)))}
+
+
+def image_to_text(image: Image.Image) -> str:
+    """A picture as "data:image/png;base64,..." text; lossless."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def image_from_text(text: str, folder: Path | None = None) -> Image.Image:
+    """The RGB picture in "data:...;base64," text or at a path relative to `folder`. Raises ImageError."""
+    try:
+        if text.startswith("data:"):
+            return load_image(Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2], validate=True))))
+        return load_image((folder or Path()) / text)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{short(text)} is neither a path nor 'data:image/png;base64,...' text: {error}.") from error
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality that also compares arrays, tensors and tuples of them."""
+    if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if hasattr(a, "shape") or hasattr(b, "shape"):
+        return type(a) is type(b) and a.shape == b.shape and bool((a == b).all())
+    return bool(a == b)
+
+
+def _check_mask(value: Any, info: ValidationInfo) -> Any:
+    """Accept what `load_mask` accepts. Arrays are copied: painting on must not change an edit that was already made."""
+    if isinstance(value, Mapping):
+        if set(value) != {"png"} or not isinstance(value["png"], str):
+            raise ValueError("a mask in JSON is {'png': base64 text} or a path")
+        return decode_mask(value["png"])
+    if isinstance(value, (str, os.PathLike)):
+        return _check_path(value, (info.context or {}).get("folder"))
+    if isinstance(value, (np.ndarray, Image.Image)):
+        return value.copy()
+    if is_tensor(value):
+        return value.detach().clone()
+    raise ValueError(f"it must be {_FORMS}")
+
+
+def _check_path(
+    path: str | os.PathLike[str], folder: Path | None, what: str = "mask", error: type[EditError] = MaskError
+) -> str | os.PathLike[str]:
+    if not os.fspath(path):
+        raise ValueError(f"a {what}'s path must not be empty")
+    if folder is None:
+        return path
+    if not os.path.isfile(folder / path):  # unlike Path.is_file it takes any text
+        raise error(f"there is no {what} file {os.fspath(path)!r} in {str(folder)!r}. Paths are relative to the edit file.")
+    return folder / path
+
+
+def _size(mask: Any) -> tuple[int, int]:
+    """(width, height) of a picture, an array (H, W[, 1|3|4]) or a tensor ([1|3|4,] H, W), leading ones apart."""
+    if isinstance(mask, Image.Image):
+        return mask.size
+    shape = tuple(mask.shape)
+    if len(shape) < 2:
+        raise MaskError(f"an array of shape {shape} is not a mask. Pass (height, width).")
+    if not is_tensor(mask) and len(shape) > 2 and shape[-1] in (1, 3, 4):
+        shape = shape[:-1]
+    return shape[-1], shape[-2]
+
+
+Mask = Annotated[
+    Any,
+    BeforeValidator(_check_mask),
+    PlainSerializer(mask_to_json, when_used="json"),
+    WithJsonSchema(
+        {
+            "format": "mask",
+            "accepts": _FORMS,
+            "anyOf": [
+                {"type": "string", "description": "path of a picture, relative to the edit file"},
+                {"type": "object", "properties": {"png": {"type": "string"}}, "required": ["png"], "additionalProperties": False},
+            ],
+        }
+    ),
+]
+"""The type of a mask field: `mask: Mask`, or `mask: Mask | None = None`. Read it with `load_mask(edit.mask, image.size)`."""
+
+
+def picture_to_json(picture: Any) -> str | None:
+    """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError."""
+    return None if picture is None else image_to_text(load_image(picture))
+
+
+def _check_picture(value: Any, info: ValidationInfo) -> Any:
+    """Accept what `load_image` accepts, and the text that `picture_to_json` writes. Arrays and pictures are copied, as masks are."""
+    if isinstance(value, str) and value.startswith("data:"):
+        try:
+            return image_from_text(value)
+        except ImageError as error:  # no ValueError, so pydantic would not say which field it is
+            raise EditError(str(error)) from error
+    if isinstance(value, (str, os.PathLike)):
+        return _check_path(value, (info.context or {}).get("folder"), "picture", EditError)
+    if isinstance(value, (np.ndarray, Image.Image)):
+        return value.copy()
+    if is_tensor(value):
+        return value.detach().clone()
+    raise ValueError(f"it must be {_PICTURE_FORMS}")
+
+
+Picture = Annotated[
+    Any,
+    BeforeValidator(_check_picture),
+    PlainSerializer(picture_to_json, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "picture", "accepts": _PICTURE_FORMS}),
+]
+"""The type of a field that is a second picture. Read it with `load_image(edit.reference)`, or hand it on in a `Reference`."""

@@ -1,0 +1,39 @@
+"""Similarities between decoder features, and the energies made of them (DragonDiffusion, arXiv 2307.02421, equations 4 to 8).
+
+All functions are pure and differentiable in their first argument; the second one, the source's features, gets no gradient.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from dragonkit.shapes import FeatureMap, GridMask, Scalar
+
+__all__ = ["gather", "global_similarity", "inverse_energy", "local_similarity"]
+
+
+def gather(features: FeatureMap, mask: GridMask) -> Float[Tensor, "features n"]:
+    """F[m]: the feature vectors where the mask is True, in row order.
+
+    Example:
+        gather(features "c h w", mask "h w") -> "c n" with n = mask.sum()
+    """
+    return features[:, torch.from_numpy(mask).to(features.device)]
+
+
+def local_similarity(generated: Float[Tensor, "features n"], source: Float[Tensor, "features n"]) -> Scalar:
+    """Equation 4: (mean_p cos(generated_p, sg source_p) + 1) / 2, in [0, 1]; both list the same positions in corresponding order."""
+    return (F.cosine_similarity(generated, source.detach(), dim=0).mean() + 1) / 2
+
+
+def global_similarity(generated: Float[Tensor, "features n"], source: Float[Tensor, "features m"]) -> Scalar:
+    """Equations 8 and 10: (cos(mean generated, sg mean source) + 1) / 2, in [0, 1]; the regions may differ in size."""
+    return (F.cosine_similarity(generated.mean(1), source.detach().mean(1), dim=0) + 1) / 2
+
+
+def inverse_energy(similarity: Scalar, alpha: float = 1.0, beta: float = 4.0) -> Scalar:
+    """Equation 5's shape: 1 / (alpha + beta S). High where things differ, and ever flatter as they agree."""
+    return 1 / (alpha + beta * similarity)

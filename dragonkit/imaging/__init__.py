@@ -1,0 +1,1 @@
+"""Pictures and masks: reading, geometry, warps. Only `lookup` imports torch."""

@@ -1,0 +1,212 @@
+"""A smooth warp: what is at some points comes to other points, its neighbourhood comes along, and what is far away stays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dragonkit.imaging.masks import Grid, bounding_box
+from dragonkit.imaging.rasters import area_average, squared_distance
+
+__all__ = ["Deformation"]
+
+Point = tuple[float, float]
+
+REACH = 2.5
+"""How far from its handles a drag is felt, in lengths of the drag. From 1.5 on, a lone drag far from any border folds nothing."""
+LEAST_REACH = 0.1
+"""The same for short drags: as a fraction of the picture's shorter side."""
+HANDLE = 1 / 16
+"""The radius within which a lone handle keeps its shape, as a fraction of the reach."""
+RIM = 1 / 32
+"""Near a border even the rigid part must give way: over this fraction of the distance to its handle."""
+
+_FINEST = 512  # cells a side of the raster on which distances to the mask's border are computed
+_CHUNK = 2**15  # places evaluated at once: bounds the memory, whatever the picture's size
+
+
+class Deformation:
+    """A backward map of the picture: the place p of the result shows what was at p + displacement(p).
+
+    Around the handles it is rigid: moving least squares with rigid motions (Schaefer, McPhail, Warren, "Image Deformation Using Moving
+    Least Squares", 2006). Handles hold together when they lie under one mask, or when their reaches meet: their convex hull moves as a
+    whole, and so does what lies beyond it by no more than they are apart, or are dragged. Further out by d, the displacement fades as
+    room / (room + d), smoothed, where room is the distance to the border of the mask or to the end of the reach. For a lone point in a
+    disc that is the linear stretch of FastDrag (arXiv 2405.15769), here as a backward map and in any region. Towards an anchor it
+    fades alike, on all the way from the nearest handle.
+
+    Args:
+        points: pairs of start and end, (x, y) in pixels of the picture, at least one that moves; no two share their start or their end.
+            A pair whose end is its start is an anchor: nothing moves there.
+        size: (width, height) of the picture.
+        mask: bool (height, width), outside of which nothing moves; None for the whole picture. The picture's own border holds nothing.
+    """
+
+    def __init__(self, points: Sequence[tuple[Point, Point]], size: tuple[int, int], mask: np.ndarray | None = None) -> None:
+        pairs = _complex(np.unique(np.array(points, dtype=np.float64), axis=0))
+        moving = pairs[:, 0] != pairs[:, 1]
+        self.size, self.mask = size, mask
+        self._anchors = pairs[~moving, 0]
+        self._starts, self._ends = pairs[moving].T
+        self._lengths = np.abs(self._ends - self._starts)
+        self._reaches = np.maximum(REACH * self._lengths, LEAST_REACH * min(size))
+        self._groups = _connected(self._ends, self._reaches) if mask is None else [np.arange(len(self._ends))]
+        self._room = _nowhere if mask is None else _border_distance(mask, self._reaches.max())
+
+    def displacement(self, positions: np.ndarray) -> np.ndarray:
+        """Where the content of each place comes from, as the way there: (..., 2) in pixels for positions (..., 2) in pixels."""
+        places = _complex(positions)
+        room, most = self._room(places), np.zeros(places.shape)
+        moved, total = np.zeros(places.shape, complex), np.full(places.shape, 1e-300)
+        for group in self._groups:
+            ends, starts = self._ends[group], self._starts[group]
+            felt = self._felt(places, room, group, ends)
+            share = felt / (_distance(places, ends) ** 2 + 1e-9)  # so that no group has a say at another one's ends
+            moved += share * _rigid_motion(places, ends, starts)
+            total += share
+            most = np.maximum(most, felt)
+        moved *= most / total
+        return np.stack([moved.real, moved.imag], axis=-1)
+
+    def grip(self, positions: np.ndarray) -> np.ndarray:
+        """How much of what is at each place is dragged along: 1 at the starts to 0 out of reach, (...) for positions (..., 2) in pixels."""
+        places = _complex(positions)
+        room, most = self._room(places), np.zeros(places.shape)
+        for group in self._groups:
+            most = np.maximum(most, self._felt(places, room, group, self._starts[group]))
+        return most
+
+    def movable(self, positions: np.ndarray) -> np.ndarray:
+        """Whether there is content that may be moved: within the picture, and within the mask. Bool (...) for positions (..., 2)."""
+        cell = np.floor(positions).astype(int)
+        last = np.array(self.size) - 1
+        inside = ((cell >= 0) & (cell <= last)).all(axis=-1)
+        if self.mask is None:
+            return inside
+        x, y = np.moveaxis(cell.clip(0, last), -1, 0)
+        return inside & self.mask[y, x]
+
+    def on(self, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+        """`displacement` (h, w, 2) and `grip` (h, w) at the centres of a grid's cells, in pixels; the grid lies over the same picture."""
+        points, margin = np.concatenate([self._starts, self._ends]), (1 + HANDLE) * self._reaches.max() + self._lengths.max()
+        x, y = (np.arange(grid.width) + 0.5) * grid.cell_width, (np.arange(grid.height) + 0.5) * grid.cell_height
+        # beyond, all is 0
+        left, right = np.searchsorted(x, (points.real.min() - margin, points.real.max() + margin))
+        top, bottom = np.searchsorted(y, (points.imag.min() - margin, points.imag.max() + margin))
+        displacement, grip = np.zeros((*grid.shape, 2)), np.zeros(grid.shape)
+        rows = max(_CHUNK // max(right - left, 1), 1)
+        for row in range(top, bottom, rows):
+            part = slice(row, min(row + rows, bottom)), slice(left, right)
+            positions = np.stack(np.meshgrid(x[part[1]], y[part[0]]), axis=-1)
+            displacement[part], grip[part] = self.displacement(positions), self.grip(positions)
+        return displacement, grip
+
+    def _felt(self, places: np.ndarray, room: np.ndarray, group: np.ndarray, handles: np.ndarray) -> np.ndarray:
+        """How much of a group's motion is felt, 1 to 0, with its handles at their starts or at their ends."""
+        reach, apart = self._reaches[group].max(), np.abs(handles[:, None] - handles).max()
+        # a handle's neighbourhood must not lap over the border or the anchor that is nearest to it
+        shape = min(HANDLE * self._reaches[group].min(), self._room(handles).min() / 2, _distance(handles, self._anchors).min() / 2)
+        near, anchored = np.maximum(_distance(places, handles) - shape, 0), _distance(places, self._anchors)
+        beyond = np.maximum(_outside_hull(places, handles) - shape - min(self._lengths[group].max(), apart), 0)
+        left = np.clip(np.minimum(room, reach - beyond), 0, None)
+        share = np.minimum(_ratio(left, left + beyond), _ratio(room, RIM * near))
+        if len(self._anchors):
+            share = np.minimum(share, _ratio(anchored, anchored + near))
+        return share * share * (3 - 2 * share)
+
+
+def _complex(positions: np.ndarray) -> np.ndarray:
+    """Positions (..., 2) as complex numbers (...): turning becomes multiplying."""
+    return positions[..., 0] + 1j * positions[..., 1]
+
+
+def _rigid_motion(places: np.ndarray, ends: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """At each place, the way under the rigid motion that takes the ends to the starts as well as it can, near ones counting most."""
+    apart = places[..., None] - ends
+    weights = 1 / (apart.real**2 + apart.imag**2 + 1e-9)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    end, start = weights @ ends, weights @ starts
+    own, other = ends - ends.mean(), starts - starts.mean()  # exactly 0 for a lone handle, which leaves the turn open
+    fit = weights @ (own.conj() * other) - (weights @ own).conj() * (weights @ other)
+    size = np.abs(fit)
+    turn = np.divide(fit, size, out=np.ones_like(fit), where=size > 0)
+    return turn * (places - end) + start - places
+
+
+def _distance(places: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The distance to the nearest point, infinite where there is none."""
+    nearest = np.full(places.shape, np.inf)
+    for point in points:
+        nearest = np.minimum(nearest, np.abs(places - point))
+    return nearest
+
+
+def _outside_hull(places: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The distance to the points' convex hull, 0 inside."""
+    corners = _hull(points)
+    nearest, inside = np.full(places.shape, np.inf), np.ones(places.shape, bool)
+    for corner, following in zip(corners, np.roll(corners, -1), strict=True):
+        edge, seen = following - corner, places - corner
+        turned = edge.conjugate() * seen  # its parts: along and across the edge
+        share = np.clip(turned.real / max(abs(edge) ** 2, 1e-12), 0, 1)
+        nearest = np.minimum(nearest, np.abs(seen - share * edge))
+        inside &= turned.imag > 0
+    return np.where(inside, 0, nearest)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, at most 1; and 1 where there is no whole."""
+    return np.divide(part, whole, out=np.ones_like(whole), where=whole > part)
+
+
+def _hull(points: np.ndarray) -> np.ndarray:
+    """The corners of the convex hull in order, the inside to the side of growing angles (Andrew's monotone chain)."""
+    ordered = np.unique(points)  # by x, then by y
+    if len(ordered) < 3:
+        return ordered
+    corners: list[complex] = []
+    for chain in (ordered, ordered[::-1]):
+        half: list[complex] = []
+        for point in chain:
+            while len(half) > 1 and ((half[-1] - half[-2]).conjugate() * (point - half[-1])).imag <= 0:
+                half.pop()
+            half.append(point)
+        corners += half[:-1]
+    return np.array(corners)
+
+
+def _connected(points: np.ndarray, reaches: np.ndarray) -> list[np.ndarray]:
+    """Indices of points whose reaches meet, directly or through others."""
+    group = np.arange(len(points))
+    for i, point in enumerate(points):
+        near = np.abs(points - point) <= reaches + reaches[i]
+        group[np.isin(group, group[near])] = group[i]
+    return [np.flatnonzero(group == number) for number in np.unique(group)]
+
+
+def _nowhere(places: np.ndarray) -> np.ndarray:
+    """The distance to a border that there is not."""
+    return np.full(places.shape, np.inf)
+
+
+def _border_distance(mask: np.ndarray, reach: float) -> Callable[[np.ndarray], np.ndarray]:
+    """The distance in pixels, up to `reach`, to the mask's outside as a function of places; in large pictures a little less."""
+    (height, width), (left, top, right, bottom) = mask.shape, bounding_box(mask)
+    left, top, right, bottom = max(left - 1, 0), max(top - 1, 0), min(right + 1, width), min(bottom + 1, height)
+    cell = math.ceil(max(right - left, bottom - top) / _FINEST)
+    outside = area_average(~mask, np.arange(top, bottom + cell, cell), np.arange(left, right + cell, cell)) > 0
+    distance = np.minimum(cell * np.sqrt(squared_distance(outside, reach / cell)), reach)
+    lowest, rightmost = np.array(distance.shape) - 1
+
+    def interpolated(places: np.ndarray) -> np.ndarray:
+        x = np.clip((places.real - left) / cell - 0.5, 0, rightmost)
+        y = np.clip((places.imag - top) / cell - 0.5, 0, lowest)
+        column, row = x.astype(int), y.astype(int)
+        next_column, next_row = np.minimum(column + 1, rightmost), np.minimum(row + 1, lowest)
+        upper = distance[row, column] + (x - column) * (distance[row, next_column] - distance[row, column])
+        lower = distance[next_row, column] + (x - column) * (distance[next_row, next_column] - distance[next_row, column])
+        return upper + (y - row) * (lower - upper)
+
+    return interpolated

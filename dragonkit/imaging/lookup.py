@@ -1,0 +1,30 @@
+"""Looking tensors up along a backward map. The one module of imaging that needs torch: import it by name, where torch is loaded anyway."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from dragonkit.shapes import Correspondence, FeatureMap
+
+__all__ = ["warp"]
+
+
+def warp(features: FeatureMap, correspondence: Correspondence, mode: str = "bilinear") -> Float[Tensor, "features grid_height grid_width"]:
+    """Look features up along a backward map: cell p of the result is the content at `correspondence[p]`.
+
+    Args:
+        features: (c, h, w).
+        correspondence: (h', w', 2), (x, y) in cells of `features` with cell centres at integer + 0.5.
+        mode: "bilinear"; "bicubic" for pixels; or "nearest" for noise, whose spread interpolation would shrink.
+
+    Returns:
+        (c, h', w'); positions outside take the nearest cell inside.
+    """
+    height, width = features.shape[-2:]
+    scale = np.array([2 / width, 2 / height], dtype=np.float32)
+    grid = torch.from_numpy(correspondence * scale - 1).to(features)
+    return F.grid_sample(features[None], grid[None], mode=mode, padding_mode="border", align_corners=False)[0]

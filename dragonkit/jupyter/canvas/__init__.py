@@ -1,0 +1,1 @@
+"""The picture that is drawn on: the only part that knows ipycanvas."""

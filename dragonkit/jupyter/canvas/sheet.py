@@ -1,0 +1,47 @@
+"""A picture that lives in the browser: sent once and without loss, drawn as often as needed."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import ipywidgets as W
+from PIL import Image
+
+from dragonkit.imaging.strokes import Point
+from dragonkit.jupyter.canvas.viewport import Viewport
+
+__all__ = ["Sheet"]
+
+
+class Sheet:
+    """Holds one picture at a time: as it is, and reduced, which browsers do badly.
+
+    ipycanvas itself would send RGB as JPEG. The widgets stay when the picture changes: a browser that has yet to draw from one stops
+    drawing for good when it is gone.
+    """
+
+    def __init__(self) -> None:
+        self._whole, self._reduced = W.Image(format="png"), W.Image(format="png")
+        self._held: dict[W.Image, tuple[Image.Image, float]] = {}
+
+    def draw(self, layer: Any, image: Image.Image, viewport: Viewport, at: Point = (0.0, 0.0)) -> None:
+        """Draw the picture on an ipycanvas layer, its top left corner at a position of the viewport's picture."""
+        x, y = viewport.to_canvas(*at)
+        scale = viewport.scale
+        if scale < 1:
+            layer.draw_image(self._holding(self._reduced, image, scale), round(x), round(y))  # between pixels it would be blurred
+        else:
+            layer.image_smoothing_enabled = scale < 2  # from there on, people want to see pixels
+            layer.draw_image(self._holding(self._whole, image, 1.0), x, y, image.width * scale, image.height * scale)
+
+    def _holding(self, file: W.Image, image: Image.Image, scale: float) -> W.Image:
+        held = self._held.get(file)
+        if held is None or held[0] is not image or held[1] != scale:
+            size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+            buffer = io.BytesIO()
+            # more compression takes four times as long for little
+            image.resize(size, Image.Resampling.LANCZOS).save(buffer, format="PNG", compress_level=1)
+            file.value = buffer.getvalue()
+            self._held[file] = (image, scale)
+        return file

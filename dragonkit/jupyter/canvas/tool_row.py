@@ -1,0 +1,131 @@
+"""Buttons for all that a canvas' tools can do: what a key or the mouse does can be clicked as well."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as W
+
+from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.canvas.viewport import Zoom
+from dragonkit.jupyter.elements import button, row
+from dragonkit.jupyter.marks.state import MarkState
+from dragonkit.jupyter.tools.catalogue import TOOLS
+
+__all__ = ["ToolRow"]
+
+_HELP = {
+    "brush": "paint the mask (b); [ and ] change the size",
+    "eraser": "take away from the mask (e)",
+    "lasso": "add what you circle to the mask (l)",
+    "polygon": "click corners; click the first one again, or Enter, to add the polygon to the mask (p)",
+    "box": "add a box to the mask (r)",
+    "drag": "draw an arrow to where something shall be; click to hold a place, or an arrow's end to change it (d)",
+    "pick": "click an object to add it to the mask (k); Escape goes on to another object",
+}
+_ICONS = {
+    "brush": "paint-brush", "eraser": "eraser", "lasso": "circle-notch", "polygon": "draw-polygon", "box": "vector-square",
+    "drag": "location-arrow", "pick": "hand-pointer",
+}  # fmt: skip
+_ZOOMS: dict[str, Zoom] = {"fit": "fit", "100 %": 1, "200 %": 2}
+
+
+class ToolRow:
+    """Tools, undo, redo, clear, invert; the brush's size, the mask's opacity, the zoom.
+
+    Args:
+        view: what the tools work on.
+        fail: told of errors.
+        tools: which ones are offered.
+        picking: shown while the tool "pick" is in hand.
+
+    Attributes:
+        help: says what the tool in hand does. It belongs below the canvas, which would move under the hand when a sentence takes two lines.
+    """
+
+    def __init__(
+        self,
+        view: CanvasView,
+        fail: Callable[[Exception], Any],
+        tools: tuple[str, ...] = tuple(TOOLS),
+        picking: W.Widget | None = None,
+    ) -> None:
+        self._view, self._fail, self._picking = view, fail, picking or W.VBox()
+        self.tools = W.ToggleButtons(
+            options=tools,
+            value=view.tool.name,
+            tooltips=[_HELP.get(name, name) for name in tools],
+            icons=[_ICONS.get(name, "pen") for name in tools],
+        )
+        self.tools.style.button_width = "auto"
+        self.help = W.HTML().add_class("dk-help")
+        widest = max(8, max(view.state.size) // 2)
+        start = max(1, round(max(view.state.size) / 16))
+        self.size = W.IntSlider(value=start, min=1, max=widest, description="brush size", tooltip="diameter in pixels of the picture")
+        self.opacity = W.FloatSlider(
+            value=view.opacity, min=0, max=1, step=0.05, description="mask opacity", tooltip="0 shows the outline only"
+        )
+        self.size.style.description_width = self.opacity.style.description_width = "initial"  # else the longer one is cut
+        self.zoom = W.ToggleButtons(
+            options=list(_ZOOMS),
+            tooltips=["show all of the picture", "pixel by pixel", "twice as large"],
+            icons=["expand", "search", "search-plus"],
+        )
+        self.zoom.style.button_width = "auto"
+        actions = {
+            "undo": ("undo", "take the last change back (Ctrl+Z)", MarkState.undo),
+            "redo": ("redo", "do it again (Ctrl+Shift+Z)", MarkState.redo),
+            "clear": ("trash", "remove mask, arrows and clicks", MarkState.clear),
+            "invert": ("adjust", "what was outside the mask is inside", MarkState.invert),
+        }
+        self.actions = {
+            name: button(name, words, self._guarded(view.apply, change), icon=icon) for name, (icon, words, change) in actions.items()
+        }
+        self.widget = W.VBox([self.tools, row(*self.actions.values(), self.zoom), self._picking, row(self.size, self.opacity)])
+        for part, act in (
+            (self.tools, self.take),
+            (self.size, self._resize),
+            (self.opacity, self._fade),
+            (self.zoom, lambda name: view.set_zoom(_ZOOMS[name])),
+        ):
+            part.observe(lambda change, act=act: self._guarded(act, change["new"])(), names="value")
+        view.on_key(lambda keys: self._follow())
+        self._resize(self.size.value)
+        self._follow()
+
+    def take(self, name: str) -> None:
+        """Take a tool in hand. EditError when there is none of that name."""
+        if self._view.tool.name != name:
+            self._view.set_tool(name)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Show what the view has: keys change tools and sizes as well."""
+        tool = self._view.tool
+        if tool.name in self.tools.options:
+            self.tools.value = tool.name
+        if hasattr(tool, "size"):
+            self.size.value = round(tool.size)
+        # on a touch screen there are no tooltips, and which button is pressed is said to eyes only
+        self.help.value = f'<span role="status">{html.escape(f"{tool.name}: {_HELP.get(tool.name, tool.name)}")}</span>'
+        self._picking.layout.display = "" if tool.name == "pick" else "none"
+
+    def _resize(self, size: int) -> None:
+        for name in ("brush", "eraser"):
+            self._view.tools[name].size = size  # type: ignore[attr-defined]
+
+    def _fade(self, opacity: float) -> None:
+        self._view.opacity = opacity
+
+    def _guarded(self, action: Callable[..., Any], *values: Any) -> Callable[[], None]:
+        """A front end swallows what its callbacks raise; here it is told."""
+
+        def call() -> None:
+            try:
+                action(*values)
+            except Exception as error:
+                self._fail(error)
+
+        return call

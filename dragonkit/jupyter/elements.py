@@ -1,0 +1,46 @@
+"""What every part of the editor is made of: its style sheet, buttons, rows, pictures as bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as W
+from PIL import Image
+
+__all__ = ["STYLE", "button", "png", "row"]
+
+STYLE = """<style>
+.dk-editor .widget-inline-hbox { max-width: calc(100% - 4px); }
+.dk-editor canvas { max-width: 100%; height: auto !important; }
+.dk-editor button:focus-visible, .dk-editor input:focus-visible, .dk-editor select:focus-visible, .dk-editor canvas:focus-visible,
+.dk-editor textarea:focus-visible, .dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 1px; }
+.dk-editor textarea { white-space: pre; }
+.dk-editor .dk-second canvas { max-width: min(100%, 320px); }
+.dk-editor .widget-html-content { line-height: 1.4; }
+.dk-editor .widget-toggle-button { display: inline-flex; align-items: center; gap: 4px; }
+.dk-editor .widget-toggle-button i { order: -1; }
+.dk-editor .dk-help { opacity: 0.75; }
+.dk-editor .dk-hint { font-style: italic; }
+.dk-editor .dk-error, .dk-editor .dk-field-error { color: #d55e00; font-weight: bold; }
+</style>"""
+"""For the whole editor: canvases fit narrow windows, the focus can be seen, and errors are told apart by more than their colour."""
+
+
+def button(words: str, tooltip: str, action: Callable[[], Any], **options: Any) -> W.Button:
+    """A button as wide as its words."""
+    made = W.Button(description=words, tooltip=tooltip, layout=W.Layout(width="auto"), **options)
+    made.on_click(lambda _: action())
+    return made
+
+
+def row(*children: W.Widget) -> W.HBox:
+    """Side by side, and below each other where the window is narrow."""
+    return W.HBox(children, layout=W.Layout(flex_flow="row wrap", align_items="center"))
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()

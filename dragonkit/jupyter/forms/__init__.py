@@ -1,0 +1,1 @@
+"""The fields of an edit mode as controls, made from its schema."""

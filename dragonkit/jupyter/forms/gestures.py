@@ -1,0 +1,63 @@
+"""What a mode asks of the hand: a mask, arrows, a second picture. Taken from its fields, so a plugin's mode needs nothing of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dragonkit.jupyter.forms.roles import FormField
+
+__all__ = ["Drags", "arrow_of", "missing", "suggested", "taken_from"]
+
+Drags = Sequence[tuple[tuple[float, float], tuple[float, float]]]
+
+_ASKED = {
+    "mask": "mark what to edit: paint it, circle it, or click it",
+    "points": "draw an arrow from where something is to where it shall be",
+    "picture": "choose the second picture",
+    "picture mask": "mark the object in the second picture",
+}
+
+
+def taken_from(fields: Sequence[FormField], mask: np.ndarray, drags: Drags, use_mask: bool = True) -> dict[str, Any]:
+    """The fields that come from the marks on the picture; an empty mask and no arrows are left out.
+
+    Args:
+        mask: bool (H, W).
+        drags: from and to, in pixels of the picture.
+        use_mask: whether a mask that may be left out is given.
+    """
+    values: dict[str, Any] = {}
+    for field in fields:
+        if field.role == "mask" and mask.any() and (field.required or use_mask):
+            values[field.name] = mask.copy()
+        elif field.role == "points" and drags:
+            values[field.name] = tuple((_point(start), _point(end)) for start, end in drags)
+    return values
+
+
+def arrow_of(drags: Drags) -> tuple[float, float] | None:
+    """What the first arrow says of a shift, (dx, dy) in pixels; None when there is none."""
+    if not drags:
+        return None
+    start, end = (_point(point) for point in drags[0])
+    return round(end[0] - start[0], 1), round(end[1] - start[1], 1)
+
+
+def missing(fields: Sequence[FormField], values: Mapping[str, Any]) -> list[str]:
+    """What has to be done before the mode can run, in words."""
+    return [_ASKED[field.role] for field in fields if field.required and field.name not in values and field.role in _ASKED]
+
+
+def suggested(fields: Sequence[FormField], values: Mapping[str, Any]) -> list[str]:
+    """What one would do next although the mode does not insist: draw the arrow of a shift while nothing else is asked for either."""
+    plain = [field for field in fields if field.role in ("arrow", "value")]
+    untouched = all(values.get(field.name, field.default) == field.default for field in plain)
+    return ["draw an arrow to where it shall go"] if untouched and any(field.role == "arrow" for field in plain) else []
+
+
+def _point(point: Sequence[float]) -> tuple[float, float]:
+    # a tenth of a pixel is finer than any hand, and short to read in a script
+    return round(float(point[0]), 1), round(float(point[1]), 1)

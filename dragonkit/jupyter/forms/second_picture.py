@@ -1,0 +1,126 @@
+"""A second picture, such as whose look to take, with a small canvas to mark the object in it."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import ipywidgets as W
+import numpy as np
+from PIL import Image
+
+from dragonkit.errors import ImageError
+from dragonkit.imaging.images import load_image
+from dragonkit.imaging.masks import load_mask
+from dragonkit.jupyter.canvas.tool_row import ToolRow
+from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.elements import button, row
+from dragonkit.jupyter.forms.controls import LEFT_OUT
+from dragonkit.jupyter.forms.roles import FormField
+from dragonkit.jupyter.marks.state import MarkState
+
+__all__ = ["SecondPicture"]
+
+
+class SecondPicture:
+    """Chooses a picture from a file, or takes the one that is being edited, and marks an object in it.
+
+    Args:
+        field: the field of the picture.
+        mask_field: the field of the mask on it, if the mode has one.
+        picture: gives the picture that is being edited.
+        fail: told of errors that have nothing to do with the file chosen.
+
+    Attributes:
+        widget: all of it.
+        image: the picture, RGB; None before one was chosen.
+        view: the canvas it is shown on; None before, or without a mask to mark.
+    """
+
+    def __init__(
+        self,
+        field: FormField,
+        mask_field: FormField | None,
+        picture: Callable[[], Image.Image] | None,
+        fail: Callable[[Exception], Any],
+    ) -> None:
+        self._mask_field, self._fail = mask_field, fail
+        self._callbacks: list[Callable[[], None]] = []
+        self.image: Image.Image | None = None
+        self.view: CanvasView | None = None
+        self.upload = W.FileUpload(accept="image/*", description="choose a picture", tooltip=field.description)
+        self.upload.layout.width = "auto"
+        self.upload.observe(lambda change: self._guarded(self._uploaded), names="value")
+        self._error, self._below = W.HTML().add_class("dk-field-error"), W.VBox()
+        chosen = [self.upload]
+        if picture is not None:
+            take = partial(self._guarded, lambda: self.set(picture()))
+            chosen.append(button("use this picture", "take something from the picture itself", take, icon="image"))
+        label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
+        self.widget = W.VBox([row(label, *chosen), self._error, self._below]).add_class("dk-second")
+
+    def get(self) -> Any:
+        """The picture, or LEFT_OUT."""
+        return LEFT_OUT if self.image is None else self.image
+
+    def set(self, image: Any) -> None:
+        """Show a picture with nothing marked; LEFT_OUT removes it. Raises ImageError."""
+        self.image = None if image is LEFT_OUT or image is None else load_image(image)
+        self.view, self._below.children = None, ()
+        if self.image is not None:
+            self._show(self.image)
+        self._changed()
+
+    def get_mask(self) -> Any:
+        """What is marked, bool (H, W), or LEFT_OUT."""
+        return LEFT_OUT if self.view is None or not self.view.state.mask.any() else np.array(self.view.state.mask)
+
+    def set_mask(self, mask: Any) -> None:
+        """Mark this; LEFT_OUT removes the marks. Raises MaskError."""
+        if self.view is None:
+            return
+        state = self.view.state
+        wanted = np.zeros_like(state.mask) if mask is LEFT_OUT or mask is None else load_mask(mask, state.size)
+        self.view.apply(lambda marks: marks.set_mask(wanted))
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+    def _show(self, image: Image.Image) -> None:
+        if self._mask_field is None:
+            buffer = io.BytesIO()
+            image.save(buffer, format="PNG")
+            self._below.children = [W.Image(value=buffer.getvalue(), format="png", layout=W.Layout(max_width="320px"))]
+            return
+        self.view = CanvasView(image, MarkState(image.size))
+        self.view.on_change(self._changed)
+        self.view.on_error(self._fail)
+        tools = ToolRow(self.view, self._fail, tools=("brush", "eraser", "lasso", "polygon", "box"))
+        asked = W.Label(f"{self._mask_field.label}: mark it here", tooltip=self._mask_field.description)
+        self._below.children = [asked, tools.widget, self.view.widget, tools.help]
+
+    def _uploaded(self) -> None:
+        if not self.upload.value:
+            return
+        file = self.upload.value[-1]
+        try:
+            image = Image.open(io.BytesIO(bytes(file["content"])))
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise ImageError(f"{file['name']!r} cannot be read as a picture: {error}. Choose a PNG, JPEG, WebP or TIFF file.") from error
+        self.set(image)
+
+    def _changed(self) -> None:
+        for callback in self._callbacks:
+            callback()
+
+    def _guarded(self, action: Callable[[], Any]) -> None:
+        self._error.value = ""
+        try:
+            action()
+        except ImageError as error:
+            self._error.value = f'<span role="alert">{html.escape(str(error))}</span>'
+        except Exception as error:
+            self._fail(error)

@@ -1,0 +1,65 @@
+"""The part of the editor in which somebody says what to do: the canvas with its tools, the mode with its fields, and the preview."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dragonkit.jupyter.canvas.tool_row import ToolRow
+from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.marks.state import MarkState
+from dragonkit.jupyter.panels.mode_panel import ModePanel
+from dragonkit.jupyter.panels.picking import PickPanel
+from dragonkit.jupyter.panels.stage import Stage
+from dragonkit.jupyter.tools.catalogue import TOOLS
+from dragonkit.jupyter.work.session import Session
+
+__all__ = ["Easel"]
+
+
+class Easel:
+    """Connects what is marked with what is shown.
+
+    Args:
+        session: the picture and the plugins.
+        marks: what is marked to begin with.
+        fail, say: told of errors, and of what goes on.
+
+    Attributes:
+        view, tools, stage, picks, modes: the parts.
+    """
+
+    def __init__(self, session: Session, marks: MarkState, fail: Callable[[BaseException], Any], say: Callable[[str], Any]) -> None:
+        self._registry = session.registry
+        self.view = CanvasView(session.picture, marks)
+        self.stage = Stage(self.view, session.picture, fail)
+        self.picks = PickPanel(self.view, list(self._registry.selectors().values()), lambda: session.picture, fail, say)
+        offered = tuple(name for name in TOOLS if name != "pick" or self.picks.offered)
+        self.tools = ToolRow(self.view, fail, offered, self.picks.widget)
+        self.modes = ModePanel(self._registry, self.view, lambda: session.picture, fail)
+        self.modes.on_change(self._preview)
+        self.view.on_error(fail)
+        self.view.on_change(self._marked)
+        self.view.on_pointer(self._pointed)
+
+    def _marked(self) -> None:
+        self.stage.set_source()  # marks belong to the picture, so whoever marks sees it
+        self.modes.marks_changed()
+
+    def _preview(self) -> None:
+        self.stage.set_source()
+        self.stage.preview(self._registry, self.modes.edit_or_none())
+
+    def _pointed(self, event: str, x: float, y: float) -> None:
+        """While an arrow is drawn that moves something, this follows the pointer."""
+        if self.view.tool.name != "drag" or not self.modes.moves_by_arrow:
+            return
+        if event == "down":
+            self.stage.set_source()
+            tool: Any = self.view.tool
+            self.stage.lift(self.view.state.mask, *(tool.start or (x, y)))
+            self.stage.carry(x, y)
+        elif event == "move":
+            self.stage.carry(x, y)
+        else:
+            self.stage.drop()

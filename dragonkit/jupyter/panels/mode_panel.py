@@ -1,0 +1,161 @@
+"""The mode, its fields, and what it still asks for. Makes edits of the form and of what is marked on the picture."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as W
+from PIL import Image
+
+from dragonkit.edits.edit import Edit, unknown_mode
+from dragonkit.errors import EditError
+from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.forms.form import Form
+from dragonkit.jupyter.forms.gestures import arrow_of, missing, suggested, taken_from
+from dragonkit.plugins.registry import PluginRegistry
+
+__all__ = ["ModePanel"]
+
+
+class ModePanel:
+    """Chooses a mode. Every mode keeps its own fields; the marks belong to all of them.
+
+    Args:
+        registry: the modes; those of plugins that are registered later appear with `refresh`.
+        view: where things are marked.
+        picture: gives the picture that is being edited.
+        fail: told of errors.
+    """
+
+    def __init__(
+        self,
+        registry: PluginRegistry,
+        view: CanvasView,
+        picture: Callable[[], Image.Image],
+        fail: Callable[[Exception], Any],
+    ) -> None:
+        self._registry, self._view, self._picture, self._fail = registry, view, picture, fail
+        self._callbacks: list[Callable[[], Any]] = []
+        self._forms: dict[type[Edit], Form] = {}
+        self._arrow: tuple[float, float] | None = None
+        self._choice = W.Dropdown(description="mode", tooltip="what to do")
+        self._about, self._box = W.HTML(), W.VBox()
+        self._hint = W.HTML().add_class("dk-hint")
+        self.widget = W.VBox([self._choice, self._about, self._box, self._hint])
+        self._refreshing = False
+        self._choice.observe(lambda change: None if self._refreshing else self._guarded(self._changed_mode), names="value")
+        self.refresh()
+
+    @property
+    def mode(self) -> str:
+        """The name of the mode. EditError when set to one that nobody offers."""
+        return str(self._choice.value)
+
+    @mode.setter
+    def mode(self, mode: str) -> None:
+        self.refresh()
+        if mode not in self._choice.options:
+            raise unknown_mode(mode, dict.fromkeys(self._choice.options))
+        self._choice.value = mode
+
+    @property
+    def form(self) -> Form:
+        """The fields of the mode."""
+        edit_type = self._registry.edit_types()[self.mode]
+        if edit_type not in self._forms:
+            form = Form(edit_type, self._picture, lambda: self._view.state.mask, self._fail)
+            form.on_change(lambda: self._guarded(self._changed_field))
+            self._forms[edit_type] = form
+        return self._forms[edit_type]
+
+    @property
+    def moves_by_arrow(self) -> bool:
+        """Whether an arrow says how far something is shifted."""
+        return any(field.role == "arrow" for field in self.form.fields)
+
+    def refresh(self) -> None:
+        """Look for modes again: a plugin may have been registered since. The mode chosen stays."""
+        modes = [mode for mode, edit_type in self._registry.edit_types().items() if edit_type.scriptable]
+        chosen = self._choice.value
+        if list(self._choice.options) == modes:
+            return
+        self._refreshing = True  # new options choose the first of them for a moment
+        try:
+            self._choice.options = modes
+            self._choice.value = chosen if chosen in modes else modes[0]
+        finally:
+            self._refreshing = False
+        if self._choice.value != chosen:
+            self._changed_mode()
+
+    def edit(self) -> Edit:
+        """What the fields and the marks say. EditError when something is missing or wrong; the words stand at the field, too."""
+        form, state = self.form, self._view.state
+        marked = taken_from(form.fields, state.mask, state.drags, form.use_mask)
+        todo = missing(form.fields, {**form.values(), **marked})
+        if todo:
+            raise EditError(f"{self.mode} cannot run yet: {', then '.join(todo)}")
+        return form.edit(marked)
+
+    def edit_or_none(self) -> Edit | None:
+        """The edit, or None while it is not complete."""
+        try:
+            return self.edit()
+        except EditError:  # said in the hint and at the fields
+            return None
+
+    def on_change(self, callback: Callable[[], Any]) -> None:
+        """Call back after the mode, a field or a mark changed."""
+        self._callbacks.append(callback)
+
+    def marks_changed(self) -> None:
+        """Take over what is marked now. An arrow sets the shift; when it is gone, the shift is too."""
+        arrow = arrow_of(self._view.state.drags)
+        if arrow != self._arrow:
+            self._arrow = arrow
+            if self.moves_by_arrow:
+                default = next(field.default for field in self.form.fields if field.role == "arrow")
+                self.form.update({"shift": default if arrow is None else arrow})
+                return  # the form has told of it
+        self._changed()
+
+    def _changed_mode(self) -> None:
+        form, drags = self.form, self._view.state.drags
+        self._box.children = [form.widget]
+        self._about.value = html.escape((form.edit_type.__doc__ or "").strip().partition("\n")[0].replace("`", ""))
+        tool: Any = self._view.tools["drag"]
+        tool.single = self.moves_by_arrow
+        self._arrow = arrow_of(drags)
+        if self.moves_by_arrow and self._arrow is not None:
+            form.update({"shift": self._arrow})
+        else:
+            self._changed()
+
+    def _changed_field(self) -> None:
+        """A shift that was typed turns the arrow that is there; where it would leave the picture, the arrow goes."""
+        shift, drags = self.form.values().get("shift"), self._view.state.drags
+        if self.moves_by_arrow and shift is not None and drags and shift != arrow_of(drags):
+            (x, y), (width, height) = drags[0][0], self._view.state.size
+            end = (x + shift[0], y + shift[1])
+            inside = 0 <= end[0] <= width and 0 <= end[1] <= height
+            self._arrow = shift if inside else None
+            self._view.apply(lambda state: state.change(drags=[((x, y), end), *drags[1:]] if inside else drags[1:]))
+            return  # the marks have told of it
+        self._changed()
+
+    def _changed(self) -> None:
+        form, state = self.form, self._view.state
+        values = {**form.values(), **taken_from(form.fields, state.mask, state.drags, form.use_mask)}
+        todo = missing(form.fields, values) + suggested(form.fields, values)
+        self._hint.value = html.escape(f"Next: {', then '.join(todo)}." if todo else "")
+        for callback in self._callbacks:
+            callback()
+
+    def _guarded(self, action: Callable[[], Any]) -> None:
+        """A front end swallows what its callbacks raise; here it is told."""
+        try:
+            action()
+        except Exception as error:
+            self._fail(error)

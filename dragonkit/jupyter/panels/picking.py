@@ -1,0 +1,109 @@
+"""The tool "pick": clicks that a selector turns into a mask, on a thread of its own, since a selector may take seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as W
+import numpy as np
+from PIL import Image
+
+from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.elements import row
+from dragonkit.jupyter.forms.controls import LEFT_OUT, Control, control_for
+from dragonkit.jupyter.forms.roles import form_fields
+from dragonkit.jupyter.marks.state import MarkState
+from dragonkit.jupyter.marks.undo import Click
+from dragonkit.jupyter.work.latest import Latest
+from dragonkit.plugins.selector import Selector
+
+__all__ = ["PickPanel"]
+
+
+class PickPanel:
+    """Chooses the selector, its options, and whether clicks are on the object; gives the view's tool "pick" what it needs.
+
+    Args:
+        view: where the clicks are made.
+        selectors: those that take clicks are offered.
+        picture: gives the picture that is being edited.
+        fail: told of errors.
+        say: told what is going on.
+
+    Attributes:
+        widget: all of it.
+        offered: the selectors by name; empty when none takes clicks.
+    """
+
+    def __init__(
+        self,
+        view: CanvasView,
+        selectors: Sequence[Selector],
+        picture: Callable[[], Image.Image],
+        fail: Callable[[Exception], Any],
+        say: Callable[[str], Any],
+    ) -> None:
+        self._view, self._picture, self._fail, self._say = view, picture, fail, say
+        self._latest = Latest(fail)
+        self.offered = {selector.name: selector for selector in selectors if selector.gesture == "clicks"}
+        self.choice = W.Dropdown(options=list(self.offered), description="pick with", tooltip="what turns a click into a mask")
+        self.sign = W.ToggleButtons(
+            options={"object": True, "not object": False},
+            tooltips=["clicks are on the object", "clicks are beside it"],
+            icons=["plus", "minus"],
+        )
+        self.sign.style.button_width = "auto"
+        self._options, self._controls = W.VBox(), dict[str, Control]()
+        self._selected: tuple[list[Click], np.ndarray] | None = None
+        self.widget = W.VBox([row(self.choice, self.sign), self._options])
+        self.choice.observe(lambda change: self._choose(), names="value")
+        self.sign.observe(lambda change: setattr(view.tools["pick"], "positive", change["new"]), names="value")
+        if self.offered:
+            self._choose()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether the selector is done within `timeout` seconds."""
+        return self._latest.wait(timeout)
+
+    def _choose(self) -> None:
+        selector = self.offered[self.choice.value]
+        self.choice.tooltip = selector.description
+        fields = form_fields(selector.options)
+        if self._controls.keys() != {field.name for field in fields}:
+            self._controls = {field.name: control_for(field) for field in fields}
+            self._options.children = [control.widget for control in self._controls.values()]
+            for control in self._controls.values():
+                control.on_change(lambda: self._ask_again(selector))
+        pick: Any = self._view.tools["pick"]
+        pick.selector = lambda clicks: self._ask(selector, clicks)
+
+    def _ask(self, selector: Selector, clicks: list[Click]) -> None:
+        """Begin to select; clicks that come while it works are what counts."""
+        if not clicks:
+            return
+        options = {name: value for name, control in self._controls.items() if (value := control.get()) is not LEFT_OUT}
+        picture = self._picture()
+        self._say(f"{selector.name} is selecting ...")
+
+        def work(wanted: Callable[[], bool]) -> None:
+            mask = selector.select(picture, clicks, **options)
+            if wanted():
+                self._view.apply(lambda state: self._set(state, clicks, mask))
+                self._say(f"{selector.name} has selected {int(mask.sum())} pixels")
+
+        self._latest.do(work)
+
+    def _ask_again(self, selector: Selector) -> None:
+        try:
+            self._ask(selector, self._view.state.points)
+        except Exception as error:  # a front end swallows what its callbacks raise
+            self._fail(error)
+
+    def _set(self, state: MarkState, clicks: list[Click], mask: np.ndarray) -> Any:
+        if state.points != clicks:  # undone or cleared since
+            return None
+        before, self._selected = self._selected, (clicks, mask)
+        same = before is not None and before[0] in (clicks, clicks[:-1])
+        # a further click corrects the selection; what was painted by hand elsewhere stays
+        return state.change((state.mask & ~before[1] if before is not None and same else state.mask) | mask)

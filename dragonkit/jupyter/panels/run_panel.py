@@ -1,0 +1,75 @@
+"""Running and watching. The panel shows what it is told and knows nothing of editing."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as W
+from PIL import Image
+
+from dragonkit.jupyter.elements import button, png, row
+from dragonkit.jupyter.work.job import Progress, in_words
+
+__all__ = ["RunPanel"]
+
+_PREVIEW = 160  # CSS pixels of the longest side
+
+
+class RunPanel:
+    """Run, Cancel, a progress bar, the picture in the making, and what there is to say.
+
+    Attributes:
+        widget: all of it.
+        messages: everything that was ever said, errors too.
+    """
+
+    def __init__(self, run: Callable[[], Any], cancel: Callable[[], Any]) -> None:
+        self.messages: list[str] = []
+        self._run = button("Run", "run the edit", run, button_style="primary", icon="play")
+        self._cancel = button("Cancel", "stop the run within one step", cancel, disabled=True, icon="stop")
+        self._bar = W.IntProgress(value=0, min=0, max=1, layout=W.Layout(flex="1 1 10em", width="auto", min_width="8em"))
+        self._words = W.HTML().add_class("dk-progress")
+        self._preview = W.Image(format="png", layout=W.Layout(display="none"))
+        self._status = W.HTML().add_class("dk-status")
+        self._error = W.HTML().add_class("dk-error")
+        self.widget = W.VBox([row(self._run, self._cancel, self._bar), self._words, self._preview, self._status, self._error])
+
+    def say(self, words: str) -> None:
+        """Replace the status line; an error stays."""
+        self.messages.append(words)
+        self._status.value = f'<span role="status">{html.escape(words)}</span>'
+
+    def fail(self, error: BaseException) -> None:
+        """Show an error below the status line, where it stays until `forgive`."""
+        self.messages.append(in_words(error))
+        self._error.value = f'<span role="alert">{html.escape(in_words(error))}</span>'
+
+    def forgive(self) -> None:
+        self._error.value = ""
+
+    def busy(self, running: bool) -> None:
+        """Whether a run is going on: then it can be cancelled, and not be started again."""
+        self._run.disabled, self._cancel.disabled = running, not running
+        if running:
+            self._bar.value = 0
+
+    def progress(self, what: str, progress: Progress) -> None:
+        self._bar.max, self._bar.value = progress.steps, progress.step
+        left = "" if progress.seconds_left is None else f", about {progress.seconds_left:.0f} s left"
+        energies = "".join(f"; {name} {value:.3g}" for name, value in progress.energies.items())
+        self._words.value = html.escape(f"{what}: step {progress.step} of {progress.steps}{left}{energies}")
+
+    def rest(self) -> None:
+        """Nothing is going on."""
+        self._words.value, self._bar.value = "", 0
+        self._preview.layout.display = "none"
+
+    def preview(self, image: Image.Image, size: tuple[int, int]) -> None:
+        """Show the picture in the making, of whatever size, in the proportions of `size` (width, height)."""
+        self._preview.value = png(image)
+        self._preview.layout.width, self._preview.layout.height = (f"{round(side * _PREVIEW / max(size))}px" for side in size)
+        self._preview.layout.display = ""
+
+

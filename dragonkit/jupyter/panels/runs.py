@@ -1,0 +1,98 @@
+"""Between the session, which works, and the panel, which shows: what is said when, and errors that are never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from dragonkit.edits.edit import Edit
+from dragonkit.errors import Cancelled
+from dragonkit.jupyter.panels.run_panel import RunPanel
+from dragonkit.jupyter.work.history import Entry
+from dragonkit.jupyter.work.job import EditJob, Progress
+from dragonkit.jupyter.work.session import Session
+
+if TYPE_CHECKING:
+    from dragonkit.diffusion.source import Source
+
+__all__ = ["Runs"]
+
+
+class Runs:
+    """Prepares the picture, runs edits, and tells the panel.
+
+    Args:
+        session: what works.
+        panel: what shows.
+        on_result: called with every run that came to an end, on its thread.
+
+    Attributes:
+        error: what the last run failed with; None when it did not, or was cancelled.
+    """
+
+    def __init__(self, session: Session, panel: RunPanel, on_result: Callable[[Entry], Any]) -> None:
+        self.session, self.panel, self._on_result = session, panel, on_result
+        self.error: BaseException | None = None
+        self.job = EditJob(self._progressed, self._previewed, self._finished)
+
+    def prepare(self) -> None:
+        """Load the model and invert the picture, in the background."""
+        self.panel.say("loading the model and inverting the picture; mark it meanwhile")
+        self.session.prepare(lambda progress: self.panel.progress("inverting", progress), self._prepared)
+
+    def run(self, edits: Sequence[Edit], state: Mapping[str, Any]) -> None:
+        """Start. EditError when a run is going on."""
+        session, panel = self.session, self.panel
+        if not (session.preparing or session.prepared):  # it failed, or was stopped
+            self.prepare()
+        if not self.job.running:  # before it starts, since it may be over at once
+            self.error = None
+            panel.forgive()
+            panel.busy(True)
+            panel.say(f"{edits[0].mode}: " + ("waits until the picture is inverted" if session.preparing else "running"))
+        session.run(self.job, edits, state)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for inversion and run. TimeoutError, or what the run failed with."""
+        if not (self.session.wait(timeout) and self.job.wait(timeout)):
+            raise TimeoutError(f"not done after {timeout} s; it says: {self.panel.messages[-1]}")
+        if self.job.error is not None:
+            raise self.job.error
+
+    def _progressed(self, progress: Progress) -> None:
+        self.panel.progress("editing", progress)
+
+    def _previewed(self, image: Image.Image) -> None:
+        self.panel.preview(image, self.session.picture.size)
+
+    def _prepared(self, source: Source | None, error: BaseException | None) -> None:
+        if not self.job.running:
+            self.panel.rest()
+        if isinstance(error, Cancelled):
+            return
+        if source is None:
+            assert error is not None
+            self._fail(error)
+            return
+        back, most = source.reconstruction_psnr, source.autoencoder_psnr
+        check = "" if back is None else f": without any edit it comes back at {back:.1f} dB, of {most:.1f} dB that the autoencoder allows"
+        self.panel.say(f"the picture is inverted{check}")
+
+    def _finished(self, job: EditJob) -> None:
+        self.panel.busy(False)
+        self.panel.rest()
+        if isinstance(job.error, Cancelled):
+            self.panel.say("cancelled; the marks and earlier results are as they were")
+        elif job.error is not None:
+            self._fail(job.error)
+        else:
+            try:
+                self._on_result(job.result)
+            except Exception as error:  # on this thread nobody else would see it
+                self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.error = error
+        self.panel.fail(error)

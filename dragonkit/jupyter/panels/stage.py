@@ -1,0 +1,124 @@
+"""What the canvas shows: the picture with its marks, an edit before any diffusion, or the result, as far as a slider lets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import ipywidgets as W
+import numpy as np
+from PIL import Image
+
+from dragonkit.edits.edit import Edit
+from dragonkit.errors import EditError
+from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.panels.ghost import Ghost, cut_out, ghost_of
+from dragonkit.jupyter.work.latest import Latest
+from dragonkit.plugins.registry import PluginRegistry
+
+__all__ = ["Stage"]
+
+
+class Stage:
+    """Decides what lies on a canvas.
+
+    Args:
+        view: the canvas.
+        picture: what is edited, RGB.
+        fail: told of errors of plugins whose edits are previewed.
+
+    Attributes:
+        after: the slider from 0, the picture as it was, to 1, the result.
+        picture: what is edited.
+        result: what came out; None while there is nothing to compare.
+    """
+
+    def __init__(self, view: CanvasView, picture: Image.Image, fail: Callable[[Exception], Any]) -> None:
+        self.view, self.picture = view, picture
+        self._previews = Latest(fail)
+        self.result: Image.Image | None = None
+        self.after = W.FloatSlider(
+            value=0, min=0, max=1, step=0.01, description="before/after", tooltip="how much of the picture shows the result", disabled=True
+        )
+        self.after.style.description_width = "initial"
+        self.after.observe(lambda change: self._show(), names="value")
+        self._lifted: tuple[Ghost, tuple[float, float]] | None = None
+
+    @property
+    def comparing(self) -> bool:
+        """Whether something of the result is to be seen."""
+        return self.result is not None and self.after.value > 0
+
+    def set_picture(self, picture: Image.Image) -> None:
+        """Edit another picture of the same size."""
+        self.picture = picture
+        self.set_result(None)
+
+    def set_result(self, result: Image.Image | None) -> None:
+        """Show a result; None shows the picture."""
+        self.result = result
+        self.after.disabled = result is None
+        value = 0.0 if result is None else 1.0
+        if self.after.value == value:
+            self._show()
+        else:
+            self.after.value = value
+
+    def set_source(self) -> None:
+        """Show the picture itself, since somebody goes on with it; the result stays behind the slider."""
+        self.after.value = 0.0
+
+    def preview(self, registry: PluginRegistry, edit: Edit | None) -> None:
+        """Show soon what the edit would do, as far as this can be told without a model; None shows nothing, at once."""
+        if edit is None:
+            self._previews.forget()
+            self._lay(None)
+            return
+        picture = np.asarray(self.picture)
+
+        def work(wanted: Callable[[], bool]) -> None:
+            ghost = None
+            with suppress(EditError):  # it does not fit the picture, of which Run tells; while somebody still draws, that is no error
+                ghost = ghost_of(registry, edit, picture)
+            if wanted():
+                self._lay(ghost)
+
+        self._previews.do(work)
+
+    def wait(self, timeout: float) -> bool:
+        """Whether the preview is there within `timeout` seconds."""
+        return self._previews.wait(timeout)
+
+    def lift(self, mask: np.ndarray, x: float, y: float) -> None:
+        """Take up what is under the mask at a position of the picture; `carry` moves it."""
+        self._previews.forget()
+        ghost = cut_out(np.asarray(self.picture), mask)
+        self._lifted = None if ghost is None else (ghost, (x, y))
+
+    def carry(self, x: float, y: float) -> None:
+        """The pointer is here now."""
+        if self._lifted is not None:
+            ghost, start = self._lifted
+            self._lay(ghost._replace(x=ghost.x + round(x - start[0]), y=ghost.y + round(y - start[1])))
+
+    def drop(self) -> None:
+        self._lifted = None
+
+    def _lay(self, ghost: Ghost | None) -> None:
+        self.view.show_ghost(*(ghost or (None,)))
+
+    def _show(self) -> None:
+        before = self.picture
+        if not self.comparing:
+            self.view.set_image(before)
+            self.view.marked = True
+            return
+        assert self.result is not None
+        self.view.marked = False  # the marks belong to the picture, and would hide what became of it
+        self._previews.forget()
+        self._lay(None)
+        shown = before.copy()
+        width = round(self.after.value * before.width)
+        shown.paste(self.result.crop((0, 0, width, before.height)), (0, 0))
+        self.view.set_image(shown)

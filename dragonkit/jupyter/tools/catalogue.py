@@ -1,0 +1,11 @@
+"""All tools by name. They take down, move, up, leave and key, and change a `MarkState`."""
+
+from __future__ import annotations
+
+from dragonkit.jupyter.tools.areas import Box, Brush, Eraser, Lasso, Polygon
+from dragonkit.jupyter.tools.base import Tool
+from dragonkit.jupyter.tools.points import DragArrows, Pick, Selector
+
+__all__ = ["TOOLS", "Box", "Brush", "DragArrows", "Eraser", "Lasso", "Pick", "Polygon", "Selector", "Tool"]
+
+TOOLS: dict[str, type[Tool]] = {tool.name: tool for tool in (Brush, Eraser, Lasso, Polygon, Box, DragArrows, Pick)}

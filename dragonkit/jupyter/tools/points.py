@@ -1,0 +1,165 @@
+"""Tools that mark places: arrows, and clicks that a selector turns into a mask."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from dragonkit.errors import MaskError
+from dragonkit.imaging.strokes import Point, Rect
+from dragonkit.jupyter.marks.shapes import Arrow, Handle, Shape
+from dragonkit.jupyter.marks.state import MarkState
+from dragonkit.jupyter.marks.undo import Click, Drag
+from dragonkit.jupyter.tools.base import Stroke, Tool
+
+__all__ = ["DragArrows", "Pick", "Selector"]
+
+Selector: TypeAlias = Callable[[list[Click]], np.ndarray | None]
+"""Clicks (x, y, on the object) to a mask, bool (H, W); None when the mask will be set later, by a thread perhaps."""
+
+
+_End: TypeAlias = tuple[Drag, bool]
+"""An arrow, and whether its end is meant or its start."""
+
+
+class DragArrows(Stroke):
+    """Draws arrows. A click is a pin, which holds its place.
+
+    From the start of an arrow, or from a pin, that one is drawn anew, since a point cannot go two ways. Anywhere else a new arrow begins,
+    at the end of another one too. A click on an arrow's end chooses it, or lets it go: while it is chosen, both ends have handles to take
+    them elsewhere, and Delete removes it. Without one that is chosen, Delete removes the last.
+
+    Args:
+        single: whether a new arrow replaces the one before, where only one makes sense. Its end has a handle all the time.
+    """
+
+    name, shortcut = "drag", "d"
+
+    def __init__(self, single: bool = False) -> None:
+        super().__init__()
+        self.single = single
+        self._chosen: Drag | None = None
+        self._held: _End | None = None  # of the arrow that is being changed
+        self._size = (0, 0)
+
+    @property
+    def start(self) -> Point | None:
+        """Where the arrow begins that is being drawn; None while none is."""
+        return self._arrow()[0] if self._way else None
+
+    def down(self, state: MarkState, x: float, y: float) -> Rect | None:
+        self._size = state.size
+        self._held = self._nearest((x, y), self._handles(state))
+        if self._held is None and (anew := self._nearest((x, y), [(drag, False) for drag in state.drags])) is not None:
+            self._held = (anew[0], True)
+        return super().down(state, x, y)
+
+    def key(self, state: MarkState, key: str) -> Rect | None:
+        if self.busy or key not in ("Delete", "Backspace", "Escape"):
+            return super().key(state, key)
+        chosen, self._chosen = self._chosen, None
+        if key == "Escape" or not state.drags:
+            return None
+        return state.remove_drag(state.drags.index(chosen) if chosen in state.drags else -1)
+
+    def preview(self, state: MarkState) -> list[Shape]:
+        if self._way:
+            return [Arrow(*self._arrow())]
+        return [Handle(drag[is_end]) for drag, is_end in self._handles(state)]
+
+    def _handles(self, state: MarkState) -> list[_End]:
+        if self.single:
+            return [(drag, True) for drag in state.drags[:1]]
+        return [(drag, is_end) for drag in state.drags if drag == self._chosen for is_end in (True, False)]
+
+    def _commit(self, state: MarkState, way: list[Point]) -> Rect | None:
+        drags = state.drags
+        if self._held is not None and self._held[0] not in drags:  # undone since it was taken
+            self._held = None
+        arrow = self._arrow(way)
+        if math.dist(way[0], way[-1]) < self.reach / 2:
+            clicked = self._nearest(way[0], [(drag, is_end) for drag in drags for is_end in (True, False)])
+            if clicked is not None:
+                self._chosen = None if clicked[0] == self._chosen else clicked[0]
+                return None
+            arrow = (arrow[0], arrow[0])
+        if self.single:
+            return state.change(drags=[arrow])
+        if self._held is None:
+            return state.change(drags=[*drags, arrow])
+        if self._chosen == self._held[0]:
+            self._chosen = arrow
+        drags[drags.index(self._held[0])] = arrow
+        return state.change(drags=drags)
+
+    def _arrow(self, way: list[Point] | None = None) -> Drag:
+        way = way or self._way
+        start, end = self._clamped(way[0]), self._clamped(way[-1])
+        if self._held is None:
+            return start, end
+        (old_start, old_end), is_end = self._held
+        return (old_start, end) if is_end else (end, old_end)
+
+    def _nearest(self, point: Point, ends: list[_End]) -> _End | None:
+        near = [(drag, is_end) for drag, is_end in ends if math.dist(point, drag[is_end]) <= self.reach]
+        return min(near, key=lambda end: math.dist(point, end[0][end[1]]), default=None)
+
+    def _clamped(self, point: Point) -> Point:
+        return min(max(point[0], 0.0), float(self._size[0])), min(max(point[1], 0.0), float(self._size[1]))
+
+
+class Pick(Tool):
+    """Clicks on an object, which `selector` turns into a mask. Further clicks correct it; Escape goes on to another object.
+
+    A selector that is changed in between gets all clicks on the object, and its mask replaces the one before.
+
+    Args:
+        selector: see `Selector`. It runs while the hand waits: let it return None and use a thread if it takes seconds. Without one,
+            clicks are only kept.
+        positive: whether clicks are on the object, or on what is not the object.
+    """
+
+    name, shortcut = "pick", "k"
+
+    def __init__(self, selector: Selector | None = None, positive: bool = True) -> None:
+        self.selector, self.positive = selector, positive
+        self._pressed: Point | None = None
+        self._selected: tuple[list[Click], np.ndarray | None] = ([], None)
+
+    def down(self, state: MarkState, x: float, y: float) -> Rect | None:
+        self._pressed = (x, y)
+        return None
+
+    def up(self, state: MarkState, x: float, y: float) -> Rect | None:
+        pressed, self._pressed = self._pressed, None
+        inside = 0 <= x <= state.size[0] and 0 <= y <= state.size[1]
+        if pressed is None or not inside or math.dist(pressed, (x, y)) > self.reach:
+            return None
+        clicks = [*state.points, (x, y, self.positive)]
+        before, after = self._mask_of(state, state.points), self._mask_of(state, clicks)
+        mask = state.mask if before is None else state.mask & ~before  # what was painted by hand elsewhere stays
+        return state.change(mask if after is None else mask | after, points=clicks)
+
+    def leave(self, state: MarkState, x: float, y: float) -> Rect | None:
+        self._pressed = None
+        return None
+
+    def key(self, state: MarkState, key: str) -> Rect | None:
+        return state.change(points=()) if key == "Escape" else super().key(state, key)
+
+    def cancel(self) -> None:
+        self._pressed = None
+
+    def _mask_of(self, state: MarkState, clicks: list[Click]) -> np.ndarray | None:
+        if self._selected[0] != clicks:
+            mask = self.selector(list(clicks)) if self.selector and clicks else None
+            if mask is not None and (mask.dtype != np.bool_ or mask.shape != state.mask.shape):
+                raise MaskError(
+                    f"the selector gave {mask.dtype} {mask.shape}, but the picture's masks are bool {state.mask.shape}. "
+                    "Give it the picture that is shown, and return (height, width)."
+                )
+            self._selected = (clicks, mask)
+        return self._selected[1]

@@ -1,0 +1,1 @@
+"""What runs behind the editor: the session, the job in its thread, the history, the exports. No widget."""

@@ -1,0 +1,84 @@
+"""What was run so far. Entries are only ever added: going back loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, overload
+
+from dragonkit.errors import EditError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from dragonkit.editing.results import EditResult
+    from dragonkit.edits.edit import Edit
+
+__all__ = ["Entry", "History"]
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One run.
+
+    Attributes:
+        source: the picture that was edited.
+        edits: what was asked for.
+        result: what came out.
+        state: what the editor needs to show itself as it was: prompt, marks, fields.
+    """
+
+    source: Image.Image
+    edits: tuple[Edit, ...]
+    result: EditResult
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+class History(Sequence[Entry]):
+    """All runs, oldest first; `current` is the one that was shown last.
+
+    Example:
+        editor.history[-1].result.save("last.png")
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self._current: Entry | None = None
+
+    @property
+    def current(self) -> Entry | None:
+        """The run that was shown last; None before the first one."""
+        return self._current
+
+    def add(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._current = entry
+
+    def revert(self, index: int) -> Entry:
+        """Go back to a run: it becomes `current`; later ones stay in the list. EditError when there is no such run."""
+        self._current = self._at(index)
+        return self._current
+
+    def continue_from(self, index: int) -> Image.Image:
+        """The result of a run, as the picture to edit next. EditError when there is no such run."""
+        return self.revert(index).result.image
+
+    def _at(self, index: int) -> Entry:
+        try:
+            return self._entries[index]
+        except IndexError:
+            raise EditError(f"there is no run number {index} in the history, which has {len(self)}; count from 0") from None
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
+        return self._entries[index]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        runs = "; ".join(", ".join(edit.mode for edit in entry.edits) for entry in self._entries)
+        return f"<History of {len(self)} runs{f': {runs}' if runs else ''}>"

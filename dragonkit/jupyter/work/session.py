@@ -1,0 +1,146 @@
+"""A picture being edited: its model and its inversion, the run that is going on, and the history. Knows no widgets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from PIL import Image
+
+from dragonkit.editing.combining import check_edits
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.settings import Settings
+from dragonkit.errors import EditError
+from dragonkit.jupyter.work.history import Entry, History
+from dragonkit.jupyter.work.job import EditJob, Progress, Watch, alone
+from dragonkit.models.loading import find_card
+from dragonkit.plugins.registry import PluginRegistry, get_registry
+
+if TYPE_CHECKING:
+    from dragonkit.diffusion.source import Source
+    from dragonkit.editing.editor import Editor
+
+__all__ = ["Session"]
+
+# widgets with the same model share it while one of them lives
+_editors: WeakValueDictionary[tuple[str, int], Any] = WeakValueDictionary()
+_loading = threading.Lock()
+
+
+class Session:
+    """Loads the model and inverts the picture in the background, and runs edits on it.
+
+    Args:
+        picture: RGB.
+        prompt: what it shows.
+        model: a name, used where there is no `editor`.
+        editor: an editor that is there already.
+        settings: what differs from the model's defaults.
+
+    Attributes:
+        picture, prompt: as given; call `prepare` after a change.
+        settings: as given.
+        registry: the plugins.
+        model: the model's name.
+        history: the runs that came to an end.
+
+    Raises:
+        ModelNotFoundError: there is no such model.
+    """
+
+    def __init__(
+        self, picture: Image.Image, prompt: str, model: str, editor: Editor | None = None, settings: Settings | None = None
+    ) -> None:
+        self.picture, self.prompt, self.settings = picture, prompt, settings or Settings()
+        self.registry: PluginRegistry = get_registry() if editor is None else editor.registry
+        self.model = find_card(model, self.registry.models()).name if editor is None else editor.card.name
+        self.history = History()
+        self._editor = editor
+        self._preparation: EditJob | None = None
+
+    @property
+    def editor(self) -> Editor:
+        """EditError while the model is being loaded."""
+        if self._editor is None:
+            raise EditError(f"the model {self.model!r} is still being loaded; try again in a moment")
+        return self._editor
+
+    def prepare(self, on_progress: Callable[[Progress], Any], on_done: Callable[[Source | None, BaseException | None], Any]) -> None:
+        """Begin to load the model and to invert the picture; an inversion that is no longer wanted is stopped.
+
+        Args:
+            on_progress: called on another thread.
+            on_done: called there with the source, or the error; not after a later `prepare`.
+        """
+
+        def wanted() -> bool:
+            return self._preparation is job
+
+        job = EditJob(
+            lambda progress: on_progress(progress) if wanted() else None,
+            on_done=lambda done: on_done(done.result, done.error) if wanted() else None,
+        )
+        before, self._preparation = self._preparation, job
+        if before is not None:
+            before.cancel()
+        picture, prompt = self.picture, self.prompt
+        job.start(lambda watch: self._invert(picture, prompt, watch))
+
+    def run(self, job: EditJob, edits: Sequence[Edit], state: Mapping[str, Any]) -> None:
+        """Begin to edit the picture, once it is prepared; the job's result is the `Entry`, which is in the history then, too.
+
+        Args:
+            state: kept in the history beside the result.
+
+        Raises:
+            EditError: the job is still running.
+        """
+        preparation, picture = self._preparation, self.picture
+        assert preparation is not None
+
+        def work(watch: Watch) -> Entry:
+            check_edits(self.registry, edits, picture.size)  # a refusal need not wait for the inversion
+            watch.wait_for(lambda: not preparation.running)
+            if preparation.error is not None:
+                raise preparation.error
+            with alone(self.editor, watch):
+                result = self.editor.edit(preparation.result, edits, self.settings, on_step=watch.on_step)
+            self.history.add(entry := Entry(picture, tuple(edits), result, state))
+            return entry
+
+        job.start(work)
+
+    @property
+    def preparing(self) -> bool:
+        return self._preparation is not None and self._preparation.running
+
+    @property
+    def prepared(self) -> bool:
+        return self._preparation is not None and self._preparation.result is not None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether the inversion is over within `timeout` seconds."""
+        return self._preparation is None or self._preparation.wait(timeout)
+
+    def stop(self) -> None:
+        """Stop the inversion."""
+        if self._preparation is not None:
+            self._preparation.cancel()
+
+    def _invert(self, picture: Image.Image, prompt: str, watch: Watch) -> Source:
+        if self._editor is None:
+            self._editor = _load(self.model, self.registry)
+        with alone(self._editor, watch):
+            return self._editor.invert(picture, prompt, self.settings, progress=watch.on_progress)
+
+
+def _load(model: str, registry: PluginRegistry) -> Editor:
+    with _loading:
+        editor = _editors.get((model, id(registry)))
+        if editor is None:
+            from dragonkit.editing.editor import Editor  # slow: it loads torch
+
+            editor = _editors[model, id(registry)] = Editor.from_pretrained(model, registry=registry)
+        return editor

@@ -1,0 +1,99 @@
+"""From a model's name to its pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dragonkit.errors import ModelNotFoundError, UnsupportedModelError
+from dragonkit.plugins.card import ModelCard
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["find_card", "load_pipeline"]
+
+
+def find_card(model: str, cards: Mapping[str, ModelCard]) -> ModelCard:
+    """The card called `model`, or a new one for a folder, file or hub id.
+
+    Raises:
+        ModelNotFoundError: no card has the name and nothing else fits.
+    """
+    if model in cards:
+        return cards[model]
+    path = Path(model).expanduser()
+    if model and path.exists():
+        return ModelCard(name=model, source=str(path))
+    if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith(".safetensors"):
+        return ModelCard(name=model, source=model)
+    raise ModelNotFoundError(
+        f"no model, folder or file is called {model!r}; use one of {', '.join(sorted(cards))}, a folder in diffusers' format, "
+        "a .safetensors file or a hub id such as owner/name"
+    )
+
+
+def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtype) -> Any:
+    """The `StableDiffusionPipeline` of a card.
+
+    Raises:
+        ModelNotFoundError: the weights cannot be had.
+        UnsupportedModelError: what is there is not a Stable Diffusion pipeline.
+    """
+    with _quiet():
+        pipeline = _load(card, dtype)
+    return pipeline.to(device)
+
+
+def _load(card: ModelCard, dtype: torch.dtype) -> Any:
+    from diffusers import DiffusionPipeline, StableDiffusionPipeline
+    from safetensors import SafetensorError
+
+    path = Path(card.source)
+    try:
+        if path.is_file():
+            pipeline = StableDiffusionPipeline.from_single_file(str(path), dtype=dtype)
+        else:
+            pipeline = DiffusionPipeline.from_pretrained(card.source, dtype=dtype)
+    except (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, ValueError) as error:
+        advice = (
+            "check the folder"
+            if path.is_dir()
+            else "check the file"
+            if path.exists()
+            else "check the name and the network, or give a folder"
+        )
+        raise ModelNotFoundError(
+            f"the model {card.name!r} could not be loaded from {card.source}: {_first_line(error)}; {advice}"
+        ) from error
+    if not isinstance(pipeline, StableDiffusionPipeline):
+        raise UnsupportedModelError(
+            f"the model {card.name!r} is a {type(pipeline).__name__}; dragonkit edits with models of the StableDiffusionPipeline kind"
+        )
+    return pipeline
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the libraries' progress bars and remarks about optional packages off the screen while a model is loaded."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    libraries = (diffusers_logging, transformers_logging)
+    states = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, (level, bars) in zip(libraries, states, strict=True):
+            library.set_verbosity(level)
+            if bars:
+                library.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,26 @@
+"""A model by name: where its weights are and which settings suit it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["ModelCard"]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What dragonkit knows of a model.
+
+    Attributes:
+        name: what users call it.
+        source: a hub id, a folder in diffusers' format, or a single .safetensors file.
+        description: one line.
+        settings: fields of `Settings` whose defaults differ for this model.
+    """
+
+    name: str
+    source: str
+    description: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,28 @@
+"""Words for messages: a value in short, a place, and the known word that was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["closest", "place", "short"]
+
+
+def closest(word: str, known: Sequence[str]) -> str:
+    """' Did you mean 'x'?' for the known word most like `word`, or nothing."""
+    matches = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+def short(value: object) -> str:
+    """A value in at most 80 characters; arrays and tensors by shape."""
+    if hasattr(value, "shape"):
+        return f"{type(value).__name__} of shape {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+
+
+def place(point: Any) -> str:
+    """A position, a sequence or array (x, y), with four digits each."""
+    return f"({point[0]:.4g}, {point[1]:.4g})"

@@ -1,0 +1,81 @@
+"""Figures must tell the right answer from the untouched source, and from half an edit."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dragonkit.bench.tasks.catalogue import TASKS, Task, move_task
+from dragonkit.bench.tasks.figures import BEST_PSNR, copy_and_inpaint, judge
+
+REGIONS = ("changed", "target", "vacated", "elsewhere")
+
+
+@cache
+def made(name: str) -> Task:
+    return TASKS[name](3, 64)
+
+
+@pytest.fixture(params=TASKS)
+def task(request: pytest.FixtureRequest) -> Task:
+    return made(request.param)
+
+
+@pytest.fixture
+def move() -> Task:
+    return move_task(3, 64, objects=1)
+
+
+def test_the_answer_is_perfect(task: Task) -> None:
+    figures = judge(task, task.answer.image)
+    for region in REGIONS:
+        value = getattr(figures, region)
+        assert value == BEST_PSNR if getattr(task, region).any() else math.isnan(value)
+    assert figures.found and figures.gone
+
+
+def test_the_untouched_source_has_nothing_right_but_the_rest(task: Task) -> None:
+    figures = judge(task, task.scene.image)
+    assert not figures.found and figures.gone == (not task.vacated.any())
+    assert figures.elsewhere == BEST_PSNR and figures.changed < 25
+
+
+def test_only_what_is_new_at_the_target_counts_for_arriving(task: Task) -> None:
+    pixels = np.asarray(task.scene.image).copy()
+    new = task.target & task.changed
+    pixels[new] = np.asarray(task.answer.image)[new]
+    assert judge(task, Image.fromarray(pixels)).found
+    pixels[new] = np.where(pixels[new] < 128, 255, 0)  # as wrong as can be
+    assert not judge(task, Image.fromarray(pixels)).found
+
+
+def test_pasting_and_dressing_vacate_nothing() -> None:
+    for name in ("paste", "appearance"):
+        figures = judge(made(name), Image.new("RGB", (64, 64)))
+        assert math.isnan(figures.vacated) and figures.gone and not figures.found
+
+
+def test_a_second_object_is_found_but_not_gone(move: Task) -> None:
+    pixels = np.asarray(move.answer.image).copy()
+    pixels[move.vacated] = np.asarray(move.scene.image)[move.vacated]
+    figures = judge(move, Image.fromarray(pixels))
+    assert figures.found and not figures.gone
+
+
+@pytest.mark.parametrize("name", ["move", "drag-rigid"])
+def test_copying_is_exact_at_the_target_inside_the_object(name: str) -> None:
+    pytest.importorskip("cv2")
+    copied = copy_and_inpaint(made(name))
+    assert copied is not None
+    figures = judge(made(name), copied)
+    assert figures.found and figures.gone and figures.target > 30
+
+
+def test_only_moves_can_be_copied() -> None:
+    can = {name for name in TASKS if made(name).shift is not None}
+    assert can == {"move", "drag-rigid"}
+    assert all(copy_and_inpaint(made(name)) is None for name in TASKS if name not in can)

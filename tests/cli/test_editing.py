@@ -1,0 +1,159 @@
+"""Editing from the command line, from the picture to the PNG that carries its edit file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.nudging import NudgePlugin
+from PIL import Image
+from typer.testing import Result
+
+from dragonkit.edits.file import EditFile
+from dragonkit.errors import Cancelled
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def move(invoke: Invoke, folder: Path, tiny_model_folder: str) -> Invoke:
+    """`dragonkit move photo.png --mask mask.png --shift 8,0` with the tiny model and two steps; more words may follow."""
+
+    def run(*words: str, image: str = "photo.png", shift: str = "8,0") -> Result:
+        common = ["--mask", "mask.png", "--shift", shift, "--model", tiny_model_folder, "--steps", "2", "--inversion-iterations", "1"]
+        return invoke("move", image, common, list(words))
+
+    return run
+
+
+def test_move(move: Invoke, folder: Path) -> None:
+    result = move("--prompt", "a fish [red]", shift="-8,0")
+    assert (result.exit_code, result.stderr.count("\n") <= 1) == (0, True), result.stderr
+    assert "a fish [red]" in result.stdout
+    assert "48x32, edited at 64x32 and resized back" in " ".join(result.stdout.split())
+    assert "written to photo-move.png" in result.stdout
+    file = EditFile.load("photo-move.png")
+    assert (file.prompt, file.settings.steps, file.edits[0]["shift"]) == ("a fish [red]", 2, [-8, 0])
+    with Image.open("photo-move.png") as image:
+        assert (image.mode, image.size) == ("RGB", (48, 32))
+
+
+def test_only_what_was_given_overrides_the_model(move: Invoke, folder: Path) -> None:
+    words = ["--preset", "fast", "--schedule", "span=0:1", "--keep", "latents", "--layers", "2", "--hold", "0.5", "--seed", "3"]
+    assert move(*words).exit_code == 0
+    settings = EditFile.load("photo-move.png").settings
+    assert (settings.keep, settings.layers, settings.schedule.span, settings.hold, settings.seed) == ("latents", (2,), (0, 1), 0.5, 3)
+    assert (settings.inversion_iterations, settings.schedule.every) == (1, 2)  # of the preset
+    assert settings.energy_scale == 0.03
+
+
+def test_a_run_repeats_a_result(move: Invoke, invoke: Invoke, folder: Path) -> None:
+    assert move("-o", "deep/er/one.png", "-q").stdout == ""
+    result = invoke("run", "deep/er/one.png", "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["out"] == "deep/er/one-run.png"
+    assert (report["modes"], report["image_size"], len(report["steps"])) == (["move"], [48, 32], 2)
+    first, second = (np.asarray(Image.open(f"deep/er/{name}.png")) for name in ("one", "one-run"))
+    assert np.array_equal(first, second)
+
+
+def test_an_edit_file_in_json_with_paths_relative_to_it(invoke: Invoke, folder: Path, tiny_model_folder: str) -> None:
+    edit = {"mode": "move", "mask": "mask.png", "shift": [8, 0]}
+    text = json.dumps({"model": "toybox", "image": "photo.png", "settings": {"steps": 2, "inversion_iterations": 1}, "edits": [edit]})
+    (folder / "edit.json").write_text(text)
+    result = invoke("run", "edit.json", "-o", "again.png", "--model", tiny_model_folder)
+    assert result.exit_code == 0, result.stderr
+    assert EditFile.load("again.png").model == tiny_model_folder
+
+
+def test_an_edit_file_with_a_seed_generates_its_picture(invoke: Invoke, folder: Path, tiny_model_folder: str) -> None:
+    Image.fromarray(np.eye(32, dtype=bool)).save("square.png")
+    edit = {"mode": "move", "mask": "square.png", "shift": [4, 0]}
+    text = json.dumps({"model": tiny_model_folder, "prompt": "a fish", "seed": 1, "settings": {"steps": 2}, "edits": [edit]})
+    (folder / "edit.json").write_text(text)
+    result = invoke("run", "edit.json")
+    assert result.exit_code == 0, result.stderr
+    assert EditFile.load("edit-run.png").seed == 1
+
+
+def turned(picture: Image.Image, folder: Path) -> str:
+    """Stored on its side, with the EXIF note that puts it upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.jpg", exif=exif)
+    return "turned.jpg"
+
+
+def grey(picture: Image.Image, folder: Path) -> str:
+    picture.convert("L").save(folder / "grey.png")
+    return "grey.png"
+
+
+def transparent(picture: Image.Image, folder: Path) -> str:
+    picture = picture.convert("RGBA")
+    picture.putalpha(128)
+    picture.save(folder / "transparent.png")
+    return "transparent.png"
+
+
+@pytest.mark.parametrize("make", [turned, grey, transparent])
+def test_pictures_of_every_kind(make: Callable[[Image.Image, Path], str], move: Invoke, folder: Path) -> None:
+    with Image.open("photo.png") as photo:
+        name = make(photo, folder)
+    assert move("-q", "-o", "out.png", image=name).exit_code == 0
+    with Image.open("out.png") as image:
+        assert (image.mode, image.size) == ("RGB", (48, 32))
+
+
+def test_a_plugins_mode_with_a_field_of_every_kind(nudge: NudgePlugin, invoke: Invoke, folder: Path, tiny_model_folder: str) -> None:
+    own = ["--mask", "mask.png", "--points", "1,2:3,4", "--points", "-5,6:7,8", "--strong", "--tags", "a,b", "--nudge-seed", "3"]
+    result = invoke("nudge", "photo.png", own, "--model", tiny_model_folder, "--steps", "2", "--seed", "11", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["out"] == "photo-nudge.png"
+    edit = nudge.edits[0]
+    assert edit.points == [((1, 2), (3, 4)), ((-5, 6), (7, 8))]
+    assert (edit.strong, edit.tags, edit.seed, edit.how) == (True, ["a,b"], 3, "soft")
+    assert EditFile.load("photo-nudge.png").settings.seed == 11
+
+
+def test_warnings_are_lines_on_stderr(move: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragonkit.editing.editor.RECONSTRUCTION_FLOOR", 1000.0)
+    result = move("-q")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: the model's autoencoder reproduces this picture at ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "line"),
+    [
+        (KeyboardInterrupt(), 130, "error: interrupted"),
+        (Cancelled(), 130, "error: the edit was cancelled."),
+        (ZeroDivisionError("oh"), 1, "error: this is a bug in dragonkit or a plugin (ZeroDivisionError: oh)"),
+    ],
+)
+def test_a_run_that_ends_early_writes_nothing(
+    raised: BaseException, code: int, line: str, move: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr("dragonkit.editing.editor.guided_sampling", fail)
+    result = move("-o", "new/out.png")
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.splitlines()[-1].startswith(line)
+    assert ("Traceback" in result.stderr) == (code == 1)
+    assert not (folder / "new").exists()
+
+
+def test_debugging_shows_where_an_error_came_from(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGONKIT_DEBUG", "1")
+    result = invoke("run", "gone.json")
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("error: the edit file 'gone.json' cannot be read")

@@ -1,0 +1,178 @@
+"""`dragonkit new-plugin` writes a package that works, is tidy, passes its tests and can be installed; it overwrites nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.nudging import NudgePlugin
+from typer.testing import Result
+
+from dragonkit.cli.scaffold import LONGEST_NAME, write_plugin
+from dragonkit.errors import EditError
+
+ROOT = Path(__file__).parents[2]
+NAMES = ["turn-over", "a", "class-var", "none", "x" * LONGEST_NAME, "-".join("ab3cd" * 4)]
+
+Invoke = Callable[..., Result]
+Refuse = Callable[..., str]
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_it_says_what_it_wrote_and_what_comes_next(invoke: Invoke, folder: Path) -> None:
+    result = invoke("new-plugin", "turn-over")
+    assert (result.exit_code, result.stderr) == (0, "")
+    expected = ["dragonkit_turn_over.py", "pyproject.toml", "tests/test_turn_over.py"]
+    assert files_in(folder / "dragonkit-turn-over") == expected
+    lines = result.stdout.splitlines()
+    assert sorted(lines[:3]) == [f"wrote dragonkit-turn-over/{name}" for name in expected]
+    assert [line.strip() for line in lines[-2:]] == ["python -m pip install -e dragonkit-turn-over", "python -m pytest dragonkit-turn-over"]
+
+
+def test_it_writes_where_it_is_told(invoke: Invoke, folder: Path) -> None:
+    (folder / "my plugins" / "empty").mkdir(parents=True)
+    for place in ("my plugins/empty", "my plugins/new/er"):
+        result = invoke("new-plugin", "turn-over", "--folder", place)
+        assert result.exit_code == 0
+        assert f"python -m pip install -e '{place}'" in result.stdout
+        assert "dragonkit_turn_over.py" in files_in(folder / place)
+
+
+def test_it_needs_no_torch(tmp_path: Path) -> None:
+    code = "import sys; from dragonkit.cli import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    words = [sys.executable, "-c", code, "new-plugin", "turn-over"]
+    process = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert process.stdout.endswith("\nFalse\n")
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Turn", "turn_over", "2turn", "turn--over", "turn-", "ünder", "a b", "../up", "x" * (LONGEST_NAME + 1)])
+def test_names_that_are_none(name: str, refuse: Refuse) -> None:
+    assert refuse("new-plugin", "--", name).startswith(f"the name is {name!r}, but must be of lower-case letters, digits and single '-'")
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("move", "an edit mode 'move'"),
+        ("nudge", "an edit mode 'nudge'"),
+        ("nudger", "a plugin 'nudger'"),
+        ("run", "a command 'run'"),
+        ("new-plugin", "a command 'new-plugin'"),
+        ("greet", "a command 'greet'"),
+    ],
+)
+def test_names_that_are_taken(name: str, what: str, nudge: NudgePlugin, invoke: Invoke, folder: Path) -> None:
+    before = files_in(folder)
+    result = invoke("new-plugin", name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(f"error: there is {what} already; give the new plugin another name.\n")
+    assert files_in(folder) == before
+
+
+def test_nothing_is_overwritten(refuse: Refuse, folder: Path) -> None:
+    (folder / "full").mkdir()
+    (folder / "full" / "pyproject.toml").write_text("mine")
+    assert "'full' is there already and not an empty folder" in refuse("new-plugin", "turn", "--folder", "full")
+    assert (folder / "full" / "pyproject.toml").read_text() == "mine"
+    assert "'photo.png' is there already and not an empty folder" in refuse("new-plugin", "turn", "--folder", "photo.png")
+    assert "the plugin cannot be written to 'photo.png/inside'" in refuse("new-plugin", "turn", "--folder", "photo.png/inside")
+    with pytest.raises(EditError, match="not an empty folder"):
+        write_plugin("turn", folder / "full")
+
+
+# -- what is written ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_code_is_tidy(name: str, tmp_path: Path) -> None:
+    write_plugin(name, tmp_path)
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
+    select = ["--select", ",".join(rules["lint"]["select"])]
+    for options in ([], ["--isolated", "--line-length", str(rules["line-length"])]):  # with its own settings, and with ours
+        words = [sys.executable, "-m", "ruff", "check", *options, *select, "."]
+        process = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stdout
+
+
+def test_the_package_is_named_after_the_plugin(tmp_path: Path) -> None:
+    write_plugin("turn-over", tmp_path)
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
+    assert (project["name"], project["entry-points"]) == ("dragonkit-turn-over", {"dragonkit": {"turn-over": "dragonkit_turn_over"}})
+    assert "dragonkit" in project["dependencies"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_lead_to_names_of_classes(name: str, tmp_path: Path, load: Callable[[Path], Any]) -> None:
+    write_plugin(name, tmp_path)
+    module = load(tmp_path / f"dragonkit_{name.replace('-', '_')}.py")
+    (edit_type,) = module.dragonkit_edits()
+    assert edit_type.mode == name
+    assert edit_type.__name__.isidentifier() and edit_type.__name__[0].isupper()
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Any]]:
+    """Import a file as the module of its name, and forget it afterwards."""
+    loaded = []
+
+    def load(path: Path) -> Any:
+        monkeypatch.syspath_prepend(str(path.parent))
+        loaded.append(path.stem)
+        return importlib.import_module(path.stem)
+
+    yield load
+    for name in loaded:
+        sys.modules.pop(name, None)
+
+
+def test_its_tests_pass(tmp_path: Path, load: Callable[[Path], Any]) -> None:
+    """In this process; the next test does it as a reader would."""
+    write_plugin("turn-over", tmp_path)
+    load(tmp_path / "dragonkit_turn_over.py")
+    tests = load(tmp_path / "tests" / "test_turn_over.py")
+    names = [name for name in vars(tests) if name.startswith("test_")]
+    assert len(names) >= 2
+    for name in names:
+        getattr(tests, name)()
+
+
+@pytest.mark.e2e
+def test_it_is_installed_and_tested_as_its_author_would(tmp_path: Path) -> None:
+    folder, environment = tmp_path / "dragonkit-turn-over", tmp_path / "environment"
+    write_plugin("turn-over", folder)
+
+    def run(*words: str | Path, cwd: Path = tmp_path) -> str:
+        process = subprocess.run(list(map(str, words)), cwd=cwd, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
+
+    run(sys.executable, "-m", "venv", "--without-pip", environment)
+    python = environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    # addsitedir, because dragonkit itself may be installed by a .pth file there
+    (packages / "these.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--no-deps", "--no-build-isolation")
+    run(*pip, folder)
+    assert (packages / "dragonkit_turn_over.py").is_file()
+    assert not (packages / "tests").exists()
+
+    (mode,) = [mode for mode in json.loads(run(python, "-m", "dragonkit", "modes", "--json")) if mode["mode"] == "turn-over"]
+    assert mode["plugin"] == "turn-over" and all(field["description"] for field in mode["fields"])
+    (plugin,) = [one for one in json.loads(run(python, "-m", "dragonkit", "plugins", "--json")) if one["name"] == "turn-over"]
+    assert (plugin["distribution"], plugin["version"], plugin["status"]) == ("dragonkit-turn-over", "0.1.0", "ok")
+    assert "--leave-weight" in run(python, "-m", "dragonkit", "turn-over", "--help")
+    assert "3 passed" in run(python, "-m", "pytest", cwd=folder)

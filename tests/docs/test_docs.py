@@ -1,0 +1,322 @@
+"""The documentation holds: links lead somewhere, names and options exist, tables say what the code says, and examples run."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+import yaml
+from helpers.pages import DOCS, LINKED, PAGES, ROOT, Block, blocks_of, execute, prose_of, table_under
+from pydantic import BaseModel
+
+import dragonkit as dk
+from dragonkit import toybox
+from dragonkit.edits.settings import PRESETS
+from dragonkit.plugins.registry import get_registry
+from dragonkit.testing import check_plugin
+
+
+def by_name(page: Path) -> str:
+    return page.stem
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+# -- pages and links ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+
+    def pages_in(entries: list[dict[str, Any]]) -> Iterator[str]:
+        for page in (page for entry in entries for page in entry.values()):
+            yield from [page] if isinstance(page, str) else pages_in(page)
+
+    assert sorted(pages_in(navigation)) == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
+
+
+def anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", prose_of(page), re.MULTILINE)
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=by_name)
+def test_links_and_images_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose_of(page)):
+        if target.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.is_file(), f"{page.name} links to {target}"
+        if page.is_relative_to(DOCS):
+            assert file.is_relative_to(DOCS), f"{page.name} links to {target}, which is not part of the site"
+        if anchor:
+            assert anchor in anchors_of(file), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", [*LINKED, *sorted((ROOT / "notebooks").glob("*.ipynb"))], ids=by_name)
+def test_no_path_of_somebodys_machine(page: Path) -> None:
+    assert not re.findall(r"(?<![\w.])/(?:work|tmp|home|root|Users|mnt)/\S*", page.read_text(encoding="utf-8"))
+
+
+def test_pictures_are_small() -> None:
+    assert {picture.name for picture in (DOCS / "images").iterdir() if picture.stat().st_size > 1_000_000} == set()
+
+
+# -- names -------------------------------------------------------------------------------------------------------------------------------
+
+
+def resolves(dotted: str) -> bool:
+    parts = dotted.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for attribute in parts[length:]:
+            if not hasattr(found, attribute) and attribute not in getattr(found, "model_fields", {}):
+                return False
+            found = getattr(found, attribute, None)
+        return True
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_names_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    missing = [name for name in re.findall(r"(?:`|^::: |from |import )(dragonkit(?:\.\w+)+)", text, re.MULTILINE) if not resolves(name)]
+    missing += [f"dk.{name}" for name in re.findall(r"\bdk\.(\w+)", text) if name not in dir(dk)]
+    missing += [path for path in re.findall(r"`((?:dragonkit|docs|tests|notebooks)/[\w./-]+)`", text) if not (ROOT / path).exists()]
+    assert missing == []
+
+
+def test_the_api_page_has_every_public_name() -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    public = set(dk.__all__) - set(dk.errors.__all__) - {"__version__"}
+    assert {name for name in public if f"dk.{name}" not in text and f"dragonkit.{name}" not in text} == set()
+
+
+def test_the_architecture_page_has_every_module() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    modules = {path.stem if path.is_file() else path.name for path in (ROOT / "dragonkit").glob("[a-z]*") if path.name != "py.typed"}
+    assert {name for name in modules if f"`dragonkit.{name}`" not in text} == set()
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "page, heading, model",
+    [
+        ("first-edit", "field", dk.Move),
+        ("first-edit", "setting", dk.Settings),
+        ("first-edit", "part", dk.GuidanceSchedule),
+        ("modes", "resize field", dk.Resize),
+        ("modes", "appearance field", dk.Appearance),
+        ("modes", "drag field", dk.Drag),
+        ("modes", "custom field", dk.CustomEdit),
+    ],
+)
+def test_fields_and_defaults(page: str, heading: str, model: Any) -> None:
+    rows = table_under(DOCS / f"{page}.md", heading)
+    expected = {}
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        expected[name] = "required" if field.is_required() else str(default) if isinstance(default, BaseModel) else repr(default)
+    assert {name.strip("`"): default.strip("`") for name, default, _ in rows} == expected
+
+
+def test_presets() -> None:
+    assert {name.strip("`") for name, *_ in table_under(DOCS / "first-edit.md", "preset")} == set(PRESETS)
+
+
+def test_extras() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert {name.strip("`") for name, *_ in table_under(DOCS / "install.md", "extra")} == set(extras)
+
+
+def test_models() -> None:
+    assert {name.strip("`") for name, *_ in table_under(DOCS / "install.md", "name")} == set(get_registry().models())
+
+
+def test_hooks() -> None:
+    hooks = {name for name in vars(importlib.import_module("dragonkit.plugins.specs")) if name.startswith("dragonkit_")}
+    assert {re.sub(r"\W.*", "", name.strip("[`")) for name, *_ in table_under(DOCS / "hooks" / "index.md", "hook")} == hooks
+
+
+def test_toybox_objects() -> None:
+    rows = {name: (points, shape) for name, points, shape in table_under(DOCS / "toybox-scenes.md", "object")}
+    assert set(rows) == set(toybox.CATEGORIES)
+    for seed in range(30):
+        for thing in toybox.scene(seed, 16).objects:
+            points, shape = rows[thing.category]
+            assert points.split(", ") == list(thing.keypoints)
+            assert shape.split(", ") == list(thing.params)[3:]
+
+
+def test_the_figures_are_the_same_everywhere() -> None:
+    pattern = re.compile(r"^\| task \| untouched \|.*?\n\n", re.MULTILINE | re.DOTALL)
+    tables = {pattern.search(page.read_text(encoding="utf-8"))[0] for page in (PAGES[0], DOCS / "index.md", DOCS / "toybox-model.md")}
+    assert len(tables) == 1
+
+
+def test_the_model_card_says_what_the_recipe_is() -> None:
+    from dragonkit.toybox.training.autoencoder import build_autoencoder
+    from dragonkit.toybox.training.denoiser import build_unet
+    from dragonkit.toybox.training.recipe import load_recipe
+
+    text, recipe = (DOCS / "toybox-model.md").read_text(encoding="utf-8"), load_recipe("cpu64")
+    for part, network in ((recipe.autoencoder, build_autoencoder(recipe)), (recipe.unet, build_unet(recipe))):
+        assert f"channels {', '.join(map(str, part.channels))};" in text
+        assert f"{sum(one.numel() for one in network.parameters()) / 1e6:.2f} M" in text
+        rate = f"{part.learning_rate:.0e}".replace("e-0", "e-")
+        assert f"{part.minutes:g} minutes, batches of {part.batch}, learning rate {rate} falling to 0" in text
+    assert f"{recipe.pool:,} scenes" in text
+    assert f"each of the {len(toybox.vocabulary())} words" in text
+
+
+# -- examples ----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model() -> dk.Editor:
+    return dk.Editor.from_pretrained()
+
+
+@pytest.fixture
+def own_registry() -> Iterator[None]:
+    """What an example registers is forgotten after it."""
+    get_registry.cache_clear()
+    yield
+    get_registry.cache_clear()
+
+
+@pytest.fixture
+def quick(model: dk.Editor, monkeypatch: pytest.MonkeyPatch) -> dk.Editor:
+    """What `Editor.from_pretrained` gives examples: the embedded model with few steps as its defaults."""
+    card = replace(model.card, settings={"steps": 3, "inversion_iterations": 1})
+
+    def from_pretrained(_: type, model_name: str = "toybox", registry: Any = None) -> dk.Editor:
+        assert model_name == "toybox"
+        return dk.Editor(model.backbone, card, registry)
+
+    monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(from_pretrained))
+    return from_pretrained(dk.Editor)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All examples share it, as they would share a reader's folder."""
+    return tmp_path_factory.mktemp("reader")
+
+
+@pytest.mark.parametrize("block", [one for one in BLOCKS if one.language == "python"], ids=lambda one: f"{one.page.stem}-{one.line}")
+def test_python_compiles(block: Block) -> None:
+    compile(block.code, str(block.page), "exec")
+
+
+RUNNING = [page for page in PAGES if page.parent.name != "hooks" and any(block.runs for block in blocks_of(page))]  # see test_hook_pages
+
+
+@pytest.mark.parametrize("page", RUNNING, ids=by_name)
+def test_examples_run(page: Path, own_registry: None, quick: dk.Editor, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    namespace: dict[str, Any] = {"__name__": page.stem}
+    for block in blocks_of(page):
+        if block.runs:
+            execute(block, namespace)
+
+
+def test_the_scenes_picture_is_what_its_example_draws(folder: Path, quick: dk.Editor, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (folder / "scenes.png").exists():
+        test_examples_run(DOCS / "toybox-scenes.md", None, quick, folder, monkeypatch)
+    with dk.images.Image.open(folder / "scenes.png") as drawn, dk.images.Image.open(DOCS / "images" / "scenes.png") as shown:
+        assert np.abs(np.asarray(drawn, dtype=int) - np.asarray(shown, dtype=int)).max() <= 2
+
+
+# -- the plugin of the plugins page ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mirror(own_registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The plugin's two files as `pip install` would leave them."""
+    files = {block.title: block.code for block in blocks_of(DOCS / "plugins.md") if block.title}
+    project = tomllib.loads(files["pyproject.toml"])["project"]
+    (tmp_path / "dragonkit_mirror.py").write_text(files["dragonkit_mirror.py"], encoding="utf-8")
+    info = tmp_path / f"dragonkit_mirror-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    points = [f"{name} = {module}" for name, module in project["entry-points"]["dragonkit"].items()]
+    (info / "entry_points.txt").write_text("\n".join(["[dragonkit]", *points, ""]))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delenv("DRAGONKIT_PLUGINS", raising=False)
+    yield tmp_path
+    sys.modules.pop("dragonkit_mirror", None)
+
+
+def test_the_plugin_runs(mirror: Path, quick: dk.Editor, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    block = next(block for block in blocks_of(DOCS / "plugins.md") if block.title == "use it")
+    namespace: dict[str, Any] = {}
+    execute(block, namespace)
+    scene, result = namespace["scene"], namespace["result"]
+    before, after = np.asarray(scene.image), np.asarray(result.image)
+    changed = (before != after).any(axis=2)
+    touched = scene.objects[0].mask
+    left, top, right, bottom = dk.masks.bounding_box(touched)
+    assert changed[touched].mean() > 0.5
+    far = np.ones_like(changed)
+    far[max(top - 9, 0) : bottom + 9, max(left - 9, 0) : right + 9] = False
+    assert not changed[far].any(), "what the edit does not touch stays bit for bit"
+    assert result.report.steps[0].energies.keys() == {"mirror.edit"}
+    assert dk.EditFile.load(folder / "mirrored.png").edits[0]["mode"] == "mirror"
+
+
+def test_the_plugin_keeps_the_rules(mirror: Path) -> None:
+    mask = np.zeros((32, 48), bool)
+    mask[8:20, 6:18] = mask[20:24, 6:10] = True
+    check_plugin("dragonkit_mirror", [importlib.import_module("dragonkit_mirror").Mirror(mask=mask)])
+
+
+# -- the command line --------------------------------------------------------------------------------------------------------------------
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """(page, line) of every `dragonkit ...`: in shell blocks, and in running text where it stands in backticks."""
+    for page in PAGES:
+        lines = [line for block in blocks_of(page) if block.language == "sh" for line in block.code.splitlines()]
+        lines += re.findall(r"`([^`\n]+)`", prose_of(page))
+        for line in lines:
+            if line.startswith(("dragonkit ", "python -m dragonkit")):
+                yield page.stem, line
+
+
+@pytest.mark.parametrize("page, line", sorted(set(commands())))
+def test_shell_lines_parse(page: str, line: str, mirror: Path) -> None:
+    from dragonkit.cli.app import app
+
+    words = shlex.split(line, comments=True)
+    if words[0] == "python":
+        application = typer.Typer()
+        application.command()(importlib.import_module(words[2]).train)
+        command, rest = typer.main.get_command(application), words[3:]
+    else:
+        group = typer.main.get_command(app)
+        command = group.get_command(group.make_context("dragonkit", [], resilient_parsing=True), words[1]) if words[1:] else group
+        rest = words[2:]
+        if words[1] == "--help":
+            return
+    assert command is not None, f"{page} names a command that does not exist"
+    if "--help" not in rest:
+        command.make_context(line, rest)  # raises a usage error

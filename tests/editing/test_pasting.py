@@ -1,0 +1,195 @@
+"""Scissors and paste: holes are filled from their rim, moves are exact, and what is not in the region keeps its bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragonkit.editing.pasting import RIM, Cutout, blend, cut_and_paste, edit_region, fill_hole, resized, with_detail
+from dragonkit.imaging.masks import Grid, dilate
+from dragonkit.modes.move import Move, dragonkit_build_masks
+from dragonkit.plugins.answers import EditMasks, identity_correspondence
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def box(height: int, width: int, rows: slice, columns: slice) -> np.ndarray:
+    mask = np.zeros((height, width), bool)
+    mask[rows, columns] = True
+    return mask
+
+
+def inside(image: torch.Tensor, mask: np.ndarray) -> torch.Tensor:
+    return image[..., torch.from_numpy(mask)]
+
+
+def masks_of(mask: np.ndarray, **move) -> EditMasks:
+    height, width = mask.shape
+    return dragonkit_build_masks(Move(mask=mask, **move), Grid(width, height, width, height))
+
+
+# --- filling holes ------------------------------------------------------------------------------------------------------
+
+
+@given(seeds)
+def test_known_pixels_stay_bit_for_bit(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    height, width = random.integers(1, 30, 2)
+    image, hole = torch.from_numpy(random.uniform(-1, 1, (1, 3, height, width))).float(), random.random((height, width)) < random.random()
+    filled = fill_hole(image, hole)
+    assert torch.equal(inside(filled, ~hole), inside(image, ~hole))
+    if not hole.all():  # averages invent no new extremes
+        assert inside(filled, hole).ge(inside(image, ~hole).min() - 1e-5).all()
+        assert inside(filled, hole).le(inside(image, ~hole).max() + 1e-5).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "rows", "columns"),
+    [
+        ((32, 32), slice(10, 20), slice(5, 25)),
+        ((33, 47), slice(0, 30), slice(20, 47)),
+        ((64, 192), slice(0, 64), slice(64, 128)),  # a full-height object in a wide picture
+        ((1, 9), slice(0, 1), slice(3, 7)),
+    ],
+)
+def test_a_hole_in_one_colour_gets_that_colour(size: tuple[int, int], rows: slice, columns: slice) -> None:
+    hole, colour = box(*size, rows, columns), torch.tensor([0.7, -0.2, 0.1])
+    image = colour[None, :, None, None].repeat(1, 1, *size)
+    image[..., torch.from_numpy(hole)] = -1  # what was there must not shine through
+    assert torch.allclose(inside(fill_hole(image, hole), hole), colour[None, :, None], atol=1e-5)
+
+
+def test_a_hole_in_a_ramp_gets_about_the_ramp() -> None:
+    ramp, hole = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64).clone(), box(64, 64, slice(20, 40), slice(24, 44))
+    broken = torch.where(torch.from_numpy(hole), 1.0, ramp)
+    error = (fill_hole(broken, hole) - ramp).abs()
+    assert inside(error, hole).max() < 0.1  # the hole spans 0.6
+    assert inside(error, hole).mean() < 0.05
+
+
+def test_nothing_to_fill_and_nothing_to_fill_with() -> None:
+    image = torch.rand(1, 3, 8, 8)
+    assert torch.equal(fill_hole(image, np.zeros((8, 8), bool)), image)
+    assert torch.equal(fill_hole(image, np.ones((8, 8), bool)), image)
+
+
+def test_nothing_is_left_of_an_objects_rim_at_its_corners_either() -> None:
+    """Pixels that touch the object by a corner only are mixtures with it, as those at its sides are."""
+    mask = box(20, 20, slice(4, 8), slice(4, 8))
+    image = torch.full((1, 3, 20, 20), 0.5)
+    image[..., 3:9, 3:9] = -0.2
+    image[..., 4:8, 4:8] = -1.0
+    pasted = cut_and_paste(image, Cutout(masks_of(mask, shift=(9, 9))))
+    assert torch.allclose(inside(pasted, box(20, 20, slice(0, 10), slice(0, 10))), torch.tensor(0.5))
+
+
+# --- cut and paste ------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(-11, 11), st.integers(-9, 9), seeds)
+def test_whole_shifts_paste_the_objects_own_pixels(dx: int, dy: int, seed: int) -> None:
+    if (dx, dy) == (0, 0):
+        dx = 1
+    random = np.random.default_rng(seed)
+    image, source = torch.from_numpy(random.uniform(-1, 1, (1, 3, 24, 30))).float(), box(24, 30, slice(9, 15), slice(11, 19))
+    pasted = cut_and_paste(image, Cutout(masks_of(source, shift=(dx, dy))))
+    target = box(24, 30, slice(9 + dy, 15 + dy), slice(11 + dx, 19 + dx))
+    assert torch.allclose(inside(pasted, target), inside(image, source), atol=1e-4)
+    untouched = ~(dilate(source, RIM) | target)
+    assert torch.equal(inside(pasted, untouched), inside(image, untouched))
+
+
+def test_the_vacated_place_shows_the_background() -> None:
+    source = box(24, 30, slice(9, 15), slice(4, 12))
+    image = torch.where(torch.from_numpy(dilate(source, 1)), 1.0, -0.5).repeat(1, 3, 1, 1)  # the rim is the object's, too
+    pasted = cut_and_paste(image, Cutout(masks_of(source, shift=(14, 0))))
+    assert torch.allclose(inside(pasted, dilate(source, 1)), torch.tensor(-0.5), atol=1e-5)
+
+
+def test_an_overlapping_move_leaves_no_second_object() -> None:
+    source = box(24, 30, slice(8, 16), slice(4, 14))
+    image = torch.where(torch.from_numpy(source), 1.0, -1.0).repeat(1, 3, 1, 1)
+    pasted = cut_and_paste(image, Cutout(masks_of(source, shift=(4, 0))))
+    expected = box(24, 30, slice(8, 16), slice(8, 18))
+    assert torch.allclose(pasted[0, 0], torch.where(torch.from_numpy(expected), 1.0, -1.0), atol=1e-4)
+
+
+def test_enlarging_about_the_centre() -> None:
+    source = box(32, 32, slice(12, 20), slice(12, 20))
+    image = torch.where(torch.from_numpy(source), 1.0, -1.0).repeat(1, 3, 1, 1)
+    pasted = cut_and_paste(image, Cutout(masks_of(source, scale=2.0)))
+    inner = box(32, 32, slice(10, 22), slice(10, 22))
+    assert torch.allclose(inside(pasted, inner), torch.tensor(1.0), atol=1e-4)
+    assert torch.equal(inside(pasted, ~box(32, 32, slice(8, 24), slice(8, 24))), inside(image, ~box(32, 32, slice(8, 24), slice(8, 24))))
+
+
+def test_moves_tells_a_move_from_a_change_of_look() -> None:
+    source = box(8, 8, slice(2, 5), slice(2, 5))
+    move = masks_of(source, shift=(1, 0))
+    assert move.places_content()
+    look = EditMasks(move.grid, source, source, ~source, ~move.preserve & False, ~source, identity_correspondence(move.grid))
+    assert not look.places_content()
+
+
+# --- sizes and detail ---------------------------------------------------------------------------------------------------
+
+
+def test_resized_keeps_constants_and_leaves_the_right_size_alone() -> None:
+    image = torch.rand(1, 3, 6, 8) * 2 - 1
+    assert resized(image, (8, 6)) is image
+    grown = resized(torch.full((1, 3, 6, 8), 0.25), (50, 37))
+    assert grown.shape == (1, 3, 37, 50)
+    assert torch.allclose(grown, torch.tensor(0.25), atol=1e-5)
+    stripes = torch.tensor([-1.0, 1.0]).repeat(1, 3, 8, 4)
+    assert resized(stripes, (50, 37)).abs().max() <= 1  # bicubic overshoots
+
+
+def test_detail_of_the_pasted_picture_comes_back_where_the_model_changed_nothing() -> None:
+    pasted, decoded = torch.rand(1, 3, 37, 50) * 2 - 1, torch.rand(1, 3, 32, 32) * 2 - 1
+    everywhere, nowhere = np.ones((37, 50), np.float32), np.zeros((37, 50), np.float32)
+    assert torch.allclose(with_detail(decoded, decoded, pasted, everywhere), pasted, atol=1e-5)
+    assert torch.allclose(with_detail(decoded, -decoded, pasted, nowhere), resized(decoded, (50, 37)), atol=1e-5)
+
+
+def test_what_the_model_changed_is_added_to_the_detail() -> None:
+    pasted, round_trip, everywhere = torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.2), np.ones((8, 8), np.float32)
+    changed = round_trip.clone()
+    changed[..., 2:4, 2:4] += 0.5
+    result = with_detail(changed, round_trip, pasted, everywhere)
+    assert torch.allclose(result, changed - round_trip, atol=1e-6)
+    assert with_detail(4 * changed, round_trip, pasted, everywhere).max() == 1  # and clipped
+
+
+# --- what may change ----------------------------------------------------------------------------------------------------
+
+
+@given(seeds, st.sampled_from([1.0, 2.5, 4.0]))
+def test_the_region_is_one_at_the_edit_and_zero_away_from_it(seed: int, radius: float) -> None:
+    random = np.random.default_rng(seed)
+    (top, bottom), (left, right) = np.sort(random.integers(0, 40, 2)), np.sort(random.integers(0, 50, 2))
+    edited = box(40, 50, slice(top, bottom + 1), slice(left, right + 1))
+    region = edit_region(~edited, radius)
+    assert region.dtype == np.float32 and region.shape == (40, 50)
+    assert (region[dilate(edited, radius)] == 1).all()
+    assert (region[~dilate(edited, 2 * radius + 1.5)] == 0).all()
+    assert region.min() >= 0
+
+
+def test_no_edit_no_region() -> None:
+    assert not edit_region(np.ones((8, 8), bool), 2.0).any()
+
+
+@given(seeds)
+def test_blending_keeps_the_original_bit_for_bit_outside(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    original, edited = random.integers(0, 256, (9, 7, 3), dtype=np.uint8), random.integers(0, 256, (9, 7, 3)).astype(np.float32)
+    region = random.choice(np.array([0, 0.5, 1], np.float32), (9, 7))
+    blended = blend(edited, original, region)
+    assert blended.dtype == np.uint8
+    assert np.array_equal(blended[region == 0], original[region == 0])
+    assert np.array_equal(blended[region == 1], edited[region == 1])
+    half = (edited + original.astype(np.float32))[region == 0.5] / 2
+    assert np.abs(blended[region == 0.5] - half).max(initial=0) <= 0.5

@@ -1,0 +1,79 @@
+"""Settings: defaults, ranges, and what is normalised."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragonkit.edits.schedules import GuidanceSchedule
+from dragonkit.edits.settings import PRESETS, Settings
+from dragonkit.errors import EditError
+
+
+def test_defaults() -> None:
+    settings = Settings()
+    assert (settings.steps, settings.guidance_scale, settings.energy_scale, settings.schedule.span) == (50, 1.0, 0.03, (0.0, 0.6))
+    assert (settings.memory, settings.keep, settings.hold, settings.layers) == ("bank", "pixels", 0.6, (1, 2))
+    assert Settings(**settings.model_dump()) == settings
+    assert hash(Settings()) == hash(settings)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("steps", 0, "from 1 to 1000"),
+        ("guidance_scale", -1, "from 0 to 100"),
+        ("energy_scale", 11, "from 0 to 10"),
+        ("energy_scale", float("inf"), "from 0 to 10"),
+        ("seed", -1, "from 0 to"),
+        ("schedule", {"span": (0, 2)}, "from 0 to 1"),
+        ("schedule", "sometimes", "a list such as 'span=0:0.6, every=2'"),
+        ("memory", "disk", "'bank' or 'recompute'"),
+        ("keep", "nothing", "'pixels' or 'latents' or 'energy'"),
+        ("hold", 1.5, "from 0 to 1"),
+        ("layers", (), "at least 1"),
+        ("layers", (1, 4), "from 0 to 3"),
+        ("layers", (1, 1), "only once"),
+        ("inversion_iterations", 0, "from 1 to 50"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(field: str, value: object, allowed: str) -> None:
+    with pytest.raises(EditError) as caught:
+        Settings(**{field: value})
+    assert str(caught.value).startswith(f"Settings.{field}")
+    assert allowed in str(caught.value)
+
+
+def test_layers_are_sorted() -> None:
+    assert Settings(layers=(2, 1)) == Settings(layers=(1, 2))
+
+
+def test_every_field_is_described() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_presets_are_settings_with_changes_on_top() -> None:
+    assert Settings.preset("default").model_fields_set == set()
+    paper = Settings.preset("paper", seed=3)
+    assert (paper.hold, paper.keep, paper.guidance_scale, paper.seed) == (0, "energy", 4, 3)
+    assert paper.schedule.guided(50) == frozenset(range(30))
+    assert Settings.preset("fast", steps=10).steps == 10
+    for name in PRESETS:
+        assert Settings.preset(name)
+    with pytest.raises(EditError, match=r"no preset 'papre'. Did you mean 'paper'"):
+        Settings.preset("papre")
+
+
+def test_the_reference_preset_is_the_released_codes_schedule() -> None:
+    """Of 50 steps: guided below 10 and every second one to 30; noise between 10 and 20; even steps between 20 and 30 thrice."""
+    schedule = Settings.preset("reference").schedule
+    assert schedule.guided(50) == {i for i in range(30) if i < 10 or i % 2 == 0}
+    assert schedule.noise_at(50) == {i: 0.4 for i in range(11, 20)}
+    assert schedule.rounds_at(50) == {i: 3 for i in range(21, 30) if i % 2 == 0}
+    assert schedule.regional
+
+
+def test_a_schedule_as_text_comes_back() -> None:
+    schedule = GuidanceSchedule(span=(0.1, 0.5), every=3, regional=True)
+    assert str(schedule) == "span=0.1:0.5,every=3,regional=True"
+    assert Settings(schedule=str(schedule)).schedule == schedule
+    assert Settings(schedule=str(GuidanceSchedule())).schedule == GuidanceSchedule()

@@ -1,0 +1,128 @@
+"""A model is found by name, folder, file or hub id, or refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
+from safetensors.torch import save_file
+
+from dragonkit.errors import ModelNotFoundError
+from dragonkit.models.loading import find_card, load_pipeline
+from dragonkit.plugins.card import ModelCard
+
+CARDS = {"toybox": ModelCard("toybox", "/weights"), "sd15": ModelCard("sd15", "owner/sd15", settings={"guidance_scale": 4.0})}
+
+
+def load(source: Path | str) -> Any:
+    return load_pipeline(ModelCard("mine", str(source)), "cpu", torch.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_pipeline: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_pipeline.save_pretrained(path)
+    return path
+
+
+# --- finding ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_a_card() -> None:
+    assert find_card("sd15", CARDS) is CARDS["sd15"]
+
+
+def test_a_name_wins_over_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toybox").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_card("toybox", CARDS) is CARDS["toybox"]
+
+
+def test_folders_files_and_hub_ids_get_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.safetensors").touch()
+    for path in (tmp_path, tmp_path / "a.safetensors"):
+        assert find_card(str(path), CARDS) == ModelCard(name=str(path), source=str(path))
+    assert find_card("owner/name", CARDS) == ModelCard(name="owner/name", source="owner/name")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_card("~/a.safetensors", CARDS).source == str(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("name", ["toybix", "", "./owner/name", "/no/such/folder", "~/nothing", "folder/weights.safetensors", "a/b/c"])
+def test_what_is_nowhere_is_refused_with_what_there_is(name: str) -> None:
+    said = f"no model, folder or file is called {name!r}; use one of sd15, toybox, a folder in diffusers' format, a .safetensors file or"
+    with pytest.raises(ModelNotFoundError, match=re.escape(said)):
+        find_card(name, CARDS)
+
+
+# --- loading ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_in_diffusers_format_loads(folder: Path, tiny_pipeline: Any) -> None:
+    pipeline = load(folder)
+    assert isinstance(pipeline, StableDiffusionPipeline)
+    for name, value in tiny_pipeline.unet.state_dict().items():
+        assert torch.equal(pipeline.unet.state_dict()[name], value)
+    assert load_pipeline(ModelCard("mine", str(folder)), "cpu", torch.float64).unet.dtype == torch.float64
+
+
+def test_loading_is_quiet_and_leaves_the_libraries_as_they_were(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = diffusers_logging.get_verbosity()
+    load(folder)
+    assert capfd.readouterr() == ("", "")
+    assert diffusers_logging.get_verbosity() == before
+
+
+def edit_json(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+BROKEN: dict[str, Callable[[Path], Any]] = {
+    "not JSON": lambda folder: (folder / "model_index.json").write_text("hello"),
+    "no index": lambda folder: (folder / "model_index.json").unlink(),
+    "unknown pipeline": lambda folder: edit_json(folder / "model_index.json", _class_name="NoSuchPipeline"),
+    "unknown part": lambda folder: edit_json(folder / "model_index.json", unet=["diffusers", "NoSuchUNet"]),
+    "no weights": lambda folder: (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink(),
+    "text for weights": lambda folder: (folder / "unet" / "diffusion_pytorch_model.safetensors").write_text("hello"),
+    "cut off weights": lambda folder: (folder / "text_encoder" / "model.safetensors").write_bytes(b"\x00" * 20),
+    "other sizes": lambda folder: edit_json(folder / "unet" / "config.json", block_out_channels=[16, 16, 16, 16]),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_folder_is_refused_in_one_sentence(folder: Path, tmp_path: Path, what: str) -> None:
+    shutil.copytree(folder, tmp_path / "broken")
+    BROKEN[what](tmp_path / "broken")
+    with pytest.raises(ModelNotFoundError) as caught:
+        load(tmp_path / "broken")
+    said = str(caught.value)
+    assert said.startswith(f"the model 'mine' could not be loaded from {tmp_path / 'broken'}: ")
+    assert said.endswith("; check the folder")
+    assert "\n" not in said
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda path: path.write_text("hello"), lambda path: path.touch(), lambda path: save_file({"a": torch.zeros(2)}, str(path))],
+    ids=["text", "empty", "other weights"],
+)
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, write: Callable[[Path], Any]) -> None:
+    path = tmp_path / "model.safetensors"
+    write(path)
+    with pytest.raises(ModelNotFoundError, match=f"could not be loaded from {re.escape(str(path))}: ") as caught:
+        load(path)
+    assert str(caught.value).endswith("; check the file")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hub_id_that_cannot_be_had_is_refused() -> None:
+    with pytest.raises(ModelNotFoundError, match="; check the name and the network"):
+        load("no-such-owner/no-such-model")  # tests run without network

@@ -1,0 +1,336 @@
+"""Whatever a plugin does wrong, the error names plugin, distribution and hook, and the other plugins keep working."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import typer
+
+from dragonkit.cli.scaffold import write_plugin
+from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.source import Source
+from dragonkit.editing.editor import Editor
+from dragonkit.errors import DuplicateModeError, PluginError, PluginLoadError
+from dragonkit.plugins import specs
+from dragonkit.plugins.card import ModelCard
+from dragonkit.plugins.loading import entry_points
+from dragonkit.plugins.registry import PluginRegistry
+
+CARD = ModelCard("tiny", "nowhere", settings={"steps": 3, "inversion_iterations": 1})
+
+GOOD = """
+from typing import ClassVar
+import numpy as np
+from dragonkit.edits.edit import Edit
+from dragonkit.imaging.masks import Grid
+from dragonkit.plugins.card import ModelCard
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
+from dragonkit.plugins.specs import hookimpl
+from dragonkit.imaging.affine import affine_about
+from dragonkit.modes.geometry import warped_masks
+
+class Spin(Edit):
+    mode: ClassVar[str] = "{mode}"
+
+def masks_on(grid):
+    mask = np.zeros((grid.image_height, grid.image_width), bool)
+    mask[8:20, 6:18] = True
+    return warped_masks(grid, mask, affine_about((12.0, 14.0), shift=(10, 4)))
+
+def change(masks, **parts):
+    return EditMasks(**{**vars(masks), **parts})
+
+def look(features):
+    return (features.generated - features.source).square().mean()
+
+@hookimpl
+def dragonkit_edits():
+    return [Spin]
+
+@hookimpl
+def dragonkit_build_masks(edit, grid):
+    return masks_on(grid)
+
+@hookimpl
+def dragonkit_energy_terms(edit, masks):
+    return [EnergyTerm("look", look)] if edit.mode == "{mode}" else None
+"""
+"""A plugin that works. What a test adds below takes the place of what is above."""
+
+Install = Callable[..., None]
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Put a distribution with one entry point on sys.path, as an installer would; other installed plugins are not seen."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delenv("DRAGONKIT_PLUGINS", raising=False)
+    monkeypatch.delenv("DRAGONKIT_STRICT", raising=False)
+    installed: set[str] = set()
+    monkeypatch.setattr("dragonkit.plugins.registry.entry_points", lambda: [point for point in entry_points() if point.name in installed])
+
+    def install(name: str, wrong: str = "", mode: str | None = None) -> None:
+        installed.add(name)
+        module = f"faulty_{name}_{next(_numbers)}"  # a new name each time: Python caches modules by name
+        (tmp_path / f"{module}.py").write_text(GOOD.replace("{mode}", mode or name) + wrong)
+        described(tmp_path, name, module)
+
+    return install
+
+
+def described(folder: Path, name: str, module: str) -> None:
+    """What an installer writes about the distribution dk-NAME 1.2 and its entry point."""
+    info = folder / f"dk_{name.replace('-', '_')}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: dk-{name}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[dragonkit]\n{name} = {module}\n")
+
+
+@pytest.fixture(scope="module")
+def source(tiny_pipeline: Any) -> Source:
+    picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    return Editor(Backbone(tiny_pipeline), CARD, PluginRegistry(builtin=(), discover=False)).invert(picture, check=False)
+
+
+@pytest.fixture
+def run(tiny_pipeline: Any, source: Source) -> Callable[[PluginRegistry, str], np.ndarray]:
+    """Run the edit of a mode, and give its picture."""
+
+    def run(registry: PluginRegistry, mode: str) -> np.ndarray:
+        return np.asarray(Editor(Backbone(tiny_pipeline), CARD, registry).edit(source, registry.edit_types()[mode]()).image)
+
+    return run
+
+
+def told(error: BaseException) -> str:
+    """The message with its notes, as a traceback shows them."""
+    return " ".join([str(error), *getattr(error, "__notes__", ())])
+
+
+# -- while it is loaded ------------------------------------------------------------------------------------------------------------------
+
+UNLOADABLE = {
+    "fails to import": ("import libspin", "importing it raised ModuleNotFoundError: No module named 'libspin'"),
+    "raises on import": ("raise RuntimeError('no licence')", "importing it raised RuntimeError: no licence"),
+    "does not parse": ("def (", "importing it raised SyntaxError"),
+    "raises": ("@hookimpl\ndef dragonkit_edits(): return 1 / 0", "dragonkit_edits raised ZeroDivisionError"),
+    "no list": ("@hookimpl\ndef dragonkit_edits(): return Spin", "dragonkit_edits must return classes derived from dragonkit.Edit, but"),
+    "no edits": ("@hookimpl\ndef dragonkit_edits(): return [int]", "dragonkit_edits must return classes derived from dragonkit.Edit, but"),
+    "instances": ("@hookimpl\ndef dragonkit_edits(): return [Spin()]", "dragonkit_edits must return classes derived from dragonkit.Edit"),
+    "an empty list": ("@hookimpl\ndef dragonkit_edits(): return []", "dragonkit_edits must return at least one of classes derived from"),
+    "one mode twice": ("@hookimpl\ndef dragonkit_edits(): return [Spin, Spin]", "have the same mode 'spin'"),
+    "no mode": ("@hookimpl\ndef dragonkit_edits(): return [Edit]", "the edit Edit has the mode None"),
+    "misspelled hook": ("@hookimpl\ndef dragonkit_draught(edit): ...", "no hook 'dragonkit_draught'. Did you mean 'dragonkit_draft'?"),
+    "unmarked hook": ("def dragonkit_draft(edit): ...", "its function dragonkit_draft is not marked as a hook"),
+    "misspelled argument": ("@hookimpl\ndef dragonkit_draft(edit, image): ...", "Argument(s) {'image'} are declared in the hookimpl but"),
+    "default argument": ("@hookimpl\ndef dragonkit_draft(edit=None): ...", "dragonkit_draft gives 'edit' a default value"),
+}
+
+
+@pytest.mark.parametrize("case", UNLOADABLE)
+def test_a_plugin_that_does_not_load(case: str, install: Install, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong, reason = UNLOADABLE[case]
+    install("spin", wrong)
+    install("good")
+    with pytest.warns(UserWarning, match=r"skipped: plugin 'spin' \(from dk-spin 1\.2\): "):
+        registry = PluginRegistry(builtin=())
+    (entry,) = [plugin for plugin in registry.describe() if plugin["name"] == "spin"]
+    assert (entry["status"], entry["distribution"], entry["version"]) == ("broken", "dk-spin", "1.2")
+    assert reason in entry["reason"]
+    with pytest.raises(PluginLoadError) as caught:
+        registry.owner("spin")
+    assert "plugin 'spin' (from dk-spin 1.2): " in str(caught.value) and reason in str(caught.value)
+    run(registry, "good")
+
+    monkeypatch.setenv("DRAGONKIT_STRICT", "1")
+    with pytest.raises(PluginLoadError) as caught:
+        PluginRegistry(builtin=())
+    assert "plugin 'spin' (from dk-spin 1.2): " in str(caught.value) and reason in str(caught.value)
+
+
+# -- while it is asked -------------------------------------------------------------------------------------------------------------------
+
+
+class Fault(NamedTuple):
+    """Something wrong in a hook: its body (the loop's variables are the hook's arguments), and what the error says of it."""
+
+    hook: str
+    body: str
+    said: str
+
+
+OWNER = ("build_masks", "reference", "draft", "initial_latents", "attention")
+RAISES = [Fault(hook, "raise KeyError('angle')", "raised KeyError: 'angle'") for hook in (*OWNER, "models", "selectors", "commands")]
+RAISES += [
+    Fault("energy_terms", "if edit.mode == 'spin': raise KeyError('angle')", "raised KeyError: 'angle'"),
+    Fault("step", "if any('spin' in name for name in step.energies): raise KeyError('angle')", "raised KeyError: 'angle'"),
+    Fault("energy", "raise KeyError('angle')", "KeyError: 'angle'"),
+]
+REFUSES = [
+    Fault(hook, f"from dragonkit.errors import MaskError\n    {guard}raise MaskError('not this one')", "not this one")
+    for hook, guard in [*((hook, "") for hook in (*OWNER, "energy")), ("energy_terms", "if edit.mode == 'spin': ")]
+]
+WRONG_TYPES = [
+    Fault("build_masks", "return np.ones(grid.shape, bool)", "must return the EditMasks of the mode 'spin', but returned ndarray"),
+    Fault("build_masks", "return None", "must return the EditMasks of the mode 'spin', but returned None"),
+    Fault("build_masks", "return change(masks_on(grid), target=np.ones(grid.shape))", "EditMasks.target must have dtype bool, got float64"),
+    Fault("reference", "return 'other.png'", "must return a Reference or None, but returned 'other.png'"),
+    Fault("draft", "return 'dark'", "or None, but returned 'dark'"),
+    Fault("initial_latents", "return np.zeros(3)", "must return a torch.Tensor or None, but returned ndarray"),
+    Fault("attention", "return 'replace'", "must return an AttentionPlan or None, but returned 'replace'"),
+    Fault("energy_terms", "return 7 if edit.mode == 'spin' else None", "must return EnergyTerms or None, but returned 7"),
+    Fault("energy_terms", "return [look] if edit.mode == 'spin' else None", "but returned an item that is <function look"),
+    Fault("energy", "return 0.5", "a scalar tensor"),
+    Fault("models", "return ['anime']", "must return ModelCards, but returned an item that is 'anime'"),
+    Fault("models", "return 7", "must return ModelCards, but returned 7"),
+    Fault("selectors", "return ['wand']", "must return Selectors, but returned an item that is 'wand'"),
+]
+WRONG_SHAPES = [
+    Fault("build_masks", "return change(masks_on(grid), source=np.ones((2, 3), bool))", "EditMasks.source must have shape"),
+    Fault("build_masks", "return masks_on(Grid(5, 7, grid.image_width, grid.image_height))", "when asked for Grid(width=48, height=32"),
+    Fault("draft", "return picture[1:]", "of shape (32, 48, 3) or None, but returned ndarray of shape (31, 48, 3)"),
+    Fault("draft", "return picture.mean(2)", "of shape (32, 48, 3) or None, but returned ndarray of shape (32, 48)"),
+    Fault("initial_latents", "return source.trajectory", "gave latents of shape (4, 4, 8, 16), not (1, 4, 8, 16)"),
+    Fault("attention", "return AttentionPlan(source_mask=np.ones(3, bool))", "AttentionPlan.source_mask must be a bool array"),
+    Fault("energy", "return features.generated", "must have shape a scalar tensor"),
+]
+NOT_NUMBERS = [
+    Fault("build_masks", "return change(masks_on(grid), correspondence=np.full((*grid.shape, 2), np.nan, np.float32))", "NaN or infinite"),
+    Fault("draft", "return picture * np.nan", "must return a finite array of shape (32, 48, 3)"),
+    Fault("initial_latents", "return source.latents_at(3) * np.nan", "NaN or infinite"),
+    Fault("energy", "return features.generated.sum() * np.nan", "became nan at step"),
+    Fault("energy", "return features.generated.square().sum() / 0", "became inf at step"),
+    Fault("energy", "return (0 * features.generated).square().sum().sqrt()", "NaN or infinite"),  # the value is 0, the gradient is not
+]
+EMPTY = [
+    Fault("energy_terms", "return [] if edit.mode == 'spin' else None", "must return at least one of EnergyTerms, or None for none"),
+    Fault("models", "return []", "must return at least one of ModelCards, or None for none"),
+]
+DUPLICATES = [
+    Fault("energy_terms", "return [EnergyTerm('look', look)] * 2 if edit.mode == 'spin' else None", "EnergyTerms of different names"),
+    Fault("models", "return [ModelCard('anime', 'here'), ModelCard('anime', 'there')]", "names the model 'anime', which plugin 'spin'"),
+]
+FAULTS = [*RAISES, *REFUSES, *WRONG_TYPES, *WRONG_SHAPES, *NOT_NUMBERS, *EMPTY, *DUPLICATES]
+
+
+def written(fault: Fault) -> str:
+    """The code of the faulty hook."""
+    if fault.hook == "energy":
+        return f"\ndef look(features):\n    {fault.body}\n"
+    arguments = ", ".join(inspect.signature(getattr(specs, f"dragonkit_{fault.hook}")).parameters)
+    return f"\n@hookimpl\ndef dragonkit_{fault.hook}({arguments}):\n    {fault.body}\n"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.hook}-{fault.body.splitlines()[-1].strip()[:60]}")
+def test_a_faulty_hook(fault: Fault, install: Install, run: Any) -> None:
+    install("spin", written(fault))
+    install("good")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        registry = PluginRegistry(builtin=())
+
+    with pytest.raises(Exception) as caught:
+        {"models": registry.models, "selectors": registry.selectors, "commands": lambda: registry.commands(typer.Typer())}.get(
+            fault.hook, lambda: run(registry, "spin")
+        )()
+    text = told(caught.value)
+    assert fault.said in text
+    hook = "dragonkit_energy_terms" if fault.hook == "energy" else f"dragonkit_{fault.hook}"
+    for part in ("plugin 'spin'", "dk-spin 1.2", hook):
+        assert part in text
+    run(registry, "good")
+
+
+def test_every_hook_is_made_to_fail() -> None:
+    hooks = {name.removeprefix("dragonkit_") for name in vars(specs) if name.startswith("dragonkit_")}
+    assert {fault.hook for fault in FAULTS} == (hooks - {"edits"}) | {"energy"}
+    assert {fault.hook for fault in RAISES} == (hooks - {"edits"}) | {"energy"}
+
+
+# -- beside others -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_two_plugins_with_one_mode_do_not_stop_a_third(install: Install, run: Any) -> None:
+    install("spin")
+    install("twirl", mode="spin")
+    install("good")
+    registry = PluginRegistry(builtin=())
+    with pytest.raises(DuplicateModeError) as caught:
+        registry.owner("spin")
+    for part in ("'spin' (from dk-spin 1.2)", "'twirl' (from dk-twirl 1.2)"):
+        assert part in str(caught.value)
+    assert registry.owner("good").name == "good"
+
+
+def test_two_plugins_with_one_model_are_both_named(install: Install) -> None:
+    for name in ("spin", "twirl"):
+        install(name, "\n@hookimpl\ndef dragonkit_models():\n    return [ModelCard('anime', 'here')]\n")
+    with pytest.raises(PluginError) as caught:
+        PluginRegistry(builtin=()).models()
+    for part in ("plugin 'twirl' (from dk-twirl 1.2)", "dragonkit_models", "plugin 'spin'"):
+        assert part in str(caught.value)
+
+
+def test_a_generator_may_have_nothing_for_an_edit(install: Install, run: Any) -> None:
+    """It cannot return None; for edits of other modes it ends without a term."""
+    body = "if edit.mode == 'spin':\n        yield EnergyTerm('look', look)"
+    install("spin", written(Fault("energy_terms", body, "")))
+    install("good")
+    registry = PluginRegistry(builtin=())
+    run(registry, "spin")
+    run(registry, "good")
+
+
+@pytest.mark.parametrize("hook", ["models", "commands"])
+def test_a_faulty_plugin_can_be_left_out(hook: str, install: Install, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the message advises, where its fault is in everybody's way."""
+    install("spin", written(Fault(hook, "raise KeyError('angle')", "")))
+    install("good", "\n@hookimpl\ndef dragonkit_models(): return [ModelCard('anime', 'here')]\n")
+
+    def ask(registry: PluginRegistry) -> None:
+        registry.models()
+        registry.commands(typer.Typer())
+
+    with pytest.raises(PluginError, match=rf"'spin' .*dragonkit_{hook} .*load only others with DRAGONKIT_PLUGINS"):
+        ask(PluginRegistry(builtin=()))
+    monkeypatch.setenv("DRAGONKIT_PLUGINS", "good")
+    registry = PluginRegistry(builtin=())
+    ask(registry)
+    assert set(registry.models()) == {"anime"}
+    run(registry, "good")
+
+
+def test_ten_plugins_cost_no_torch(tmp_path: Path) -> None:
+    names = [f"made-{number}" for number in range(10)]
+    for name in names:
+        module = f"dragonkit_{name.replace('-', '_')}"
+        write_plugin(name, tmp_path / name)
+        (tmp_path / name / f"{module}.py").rename(tmp_path / f"{module}.py")
+        described(tmp_path, name, module)
+    code = """
+import sys
+from dragonkit.cli import main
+sys.argv = ["dragonkit", "modes", "--json"]
+try:
+    main()
+finally:
+    heavy = {"torch", "diffusers", "transformers"} & set(sys.modules)
+    print(*sorted(heavy), file=sys.stderr)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "DRAGONKIT_PLUGINS": ",".join(names)}
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert process.stderr.strip() == ""
+    modes = {mode["mode"]: mode["plugin"] for mode in json.loads(process.stdout)}
+    assert modes.items() >= {name: name for name in names}.items()
