@@ -11,15 +11,11 @@ from torch import Tensor
 
 from dragonkit.imaging.lookup import warp
 from dragonkit.imaging.masks import dilate, feather
+from dragonkit.imaging.matting import RIM
 from dragonkit.plugins.answers import EditMasks
 from dragonkit.shapes import GridMask, ImageTensor
 
-__all__ = [
-    "RIM", "Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "free_pixels", "margin", "resized", "to_mask", "with_detail",
-]  # fmt: skip
-
-RIM = 1.5
-"""Pixels around a mask whose colours are mixtures with the object's: all eight neighbours, as corners are mixtures, too."""
+__all__ = ["Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "free_pixels", "margin", "resized", "to_mask", "with_detail"]
 
 
 def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:

@@ -16,7 +16,7 @@ from dragonkit.diffusion.reading import PlannedAttention
 from dragonkit.diffusion.sampling import Anchor, SamplingPlan
 from dragonkit.diffusion.source import Source, feature_grid, latent_grid
 from dragonkit.editing.combining import combined_masks
-from dragonkit.editing.pasting import RIM, Cutout, cut_and_paste, edit_region, free_pixels, resized, to_mask
+from dragonkit.editing.pasting import Cutout, cut_and_paste, edit_region, free_pixels, resized, to_mask
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.schedules import Span
 from dragonkit.edits.settings import Settings
@@ -24,6 +24,7 @@ from dragonkit.errors import DragonkitError, PluginHookError, ShapeError
 from dragonkit.imaging.images import to_tensor
 from dragonkit.imaging.lookup import warp
 from dragonkit.imaging.masks import Grid, cell_coverage, dilate, to_grid
+from dragonkit.imaging.matting import RIM
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features
 from dragonkit.plugins.loading import Plugin
 from dragonkit.plugins.registry import PluginRegistry

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragonkit.editing.pasting import RIM, Cutout, blend, cut_and_paste, edit_region, fill_hole, free_pixels, margin, resized, with_detail
+from dragonkit.editing.pasting import Cutout, blend, cut_and_paste, edit_region, fill_hole, free_pixels, margin, resized, with_detail
 from dragonkit.imaging.masks import Grid, dilate
+from dragonkit.imaging.matting import RIM
 from dragonkit.modes.move import Move, dragonkit_build_masks
 from dragonkit.plugins.answers import EditMasks, identity_correspondence
 
