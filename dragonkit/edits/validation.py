@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import ErrorDetails
 
-from dragonkit.errors import EditError, MaskError, PointError
+from dragonkit.errors import DragonkitError, EditError, MaskError, PointError
 from dragonkit.words import closest, short
 
 __all__ = ["Model", "explain", "relative_to", "resolved"]
@@ -117,7 +117,7 @@ def _sentence(item: ErrorDetails, name: str, model: type[BaseModel], allowed: st
         word = str(item["loc"][-1])
         known = ", ".join(fields) or "none"
         return f"{model.__name__} has no field {word!r} (received {value}).{closest(word, fields)} Its fields: {known}."
-    if isinstance(cause, EditError):  # already a whole sentence, from a nested model or a validator
+    if isinstance(cause, DragonkitError):  # already a whole sentence, from a nested model or a validator
         return f"{name}: {cause}" if item["loc"] else str(cause)
     if cause is not None:
         return f"{name} is {value}: {str(cause).rstrip('.')}."

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
-from dragonkit.errors import EditError, ImageError, MaskError
+from dragonkit.errors import DragonkitError, ImageError, MaskError
 from dragonkit.imaging.images import is_tensor, load_image, open_image
 from dragonkit.imaging.masks import decode_mask, encode_mask, load_mask
 from dragonkit.words import short
@@ -52,6 +52,8 @@ def image_from_text(text: str, folder: Path | None = None) -> Image.Image:
         if text.startswith("data:"):
             return load_image(Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2], validate=True))))
         return load_image((folder or Path()) / text)
+    except ImageError:  # it says more
+        raise
     except (OSError, ValueError) as error:
         raise ImageError(f"{short(text)} is neither a path nor 'data:image/png;base64,...' text: {error}.") from error
 
@@ -81,7 +83,7 @@ def _check_mask(value: Any, info: ValidationInfo) -> Any:
 
 
 def _check_path(
-    path: str | os.PathLike[str], folder: Path | None, what: str = "mask", error: type[EditError] = MaskError
+    path: str | os.PathLike[str], folder: Path | None, what: str = "mask", error: type[DragonkitError] = MaskError
 ) -> str | os.PathLike[str]:
     if not os.fspath(path):
         raise ValueError(f"a {what}'s path must not be empty")
@@ -130,12 +132,9 @@ def picture_to_json(picture: Any) -> str | None:
 def _check_picture(value: Any, info: ValidationInfo) -> Any:
     """Accept what `load_image` accepts, and the text that `picture_to_json` writes. Arrays and pictures are copied, as masks are."""
     if isinstance(value, str) and value.startswith("data:"):
-        try:
-            return image_from_text(value)
-        except ImageError as error:  # no ValueError, so pydantic would not say which field it is
-            raise EditError(str(error)) from error
+        return image_from_text(value)
     if isinstance(value, (str, os.PathLike)):
-        return _check_path(value, (info.context or {}).get("folder"), "picture", EditError)
+        return _check_path(value, (info.context or {}).get("folder"), "picture", ImageError)
     if isinstance(value, (np.ndarray, Image.Image)):
         return value.copy()
     if is_tensor(value):
