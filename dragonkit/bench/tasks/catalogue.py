@@ -25,7 +25,7 @@ from dragonkit.bench.tasks.parts import (
 from dragonkit.imaging.masks import bounding_box, center_of, dilate, shift_mask
 from dragonkit.toybox.scenes import Scene, scene
 
-__all__ = ["TASKS", "Task", "move_task"]
+__all__ = ["TASKS", "move_task"]
 
 NEAREST, FARTHEST = 0.25, 0.55
 """How far objects are moved, as fractions of the picture's side."""

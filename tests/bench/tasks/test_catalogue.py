@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from dragonkit.bench.tasks import parts as task_parts
-from dragonkit.bench.tasks.catalogue import FARTHEST, NEAREST, TASKS, Task, move_task
+from dragonkit.bench.tasks.catalogue import FARTHEST, NEAREST, TASKS, move_task
+from dragonkit.bench.tasks.parts import Task
 from dragonkit.errors import EditError
 from dragonkit.imaging.masks import center_of
 from dragonkit.toybox import Scene, scene
