@@ -1,4 +1,4 @@
-"""Masks and pictures as values of edits: how they are checked, compared and written as JSON.
+"""Masks, pictures and gestures as values of edits: how they are checked, compared and written as JSON.
 
 A mask field takes whatever `dragonkit.imaging.masks.load_mask` takes and keeps it unread: the image's size is known only later.
 """
@@ -9,19 +9,33 @@ import base64
 import io
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from PIL import Image
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic_core import CoreSchema
 
 from dragonkit.errors import DragonkitError, ImageError, MaskError
 from dragonkit.imaging.images import is_tensor, load_image, open_image
 from dragonkit.imaging.masks import decode_mask, encode_mask, load_mask
 from dragonkit.words import short
 
-__all__ = ["Mask", "Picture", "image_from_text", "image_to_text", "mask_to_json", "picture_to_json", "same"]
+__all__ = [
+    "Format",
+    "Mask",
+    "Picture",
+    "Points",
+    "Region",
+    "Shift",
+    "image_from_text",
+    "image_to_text",
+    "mask_to_json",
+    "picture_to_json",
+    "same",
+]
 
 _FORMS = "a mask: a path, a PIL image, an array, a tensor or {'png': base64}"
 _PICTURE_FORMS = "a picture: a path, a PIL image, an array, a tensor or 'data:image/png;base64,...' text"
@@ -122,6 +136,28 @@ Mask = Annotated[
     ),
 ]
 """The type of a mask field: `mask: Mask`, or `mask: Mask | None = None`. Read it with `load_mask(edit.mask, image.size)`."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """Names what a field is in its JSON schema, from which the notebook and the command line know it."""
+
+    name: str
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core_schema), "format": self.name}
+
+
+Region = Annotated[Mask, Format("region")]
+"""A mask of the same picture besides the one that says what is edited, such as what a vacated place shall resemble."""
+
+Point = tuple[float, float]
+
+Points = Annotated[tuple[tuple[Point, Point], ...], Format("points")]
+"""Pairs ((x, y), (x, y)) of places in pixels, from where to where; the notebook draws them as arrows."""
+
+Shift = Annotated[Point, Format("shift")]
+"""How far, (dx, dy) in pixels; in the notebook an arrow sets it."""
 
 
 def picture_to_json(picture: Any) -> str | None:

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.values import Shift
 from dragonkit.energy import terms
 from dragonkit.errors import EditError
 from dragonkit.imaging.affine import affine_about, inverse_affine, map_points, warp_mask
@@ -48,7 +49,7 @@ class Paste(Edit):
 
     reference: ReferencePicture
     reference_mask: ReferenceMask
-    shift: tuple[float, float] = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
+    shift: Shift = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
     scale: float = Field(default=1.0, gt=0, le=100, description="how much larger the object becomes, about its centre")
     reference_prompt: ReferencePrompt = None
     edit_weight: EditWeight = 4.0

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.values import Points
 from dragonkit.energy.terms import moving_terms
 from dragonkit.errors import PointError
 from dragonkit.imaging.affine import affine_through
@@ -51,7 +52,7 @@ class RegionDrag(Edit):
     mode: ClassVar[str] = "region"
 
     mask: ObjectMask
-    points: tuple[tuple[Point, Point], ...] = Field(min_length=1, description="pairs of places in pixels: from where to where")
+    points: Points = Field(min_length=1, description="pairs of places in pixels: from where to where")
     fill: Fill = None
     edit_weight: EditWeight = 4.0
     preserve_weight: PreserveWeight = 6.0
