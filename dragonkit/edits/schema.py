@@ -130,10 +130,12 @@ def allowed_in(model: type[BaseModel]) -> Allowed:
     return _read(schema, schema.get("$defs", {}))
 
 
-def _read(schema: Mapping[str, Any], definitions: Mapping[str, Any], within: tuple[str, ...] = ()) -> Allowed:
-    def read(part: Mapping[str, Any]) -> Allowed:
+def _read(schema: Any, definitions: Mapping[str, Any], within: tuple[str, ...] = ()) -> Allowed:
+    def read(part: Any) -> Allowed:
         return _read(part, definitions, within)
 
+    if not isinstance(schema, Mapping):  # JSON schema also knows true: anything
+        return Allowed()
     if "$ref" in schema:
         name, rest = schema["$ref"].rsplit("/", 1)[-1], {key: value for key, value in schema.items() if key != "$ref"}
         known = {} if name in within else definitions.get(name, {})  # a type that holds itself is read once
@@ -141,10 +143,10 @@ def _read(schema: Mapping[str, Any], definitions: Mapping[str, Any], within: tup
     if len(schema.get("allOf", ())) == 1:
         return read(schema["allOf"][0])
     if "anyOf" in schema and "format" not in schema:
-        parts = tuple(read(part) for part in schema["anyOf"] if part.get("type") != "null")
+        parts = tuple(part for part in map(read, schema["anyOf"]) if part.kind != "none")
         optional = len(parts) < len(schema["anyOf"])
         return replace(parts[0], optional=optional) if len(parts) == 1 else Allowed("either", parts=parts, optional=optional)
-    kind, inner = _KINDS.get(schema.get("type", ""), ""), tuple[Any, ...]()
+    kind, inner = _KINDS.get(str(schema.get("type")), ""), tuple[Any, ...]()
     if "enum" in schema or "const" in schema:
         kind = "choice"
     elif schema.get("type") == "array":

@@ -129,6 +129,12 @@ def test_a_wrong_value_is_told_by_its_option(values: dict[str, Any], message: st
     assert str(caught.value).startswith(message)
 
 
+def test_a_gesture_is_asked_for_by_its_parts() -> None:
+    with pytest.raises(EditError, match=r"^--shift is '5', but must have the form DX,DY\.$"):
+        build(Move, options_of(Move), {"mask": "mask.png", "shift": "5"})
+    assert build(Drag, options_of(Drag), {"points": ["1,2:3,4"]}).points == (((1.0, 2.0), (3.0, 4.0)),)
+
+
 def test_options_have_dashes_in_messages() -> None:
     with pytest.raises(EditError, match=r"^--guidance-scale is '-1', but must be a number from 0 to 100\.$"):
         build(Settings, options_of(Settings), {"guidance_scale": "-1"})

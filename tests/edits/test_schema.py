@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 import dragonkit as dk
 from dragonkit.edits.schema import Allowed, allowed_in, fields_of
@@ -103,6 +103,19 @@ def test_gestures_and_masks_are_known_by_their_types_also_where_they_may_be_left
     assert edit.to_dict()["b"] == edit.to_dict()["a"] and edit.to_dict()["d"] == [5.0, 6.0]
     with pytest.raises(dk.EditError, match=r"^Marked\.c is \(\), but must be a list of at least 1"):
         Marked(**marks, c=(), e=np.zeros((4, 4, 3), np.uint8))
+
+
+def test_a_schema_written_by_hand_may_be_looser() -> None:
+    class Loose(BaseModel):
+        a: Annotated[Any, WithJsonSchema({"type": "array", "items": True})]
+        b: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})]
+        c: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})]
+
+    assert [(field.allowed.kind, field.allowed.words) for field in fields_of(Loose)] == [
+        ("list", "a list"),
+        ("", ""),
+        ("text", "text or None"),
+    ]
 
 
 def test_a_type_that_holds_itself_and_one_without_a_schema() -> None:
