@@ -23,7 +23,7 @@ NAMES = [
     "inverse_affine", "inverse_energy", "load_image", "load_mask", "load_reference_mask", "local_similarity", "map_points",
     "masks_in_place", "moved_noise", "moving_terms", "preserve", "reference_attention", "reference_features", "register",
     "resemble_source", "shift_mask", "source_attention", "to_grid", "warp", "warp_mask", "warped_masks",
-]
+]  # fmt: skip
 
 LOAD_TORCH = {"gather", "global_similarity", "inverse_energy", "local_similarity", "warp"}
 
