@@ -400,6 +400,49 @@ def test_modes_appear_by_themselves(open_editor: Any, model: dk.Editor) -> None:
     assert result.image.tobytes() == model.edit(PICTURE, Nudge(mask=blob(), by=7), STEPS, prompt="a fish").image.tobytes()
 
 
+class Slide(dk.Edit):
+    """Slide the object along an arrow."""
+
+    mode: ClassVar[str] = "slide"
+
+    mask: dk.Mask
+    way: dk.Shift
+
+
+class Drift(dk.Edit):
+    """Slide the object along an arrow, if there is one."""
+
+    mode: ClassVar[str] = "drift"
+
+    mask: dk.Mask
+    way: dk.Shift | None = None
+
+
+@pytest.mark.parametrize("edit_type", [Slide, Drift])
+def test_an_arrow_sets_the_shift_whatever_it_is_called_and_whether_it_must_be_given(
+    open_editor: Any, model: dk.Editor, edit_type: type[dk.Edit]
+) -> None:
+    class Sliding:
+        @dk.hookimpl
+        def dragonkit_edits(self) -> list[type[dk.Edit]]:
+            return [edit_type]
+
+        @dk.hookimpl
+        def dragonkit_build_masks(self, edit: Any, grid: dk.Grid) -> dk.EditMasks:
+            return move.dragonkit_build_masks(dk.Move(mask=edit.mask, shift=edit.way or (1, 1)), grid)
+
+    model.registry.register(Sliding(), edit_type.mode)
+    editor = open_editor(mask=blob())
+    editor.mode = edit_type.mode
+    before = editor.form.values()
+    editor.view.apply(lambda state: state.change(drags=[((10, 12), (14, 12))]))
+    assert editor.edits[0].way == (4, 0)
+    editor.form.update({"way": (-2.5, 6)})
+    assert editor.marks.drags == [((10.0, 12.0), (7.5, 18.0))] and editor.edits[0].way == (-2.5, 6)
+    editor.view.apply(lambda state: state.change(drags=[]))
+    assert editor.form.values() == before and alert_of(editor) == ""
+
+
 def test_arrows_are_points_for_a_drag(open_editor: Any) -> None:
     editor = open_editor()
     editor.mode = "drag"

@@ -12,6 +12,7 @@ from PIL import Image
 from dragonkit.edits.edit import Edit, unknown_mode
 from dragonkit.errors import EditError
 from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.forms.controls import LEFT_OUT
 from dragonkit.jupyter.forms.form import Form
 from dragonkit.jupyter.forms.gestures import arrow_of, missing, suggested, taken_from
 from dragonkit.jupyter.forms.roles import FormField
@@ -122,7 +123,7 @@ class ModePanel:
         if arrow != self._arrow:
             self._arrow = arrow
             if (field := self._shift) is not None:
-                self.form.update({field.name: field.default if arrow is None else arrow})
+                self.form.update({field.name: LEFT_OUT if arrow is None else arrow})
                 return  # the form has told of it
         self._changed()
 
@@ -142,11 +143,11 @@ class ModePanel:
         """A shift that was typed turns the arrow that is there; where it would leave the picture, the arrow goes."""
         field, drags = self._shift, self._view.state.drags
         shift = None if field is None else self.form.values().get(field.name)
-        if shift is not None and drags and shift != arrow_of(drags):
+        if isinstance(shift, (list, tuple)) and len(shift) == 2 and drags and tuple(shift) != arrow_of(drags):
             (x, y), (width, height) = drags[0][0], self._view.state.size
             end = (x + shift[0], y + shift[1])
             inside = 0 <= end[0] <= width and 0 <= end[1] <= height
-            self._arrow = shift if inside else None
+            self._arrow = (shift[0], shift[1]) if inside else None
             self._view.apply(lambda state: state.change(drags=[((x, y), end), *drags[1:]] if inside else drags[1:]))
             return  # the marks have told of it
         self._changed()
