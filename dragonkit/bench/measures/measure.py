@@ -68,6 +68,7 @@ class Measures:
     ssim_elsewhere: float = _ssim_of("elsewhere", way=False)
     placement: float = _about("placement", "px", "how far from its place what looks most like the answer's object is")
     residual: float = _about("residual", "", "how much of the object is still where it was: 1 all of it, 0 nothing", digits=2)
+    tint: float = _about("tint", "", "distance of the mean colour of the vacated place from the answer's there, 0 to 255: seams show it first")
     drag: float = _about("drag", "px", "how far from their goals the dragged points are")
     drag_before: float = _about("drag before", "px", "the same in the source", way=False)
     color: float = _about("colour", "", "distance of the object's colours to the reference's, 0 to 255; the answer's own is not 0")
@@ -124,6 +125,7 @@ def measure(task: Task, result: Image.Image) -> Measures:
     return Measures(
         **values,
         placement=placement_error(task, ours),
+        tint=_tint(ours, answer, task.vacated),
         residual=_residual(*(picture[task.vacated].astype(float) for picture in (ours, answer, source))),
         outline=outline_overlap(task, ours),
     )
@@ -135,6 +137,12 @@ def fraction(value: float, untouched: float, ceiling: float) -> float:
     Below 0 when it got worse, above 1 when it is better than the autoencoder; nan where there is no way to go.
     """
     return (value - untouched) / (ceiling - untouched) if ceiling != untouched else math.nan
+
+
+def _tint(ours: np.ndarray, answer: np.ndarray, region: np.ndarray) -> float:
+    if not region.any():
+        return math.nan
+    return float(np.linalg.norm(ours[region].mean(axis=0) - answer[region].mean(axis=0)) / math.sqrt(3))
 
 
 def _psnr(ours: np.ndarray, answer: np.ndarray, region: np.ndarray) -> float:

@@ -19,22 +19,22 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from dragonkit.bench.measures import measure as measures
 from dragonkit.bench.measures.measure import ABOUT, Measures, fraction, measure
-from dragonkit.bench.tasks.catalogue import TASKS
+from dragonkit.bench.tasks.catalogue import TASKS, move_task
 from dragonkit.bench.tasks.parts import Task
 from dragonkit.errors import ShapeError
 
 REGIONS = ("changed", "target", "vacated", "elsewhere")
 APPLY = {  # beside PSNR and SSIM
-    "move": {"placement", "residual"},
-    "move-resize": {"placement", "residual"},
-    "resize": {"placement", "residual"},
+    "move": {"placement", "residual", "tint"},
+    "move-resize": {"placement", "residual", "tint"},
+    "resize": {"placement", "residual", "tint"},
     "appearance": {"color", "pattern", "outline"},
-    "drag": {"placement", "residual", "drag"},
-    "drag-rigid": {"placement", "residual", "drag"},
+    "drag": {"placement", "residual", "tint", "drag"},
+    "drag-rigid": {"placement", "residual", "tint", "drag"},
     "paste": {"placement"},
-    "rotate": {"placement", "residual"},
-    "region": {"placement", "residual", "drag"},
-    "three": {"placement", "residual", "color", "pattern", "outline"},
+    "rotate": {"placement", "residual", "tint"},
+    "region": {"placement", "residual", "tint", "drag"},
+    "three": {"placement", "residual", "tint", "color", "pattern", "outline"},
 }
 
 
@@ -67,7 +67,7 @@ def test_the_answer_is_perfect(task: Task) -> None:
     for region in REGIONS:
         if getattr(task, region).any():
             assert getattr(found, f"psnr_{region}") == 99 and getattr(found, f"ssim_{region}") == pytest.approx(1)
-    for name, right in (("placement", 0), ("residual", 0), ("drag", 0), ("outline", 1)):
+    for name, right in (("placement", 0), ("residual", 0), ("tint", 0), ("drag", 0), ("outline", 1)):
         if not math.isnan(getattr(found, name)):
             assert getattr(found, name) == right
 
@@ -75,7 +75,7 @@ def test_the_answer_is_perfect(task: Task) -> None:
 def test_a_measure_that_does_not_apply_is_nan(task: Task) -> None:
     found = asdict(measure(task, task.scene.image))
     some_vacated = bool((task.vacated & task.changed).any())
-    expected = APPLY[task.name] - (set() if some_vacated else {"residual"})
+    expected = APPLY[task.name] - (set() if some_vacated else {"residual", "tint"})
     expected |= {f"{name}_before" for name in ("drag", "color", "pattern") if name in expected}
     assert {name for name, value in found.items() if not name.startswith(("psnr", "ssim")) and not math.isnan(value)} == expected
     for region in REGIONS:
@@ -135,6 +135,17 @@ def test_residual_is_how_much_of_the_source_is_left(name: str) -> None:
     assert measure(task, replaced(task, ~task.vacated)).residual == 0
     half = Image.fromarray(((pixels(task.scene.image) + pixels(task.answer.image)) / 2).round().astype(np.uint8))
     assert measure(task, half).residual == pytest.approx(0.5, abs=0.01)
+
+
+def test_tint_is_how_far_the_mean_colour_of_the_vacated_place_is_off() -> None:
+    task = move_task(3, 64)
+    tinted = np.asarray(task.answer.image).astype(int)
+    room = tinted[task.vacated].max() <= 240
+    tinted[task.vacated] += 12 if room else -12
+    assert measure(task, Image.fromarray(tinted.clip(0, 255).astype(np.uint8))).tint == pytest.approx(12, abs=0.5)
+    swapped = np.asarray(task.answer.image).copy()
+    swapped[task.vacated] = swapped[task.vacated][::-1]  # other pixels, the same mean
+    assert measure(task, Image.fromarray(swapped)).tint == pytest.approx(0, abs=1e-9)
 
 
 def test_residual_is_never_less_than_nothing() -> None:
