@@ -32,6 +32,7 @@ _HOMES = {
     "Features": "plugins.answers",
     "Grid": "imaging.masks",
     "GuidanceSchedule": "edits.schedules",
+    "Inversion": "plugins.inversion",
     "Mask": "edits.values",
     "ModelCard": "plugins.card",
     "Move": "modes.move",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from dragonkit.modes.resize import Resize
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
     from dragonkit.plugins.card import ModelCard
+    from dragonkit.plugins.inversion import Inversion
     from dragonkit.plugins.registry import register
     from dragonkit.plugins.selector import Selector
     from dragonkit.plugins.specs import hookimpl

@@ -1,4 +1,4 @@
-"""`dragonkit modes`, `plugins` and `models`: what there is, as tables or as JSON."""
+"""`dragonkit modes`, `plugins`, `models` and `inversions`: what there is, as tables or as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dragonkit.cli.editing import summary_of
 if TYPE_CHECKING:
     from dragonkit.plugins.registry import PluginRegistry
 
-__all__ = ["models", "modes", "plugins"]
+__all__ = ["inversions", "models", "modes", "plugins"]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
@@ -66,6 +66,39 @@ def models(as_json: JsonOption = False) -> None:
     show(
         _table("models", ("name", "what it is", "its own settings", "from"), rows),
         "--model also takes a hub id, a folder in diffusers' format or a .safetensors file.",
+    )
+
+
+def inversions(as_json: JsonOption = False) -> None:
+    """List the ways to find the noise behind a picture, for --inversion."""
+    from dragonkit.cli.options import fields_of
+
+    found: list[dict[str, Any]] = [
+        {
+            "name": inversion.name,
+            "description": inversion.description,
+            "options": [
+                {
+                    "name": field.name,
+                    "type": field.type,
+                    "range": field.range or None,
+                    "default": field.default,
+                    "description": field.description,
+                }
+                for field in fields_of(inversion.options)
+            ],
+        }
+        for inversion in load_registry().inversions().values()
+    ]
+    if as_json:
+        return _print_json(found)
+    rows = [
+        (one["name"], one["description"], "\n".join(f"{option['name']}: {option['description']}" for option in one["options"]))
+        for one in found
+    ]
+    show(
+        _table("inversions", ("name", "how it works", "its options"), rows),
+        "iterations is given as --inversion-iterations, the others as --inversion-options '{\"name\": value}'.",
     )
 
 

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from dragonkit.diffusion.backbone import Backbone
-from dragonkit.diffusion.inversion import Recorded, invert, record, sample
+from dragonkit.diffusion.backbone import Backbone, checked_layers
+from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
 from dragonkit.editing.combining import check_edits
 from dragonkit.editing.pasting import blend, with_detail
 from dragonkit.editing.planning import plan_edits
 from dragonkit.editing.results import EditResult, Report, StepReport
+from dragonkit.editing.sources import Sources
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
-from dragonkit.imaging.images import ImageSource, fit_size, load_image, psnr, to_image, to_tensor
-from dragonkit.models.loading import find_card, load_pipeline
+from dragonkit.imaging.images import ImageSource, load_image, to_image
+from dragonkit.models.loading import find_card, load_backbone
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry, get_registry
 
 __all__ = ["Editor"]
 
-Progress = Callable[[int, int], None]
-
-KEPT_INVERSIONS = 8
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
 RECONSTRUCTION_FLOOR = 20.0
@@ -45,7 +40,7 @@ RECONSTRUCTION_FLOOR = 20.0
 class Editor:
     """Edits pictures with one diffusion model.
 
-    Not for two threads at once: the attention tap belongs to the model.
+    One edit at a time for each model: while a call is going on, its layers attend for that call.
 
     Example:
         editor = dk.Editor.from_pretrained()
@@ -56,8 +51,7 @@ class Editor:
     def __init__(self, backbone: Backbone, card: ModelCard, registry: PluginRegistry | None = None):
         self.backbone, self.card = backbone, card
         self.registry = registry or get_registry()
-        self._inversions: OrderedDict[tuple[Any, ...], Source] = OrderedDict()
-        self._banks: WeakKeyDictionary[Source, dict[tuple[int, tuple[int, ...]], Recorded]] = WeakKeyDictionary()
+        self._sources = Sources(backbone, self.registry)
 
     @classmethod
     def from_pretrained(
@@ -74,26 +68,28 @@ class Editor:
             dtype: float16 on CUDA and float32 elsewhere, when left out.
 
         Raises:
-            ModelNotFoundError, UnsupportedModelError: it is not there, or not of Stable Diffusion's shape.
+            ModelError: it is not there, not of Stable Diffusion's shape, or a plugin that loads it fails.
         """
         registry = registry or get_registry()
         card = find_card(model, registry.models())
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         with _advice_on_memory():
-            pipeline = load_pipeline(card, device, dtype or (torch.float16 if device.type == "cuda" else torch.float32))
-        return cls(Backbone(pipeline), card, registry)
+            backbone = load_backbone(card, device, dtype or (torch.float16 if device.type == "cuda" else torch.float32))
+        return cls(backbone, card, registry)
 
     def settings(self, settings: Settings | None = None) -> Settings:
-        """The model's defaults with what `settings` sets itself on top."""
+        """The model's defaults with what `settings` sets itself on top. EditError for layers that the model lacks."""
         chosen = {name: getattr(settings, name) for name in settings.model_fields_set} if settings else {}
         if "schedule" in chosen and "schedule" in self.card.settings:  # what a schedule leaves out is the model's as well
             chosen["schedule"] = chosen["schedule"].over(self.card.settings["schedule"])
-        return Settings(**{**self.card.settings, **chosen})
+        settings = Settings(**{**self.card.settings, **chosen})
+        checked_layers(settings.layers, self.backbone.feature_layers)
+        return settings
 
     def invert(
         self, image: ImageSource, prompt: str = "", settings: Settings | None = None, check: bool = True, progress: Progress | None = None
     ) -> Source:
-        """Find the noise a picture would have come from (DDIM inversion); the last few inversions are remembered.
+        """Find the noise a picture would have come from; the last few inversions are remembered.
 
         Args:
             image: path, PIL image, array or tensor, of any size: it is resized for the model, and results are resized back.
@@ -103,67 +99,20 @@ class Editor:
 
         Raises:
             ImageError: there is no such picture.
+            EditError: there is no such inversion, or it has no such option.
         """
-        picture, settings = load_image(image), self.settings(settings)
-        pixels = np.asarray(picture)
-        key = (pixels.tobytes(), pixels.shape, prompt, settings.steps, settings.inversion_iterations, check)
-        if key in self._inversions:
-            self._inversions.move_to_end(key)
-            return self._inversions[key]
-        schedule = self.backbone.schedule(settings.steps)
-        embeds, negative = self.backbone.prompt_embeds([prompt, ""]).chunk(2)
-        size = fit_size(picture.size, self.backbone.model_size, self.backbone.size_multiple)
-        total = len(schedule) * (2 if check else 1)
-
-        def report(done: int, _: int, offset: int = 0) -> None:
-            if progress is not None:
-                progress(offset + done, total)
-
+        settings = self.settings(settings)
         with _advice_on_memory():
-            latents = self.backbone.encode(to_tensor(picture, size))
-            trajectory = invert(self.backbone, latents, embeds, schedule, settings.inversion_iterations, report)
-            reconstruction_psnr = autoencoder_psnr = None
-            if check:
-                back = sample(
-                    self.backbone, trajectory[-1:], embeds, negative, schedule, progress=lambda done, n: report(done, n, len(schedule))
-                )
-                reconstruction_psnr, autoencoder_psnr = (
-                    psnr(to_image(self.backbone.decode(clean), picture.size), picture) for clean in (back[:1], latents)
-                )
-        source = Source(
-            trajectory,
-            schedule,
-            prompt,
-            embeds,
-            negative,
-            pixels,
-            size,
-            reconstruction_psnr,
-            autoencoder_psnr,
-            inversion_iterations=settings.inversion_iterations,
-        )
-        self._inversions[key] = source
-        while len(self._inversions) > KEPT_INVERSIONS:
-            self._inversions.popitem(last=False)
-        return source
+            return self._sources.invert(load_image(image), prompt, settings, check, progress)
 
     def forget(self) -> None:
         """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
-        self._banks.clear()
+        self._sources.forget()
 
     def generate(self, prompt: str, seed: int = 0, settings: Settings | None = None, progress: Progress | None = None) -> Source:
         """A new picture from words, as a Source whose trajectory is its own sampling: nothing is lost to inversion."""
-        settings = self.settings(settings)
-        schedule, side = self.backbone.schedule(settings.steps), self.backbone.model_size
-        embeds, negative = self.backbone.prompt_embeds([prompt, ""]).chunk(2)
-        cells = side // self.backbone.pixels_per_latent
-        # drawn on the CPU, so that a seed gives the same picture on every machine
-        noise = torch.randn(1, self.backbone.unet.config.in_channels, cells, cells, generator=torch.Generator().manual_seed(seed))
         with _advice_on_memory():
-            noise = noise.to(self.backbone.device, self.backbone.dtype)
-            trajectory = sample(self.backbone, noise, embeds, negative, schedule, settings.guidance_scale, progress)
-            image = to_image(self.backbone.decode(trajectory[:1]))
-        return Source(trajectory, schedule, prompt, embeds, negative, np.asarray(image), (side, side), seed=seed)
+            return self._sources.generate(prompt, seed, self.settings(settings), progress)
 
     def edit(
         self,
@@ -208,20 +157,20 @@ class Editor:
         if given is not None and "steps" in given.model_fields_set and given.steps != len(source.schedule):
             warnings.append(f"steps={given.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
         # the edit file must say how the source was really made
-        settings = settings.model_copy(update={"steps": len(source.schedule), "inversion_iterations": source.inversion_iterations})
+        settings = settings.model_copy(update={"steps": len(source.schedule), **source.inverted_with})
         inverted = [None if one is None else self._inverted(one, source, settings) for one in references]
 
         begun, calls, steps = time.perf_counter(), self.backbone.calls, []
 
         def observe(step: Step) -> None:
-            steps.append(StepReport(index=step.index, timestep=step.timestep, energies=step.energies))
+            steps.append(StepReport(index=step.index, time=step.time, energies=step.energies))
             self.registry.step(step)
             if on_step is not None:
                 on_step(step)
 
         with _advice_on_memory():
             plan = plan_edits(self.registry, self.backbone, source, edits, settings, inverted)
-            guides = [self._guide(one, settings) for one in [source, *dict.fromkeys(one for one in inverted if one is not None)]]
+            guides = [self._sources.guide(one, settings) for one in [source, *dict.fromkeys(one for one in inverted if one is not None)]]
             latents = guided_sampling(
                 self.backbone, source.schedule, plan.sampling, lambda level: [guide(level) for guide in guides], observe
             )
@@ -259,21 +208,6 @@ class Editor:
     def _inverted(self, reference: Reference, source: Source, settings: Settings) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt
         return self.invert(reference.image, prompt, settings, check=False)
-
-    def _guide(self, source: Source, settings: Settings) -> Callable[[int], Recorded]:
-        """The guidance branch by noise level: recorded once per source, or computed every time, as `settings.memory` says."""
-        bank = self._banks.setdefault(source, {})
-
-        def guide(level: int) -> Recorded:
-            if (level, settings.layers) in bank:
-                return bank[level, settings.layers]
-            embeds, timestep = source.prompt_embeds, source.schedule.timestep(level)
-            recorded = record(self.backbone, source.latents_at(level), timestep, embeds, settings.layers)
-            if settings.memory == "bank":
-                bank[level, settings.layers] = recorded
-            return recorded
-
-        return guide
 
     def _edit_file(self, source: Source, edits: Sequence[Edit], settings: Settings) -> EditFile:
         picture = "" if source.seed is not None else image_to_text(load_image(source.pixels))

@@ -95,8 +95,8 @@ def plan_edits(
     regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
     sampling = SamplingPlan(
         latents=_initial_latents(registry, source, edits, latent_masks),
-        prompt_embeds=source.prompt_embeds,
-        negative_prompt_embeds=source.negative_prompt_embeds,
+        condition=source.condition,
+        negative_condition=source.negative_condition,
         terms=[
             _planned_term(plugin, term, "" if len(edits) == 1 else f"{place}:", number[place], regions[place])
             for place, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))

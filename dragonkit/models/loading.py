@@ -1,19 +1,22 @@
-"""From a model's name to its pipeline."""
+"""From a model's name to its backbone."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dragonkit.errors import ModelNotFoundError, UnsupportedModelError
+from dragonkit.errors import DragonkitError, ModelError, ModelNotFoundError, UnsupportedModelError
 from dragonkit.plugins.card import ModelCard
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["find_card", "load_pipeline"]
+    from dragonkit.diffusion.backbone import Backbone
+
+__all__ = ["find_card", "load_backbone", "load_pipeline"]
 
 
 def find_card(model: str, cards: Mapping[str, ModelCard]) -> ModelCard:
@@ -33,6 +36,41 @@ def find_card(model: str, cards: Mapping[str, ModelCard]) -> ModelCard:
         f"no model, folder or file is called {model!r}; use one of {', '.join(sorted(cards))}, a folder in diffusers' format, "
         "a .safetensors file or a hub id such as owner/name"
     )
+
+
+def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype) -> Backbone:
+    """The model of a card, by the function that the card names, or as Stable Diffusion.
+
+    Raises:
+        ModelNotFoundError: the weights cannot be had.
+        UnsupportedModelError: what is there is not a Stable Diffusion pipeline.
+        ModelError: `card.load` names no function, or what it names fails or gives no backbone.
+    """
+    import torch
+
+    from dragonkit.diffusion.backbone import Backbone
+    from dragonkit.diffusion.stable_diffusion import StableDiffusion
+
+    if card.load is None:
+        return StableDiffusion(load_pipeline(card, device, dtype))
+    loader = f"the model {card.name!r} is to be loaded by {card.load!r}"
+    try:
+        module, _, name = card.load.partition(":")
+        function = getattr(importlib.import_module(module), name)
+    except Exception as error:  # whatever a stranger's module does while it is imported
+        raise ModelError(
+            f"{loader}, which cannot be found ({type(error).__name__}: {_first_line(error)}); "
+            "ModelCard.load must be 'module:function', of an installed module"
+        ) from error
+    try:
+        backbone = function(card, device, dtype)
+    except (DragonkitError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise ModelError(f"{loader}, which failed ({type(error).__name__}: {_first_line(error)}); tell its plugin's author") from error
+    if not isinstance(backbone, Backbone):
+        raise ModelError(f"{loader}, which gave a {type(backbone).__name__}; it must give a dragonkit.diffusion.backbone.Backbone")
+    return backbone
 
 
 def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtype) -> Any:

@@ -38,7 +38,7 @@ def reference_features(features: Features) -> tuple[Tensor, Grid]:
     """`features.reference` (c, h', w') and the raster that it lies on. EditError where there are none."""
     if features.reference is None or features.reference_grid is None:
         raise EditError(
-            f"this energy compares with a reference picture, but the features of level {features.level} have none; "
+            f"this energy compares with a reference picture, but the features of layer {features.layer} have none; "
             "give the picture in the hook dragonkit_reference"
         )
     return features.reference, features.reference_grid

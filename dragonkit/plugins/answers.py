@@ -106,13 +106,13 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Decoder features of one level on the common feature grid: what an energy function sees.
+    """Decoder features of one layer on the common feature grid: what an energy function sees.
 
     Attributes:
         generated: (c, h, w) of the picture in the making; carries the gradient.
-        source: (c, h, w) of the source picture at the same timestep; no gradient.
-        reference: (c, h', w') of the reference picture at the same timestep, for modes that have one; no gradient.
-        level: index of the up block the features come from.
+        source: (c, h, w) of the source picture at the same noise level; no gradient.
+        reference: (c, h', w') of the reference picture at the same noise level, for modes that have one; no gradient.
+        layer: name of the layer that the features come from, such as "up.1".
         reference_grid: the raster (w', h') that `reference` lies on, laid over the reference picture's pixels.
 
     Raises:
@@ -122,7 +122,7 @@ class Features:
     generated: Tensor
     source: Tensor
     reference: Tensor | None
-    level: int
+    layer: str
     reference_grid: Grid | None = None
 
     def __post_init__(self) -> None:
@@ -136,7 +136,7 @@ class Features:
                 f"({shape[0]}, height, width)",
                 tuple(self.reference.shape),
                 "Features.reference",
-                "Take it from the same decoder level as the others.",
+                "Take it from the same layer as the others.",
             )
 
 

@@ -26,11 +26,12 @@ import pluggy
 
 from dragonkit.edits.edit import Edit, unknown_mode
 from dragonkit.edits.file import EditFile
-from dragonkit.errors import DuplicateModeError, PluginHookError, PluginLoadError
+from dragonkit.errors import DuplicateModeError, EditError, PluginHookError, PluginLoadError
 from dragonkit.imaging.masks import Grid
 from dragonkit.plugins import specs
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
 from dragonkit.plugins.card import ModelCard
+from dragonkit.plugins.inversion import Inversion
 from dragonkit.plugins.loading import Plugin, entry_points, flag, wanted_plugins
 from dragonkit.plugins.selector import Selector
 from dragonkit.plugins.specs import hookimpl
@@ -49,6 +50,7 @@ BUILTIN = (
     "dragonkit.modes.drag",
     "dragonkit.modes.custom",
     "dragonkit.models.embedded",
+    "dragonkit.diffusion.inversions",
     "dragonkit.selecting",
 )
 
@@ -190,11 +192,24 @@ class PluginRegistry:
     def models(self) -> dict[str, ModelCard]:
         """Model cards by name. PluginHookError when two plugins name one alike."""
 
-        return self._by_name("model", lambda item: isinstance(item, ModelCard), "ModelCards")
+        return _named(self._by_name("model", lambda item: isinstance(item, ModelCard), "ModelCards"))
+
+    def inversions(self) -> dict[str, Inversion]:
+        """Inversions by name. PluginHookError when two plugins name one alike."""
+        return _named(self._by_name("inversion", lambda item: isinstance(item, Inversion), "Inversions"))
+
+    def inversion(self, name: str) -> tuple[Plugin, Inversion]:
+        """The inversion of that name, and whose it is. EditError when nobody offers it; the message lists the known ones."""
+        known = self._by_name("inversion", lambda item: isinstance(item, Inversion), "Inversions")
+        if name not in known:
+            raise EditError(
+                f"there is no inversion {name!r}.{closest(name, list(known))} Known inversions: {', '.join(sorted(known)) or 'none'}."
+            )
+        return known[name]
 
     def selectors(self) -> dict[str, Selector]:
         """Selectors by name. PluginHookError when two plugins name one alike."""
-        return self._by_name("selector", lambda item: isinstance(item, Selector), "Selectors")
+        return _named(self._by_name("selector", lambda item: isinstance(item, Selector), "Selectors"))
 
     def step(self, step: Any) -> None:
         """Tell every observer about a denoising step. `Cancelled` raised by one of them passes through."""
@@ -214,17 +229,16 @@ class PluginRegistry:
                 described[self._plugins.index(plugin)].update(status="broken", reason=_contested(mode, rival))
         return described
 
-    def _by_name(self, what: str, check: Callable[[object], bool], expected: str) -> dict[str, Any]:
-        """What all plugins give when asked for models or selectors, which have names of their own."""
+    def _by_name(self, what: str, check: Callable[[object], bool], expected: str) -> dict[str, tuple[Plugin, Any]]:
+        """What all plugins give when asked for models, inversions or selectors, which have names of their own."""
         hook = f"dragonkit_{what}s"
-        items: dict[str, Any] = {}
-        owners: dict[str, str] = {}
+        items: dict[str, tuple[Plugin, Any]] = {}
         for plugin in self._plugins:
             for item in plugin.call_for_list(hook, check, expected):
                 if item.name in items:
-                    message = f"{hook} names the {what} {item.name!r}, which plugin {owners[item.name]!r} has named. Rename one."
+                    message = f"{hook} names the {what} {item.name!r}, which plugin {items[item.name][0].name!r} has named. Rename one."
                     raise PluginHookError(plugin.name, plugin.origin, message)
-                items[item.name], owners[item.name] = item, plugin.name
+                items[item.name] = plugin, item
         return items
 
     def _broken(self) -> list[Plugin]:
@@ -281,6 +295,10 @@ def _contested(mode: str, rival: Plugin) -> str:
         f"it offers the edit mode {mode!r}, and so does plugin {rival.name!r} (from {rival.origin or 'this program'}). "
         "Uninstall one of them, or name those to load in DRAGONKIT_PLUGINS."
     )
+
+
+def _named(items: dict[str, tuple[Plugin, Any]]) -> dict[str, Any]:
+    return {name: item for name, (_, item) in items.items()}
 
 
 def _is_a(value: object, module: str, name: str) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dragonkit.imaging.masks import Grid
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
     from dragonkit.plugins.card import ModelCard
+    from dragonkit.plugins.inversion import Inversion
     from dragonkit.plugins.selector import Selector
 
 __all__ = ["hookimpl", "hookspec"]
@@ -183,6 +184,20 @@ def dragonkit_models() -> Iterable[ModelCard]:  # type: ignore[empty-body]
 
 
 @hookspec
+def dragonkit_inversions() -> Iterable[Inversion]:  # type: ignore[empty-body]
+    """Ways to find the noise that a picture may have come from. Collecting; `Settings.inversion` chooses one by name.
+
+    Returns:
+        Inversions; two of one name are an error.
+
+    Example:
+        @hookimpl
+        def dragonkit_inversions():
+            return [Inversion("midpoint", "DDIM inversion with the noise of the step's middle", invert)]
+    """
+
+
+@hookspec
 def dragonkit_selectors() -> Iterable[Selector]:  # type: ignore[empty-body]
     """Mask builders for people: from a gesture on a picture to a mask. Collecting.
 
@@ -201,7 +216,7 @@ def dragonkit_step(step: Any) -> None:
     """Watch a run. Collecting; called after every denoising step.
 
     Args:
-        step: number, timestep, energies and a cheap preview of the picture. Raise `dragonkit.Cancelled` to stop the run.
+        step: number, time, energies and a cheap preview of the picture. Raise `dragonkit.Cancelled` to stop the run.
 
     Example:
         @hookimpl

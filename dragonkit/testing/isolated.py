@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import BUILTIN, PluginRegistry
@@ -47,4 +47,4 @@ def tiny_editor(*plugins: object, builtin: bool = True) -> Editor:
     Example:
         result = tiny_editor("dragonkit_rotate").edit(picture, Rotate(mask=mask, degrees=30))
     """
-    return Editor(Backbone(tiny_pipeline()), CARD, isolated_registry(*plugins, builtin=builtin))
+    return Editor(StableDiffusion(tiny_pipeline()), CARD, isolated_registry(*plugins, builtin=builtin))

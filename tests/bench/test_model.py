@@ -16,7 +16,7 @@ from dragonkit.bench import model as bench_model
 from dragonkit.bench.measures.recognition import Recognizer
 from dragonkit.bench.model import match_keypoints, reconstructions, samples_of, turned_up_elsewhere
 from dragonkit.cli.app import app
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.imaging.images import psnr, to_image, to_tensor
 from dragonkit.testing import tiny_editor
@@ -84,7 +84,7 @@ class Oracle:
 
     off = 0.0
 
-    def __init__(self, backbone: Backbone, layer: int):
+    def __init__(self, backbone: StableDiffusion, layer: int):
         self.layer = layer
 
     def find(self, before: Image.Image, after: Image.Image, points: list[Any], prompt: str) -> np.ndarray:

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.sampling import Step
 from dragonkit.diffusion.source import Source
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import KEPT_INVERSIONS, Editor
 from dragonkit.editing.results import EditResult
 from dragonkit.edits.edit import Edit
@@ -71,12 +71,12 @@ MOVE = Move(mask=thing(), shift=(10, 2))
 
 @pytest.fixture
 def editor(tiny_pipeline: Any) -> Editor:
-    return Editor(Backbone(tiny_pipeline), CARD, PluginRegistry(discover=False))
+    return Editor(StableDiffusion(tiny_pipeline), CARD, PluginRegistry(discover=False))
 
 
 @pytest.fixture(scope="module")
 def source(tiny_pipeline: Any) -> Source:
-    return Editor(Backbone(tiny_pipeline), CARD, PluginRegistry(discover=False)).invert(picture(), "a red fish")
+    return Editor(StableDiffusion(tiny_pipeline), CARD, PluginRegistry(discover=False)).invert(picture(), "a red fish")
 
 
 # --- what must not change -----------------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ def test_a_result_can_be_edited_again(editor: Editor) -> None:
 
 def test_settings_are_the_cards_with_ones_own_on_top(tiny_pipeline: Any) -> None:
     card = ModelCard("tiny", "nowhere", settings={"steps": 7, "guidance_scale": 4.0})
-    editor = Editor(Backbone(tiny_pipeline), card, PluginRegistry(discover=False))
+    editor = Editor(StableDiffusion(tiny_pipeline), card, PluginRegistry(discover=False))
     assert editor.settings() == Settings(steps=7, guidance_scale=4.0)
     assert editor.settings(Settings(steps=9)) == Settings(steps=9, guidance_scale=4.0)
     assert editor.settings(Settings(guidance_scale=1.0)).guidance_scale == 1.0  # set on purpose, though it is the default
@@ -345,7 +345,7 @@ def test_contradictions_are_told_before_the_picture_is_inverted(editor: Editor) 
 
 def test_what_a_schedule_leaves_out_is_the_models(tiny_pipeline: Any) -> None:
     card = ModelCard("tiny", "nowhere", settings={"schedule": GuidanceSchedule(span=(0.5, 1.0), every=3)})
-    editor = Editor(Backbone(tiny_pipeline), card, PluginRegistry(discover=False))
+    editor = Editor(StableDiffusion(tiny_pipeline), card, PluginRegistry(discover=False))
     assert editor.settings(Settings(schedule="every=2")).schedule == GuidanceSchedule(span=(0.5, 1.0), every=2)
     assert editor.settings(Settings.preset("paper")).schedule == GuidanceSchedule()
     assert editor.settings(Settings.preset("fast")).schedule == GuidanceSchedule(span=(0.5, 1.0), every=2)
@@ -508,7 +508,7 @@ def test_a_model_is_loaded_from_a_folder(tiny_pipeline: Any, tmp_path: Path) -> 
     assert (editor.backbone.device.type, editor.backbone.dtype) == ("cpu", torch.float32)
     assert editor.card.name == str(tmp_path / "model")
     settings = Settings(steps=STEPS, inversion_iterations=1)
-    expected = Editor(Backbone(tiny_pipeline), CARD, PluginRegistry(discover=False)).edit(picture(), MOVE, settings)
+    expected = Editor(StableDiffusion(tiny_pipeline), CARD, PluginRegistry(discover=False)).edit(picture(), MOVE, settings)
     difference = pixels(editor.edit(picture(), MOVE, settings)).astype(int) - pixels(expected)
     assert np.abs(difference).max() <= 1  # weights that lie elsewhere in memory may round differently
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.sampling import anchored
 from dragonkit.diffusion.source import Source
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.planning import EditPlan, plan_edits
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.schedules import GuidanceSchedule
@@ -74,12 +74,12 @@ def stub_registry(**answers: Callable[..., Any]) -> PluginRegistry:
 
 
 @pytest.fixture
-def backbone(tiny_pipeline: Any) -> Backbone:
-    return Backbone(tiny_pipeline)
+def backbone(tiny_pipeline: Any) -> StableDiffusion:
+    return StableDiffusion(tiny_pipeline)
 
 
 @pytest.fixture
-def source(backbone: Backbone) -> Source:
+def source(backbone: StableDiffusion) -> Source:
     """A picture of two colours over a random trajectory: planning asks the model for nothing but an encoding."""
     embeds = backbone.prompt_embeds(["a fish", ""])
     pixels = np.full((SIZE, SIZE, 3), 60, np.uint8)
@@ -98,7 +98,7 @@ MOVE = Move(mask=box(4, 4), shift=(8, 0))
 
 
 @pytest.fixture
-def plan(backbone: Backbone, source: Source) -> Callable[..., EditPlan]:
+def plan(backbone: StableDiffusion, source: Source) -> Callable[..., EditPlan]:
     def plan(*edits: Edit, registry: PluginRegistry | None = None, **settings: Any) -> EditPlan:
         return plan_edits(registry or PluginRegistry(discover=False), backbone, source, edits, Settings(steps=STEPS, **settings))
 
@@ -255,7 +255,7 @@ def test_what_one_edit_changes_no_other_preserves(plan: Callable[..., EditPlan])
     for number in (0, 1):
         term = next(planned.term for planned in both.sampling.terms if planned.label == f"{number}:move.preserve")
         generated = torch.randn(3, 16, 16, requires_grad=True)
-        (gradient,) = torch.autograd.grad(term.function(Features(generated, torch.randn(3, 16, 16), None, 1)), generated)
+        (gradient,) = torch.autograd.grad(term.function(Features(generated, torch.randn(3, 16, 16), None, "up.1")), generated)
         touched = gradient.abs().sum(0) > 0
         assert not touched[1:4, 1:7].any() and not touched[10:13, 7:13].any()
         assert touched[14:].all()
@@ -334,7 +334,7 @@ class BorrowPlugin:
 
 
 @pytest.fixture
-def reference(backbone: Backbone, source: Source) -> Source:
+def reference(backbone: StableDiffusion, source: Source) -> Source:
     pixels = np.zeros((SIZE, 2 * SIZE, 3), np.uint8)
     pixels[:8, :8] = (20, 90, 200)
     trajectory = torch.randn(STEPS + 1, 4, 8, 16, generator=torch.Generator().manual_seed(3))
@@ -342,7 +342,7 @@ def reference(backbone: Backbone, source: Source) -> Source:
 
 
 @pytest.fixture
-def borrowed(backbone: Backbone, source: Source, reference: Source) -> Callable[..., EditPlan]:
+def borrowed(backbone: StableDiffusion, source: Source, reference: Source) -> Callable[..., EditPlan]:
     def borrowed(*edits: Edit, references: list[Source | None], **settings: Any) -> EditPlan:
         registry = PluginRegistry(builtin=("dragonkit.modes.move",), discover=False)
         registry.register(BorrowPlugin(), "borrower")
@@ -412,7 +412,7 @@ def test_masks_on_another_grid_are_the_plugins_fault(plan: Callable[..., EditPla
 
 def energy_of(plan: Callable[..., EditPlan], energy: Callable[[Features], Any]) -> Any:
     (planned,) = plan(Stub(), registry=stub_registry(energy=energy)).sampling.terms
-    return planned.term.function(Features(torch.ones(2, 16, 16), torch.ones(2, 16, 16), None, 1))
+    return planned.term.function(Features(torch.ones(2, 16, 16), torch.ones(2, 16, 16), None, "up.1"))
 
 
 def test_an_energy_that_raises_is_the_plugins_fault(plan: Callable[..., EditPlan]) -> None:

@@ -43,7 +43,7 @@ def features(seed: int, grid: Grid = GRID, channels: int = 5) -> tuple[np.ndarra
 
 
 def value(term: EnergyTerm, generated: np.ndarray, source: np.ndarray) -> float:
-    return float(term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, 1)))
+    return float(term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")))
 
 
 def cos(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ def test_regional_gradients_lose_nothing() -> None:
     generated, source = (torch.from_numpy(map_).float() for map_ in features(1))
     generated.requires_grad_()
     for term in moving_terms(MASKS, 1, 1, 1, 1):
-        (gradient,) = torch.autograd.grad(term.function(Features(generated, source, None, 1)), generated)
+        (gradient,) = torch.autograd.grad(term.function(Features(generated, source, None, "up.1")), generated)
         touched = gradient.abs().sum(0).numpy() > 0
         assert touched.any()
         assert not touched[~MASKS.target if term.region == "target" else MASKS.target].any()
@@ -99,7 +99,7 @@ def test_regional_gradients_lose_nothing() -> None:
 def test_gradients(name: str) -> None:
     generated, source = (torch.from_numpy(map_) for map_ in features(2, channels=3))
     function = TERMS[name](MASKS, 1.0).function
-    assert gradcheck(lambda map_: function(Features(map_, source, None, 1)), generated.requires_grad_())
+    assert gradcheck(lambda map_: function(Features(map_, source, None, "up.1")), generated.requires_grad_())
 
 
 def test_moving_terms_are_all_four_with_their_weights() -> None:

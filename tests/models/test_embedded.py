@@ -10,7 +10,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from safetensors import safe_open
 
 from dragonkit import toybox
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
 from dragonkit.imaging.images import to_tensor
@@ -53,7 +53,7 @@ def test_diffusers_loads_it_unaided(pipeline: Any) -> None:
 
 
 def test_it_has_the_shape_the_engine_needs(pipeline: Any) -> None:
-    backbone = Backbone(pipeline)
+    backbone = StableDiffusion(pipeline)
     assert len(backbone.unet.up_blocks) == 4
     blocks = {int(layer.split(".")[1]) for layer in backbone.attention.layers}
     assert len(blocks) >= 2 and 3 in blocks  # keys and values to lend, down to the finest block
@@ -63,7 +63,7 @@ def test_it_has_the_shape_the_engine_needs(pipeline: Any) -> None:
 
 def test_the_schedule_is_ddim_down_to_the_clean_end(pipeline: Any) -> None:
     assert type(pipeline.scheduler) is DDIMScheduler
-    schedule = Backbone(pipeline).schedule(50)
+    schedule = StableDiffusion(pipeline).schedule(50)
     assert len(schedule) == 50 and schedule.alphas[0] == 1
 
 
@@ -82,7 +82,7 @@ def test_captions_fit(pipeline: Any) -> None:
 
 
 def test_latents_are_about_white(pipeline: Any) -> None:
-    backbone = Backbone(pipeline)
+    backbone = StableDiffusion(pipeline)
     scenes = [toybox.scene(seed=(1 << 40) + seed, size=64).image for seed in range(8)]
     latents = backbone.encode(torch.cat([to_tensor(scene) for scene in scenes]))
     assert latents.mean().item() == pytest.approx(0, abs=0.3)

@@ -202,7 +202,7 @@ def test_gradients() -> None:
 def test_without_a_reference_the_energy_says_so() -> None:
     map_ = torch.randn(2, *FEATURES.shape)
     with pytest.raises(EditError, match="this energy compares with a reference picture"):
-        terms_of(box(10, 8, 20, 16))["edit"].function(Features(map_, map_, None, 1))
+        terms_of(box(10, 8, 20, 16))["edit"].function(Features(map_, map_, None, "up.1"))
 
 
 def test_terms_are_for_its_own_mode_only() -> None:

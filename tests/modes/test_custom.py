@@ -51,7 +51,7 @@ class Brightness:
 
 
 def features(grid: Grid = LATENTS) -> Features:
-    return Features(torch.randn(3, *grid.shape, requires_grad=True), torch.randn(3, *grid.shape), None, 1)
+    return Features(torch.randn(3, *grid.shape, requires_grad=True), torch.randn(3, *grid.shape), None, "up.1")
 
 
 def build(edit: CustomEdit, grid: Grid = LATENTS) -> EditMasks:

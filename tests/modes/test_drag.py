@@ -286,7 +286,7 @@ def test_the_edit_energy_is_equation_5_over_all_neighbourhoods(points: list[Any]
     rng = np.random.default_rng(seed)
     generated, source = rng.normal(size=(2, 5, *grid.shape))
     term = terms_of(points, grid, None, radius=radius)["edit"]
-    energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, 1)).item()
+    energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
     assert energy == pytest.approx(expected_energy(generated, source, points, radius, grid), rel=1e-4)
 
 
@@ -299,14 +299,14 @@ def test_the_edit_energy_is_least_where_the_content_has_arrived() -> None:
     source = torch.randn(4, *FEATURES.shape)
     term = terms_of([((20, 16), (28, 12))])["edit"]
     shifted = torch.roll(source, (-2, 4), (1, 2))  # by as many cells as the drag is long
-    assert float(term.function(Features(shifted, source, None, 1))) == pytest.approx(1 / 5)
-    assert float(term.function(Features(source, source, None, 1))) > 0.25
+    assert float(term.function(Features(shifted, source, None, "up.1"))) == pytest.approx(1 / 5)
+    assert float(term.function(Features(source, source, None, "up.1"))) > 0.25
 
 
 def test_the_edit_energy_pulls_at_the_ends_only() -> None:
     source, generated = torch.randn(4, *FEATURES.shape), torch.randn(4, *FEATURES.shape, requires_grad=True)
     term = terms_of([((21, 17), (29, 13))])["edit"]  # both on a cell's centre
-    (gradient,) = torch.autograd.grad(term.function(Features(generated, source, None, 1)), generated)
+    (gradient,) = torch.autograd.grad(term.function(Features(generated, source, None, "up.1")), generated)
     expected = np.zeros(FEATURES.shape, bool)
     expected[5:8, 13:16] = True
     assert np.array_equal(gradient.abs().sum(0).numpy() > 1e-6, expected)

@@ -244,7 +244,7 @@ def test_terms_are_for_moves_only() -> None:
 
 
 def value(term: Any, generated: np.ndarray, source: np.ndarray) -> float:
-    return term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, 1)).item()
+    return term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
 
 
 def test_energies_by_hand() -> None:
@@ -274,7 +274,7 @@ def test_energies_see_every_cell_of_their_region_and_no_other() -> None:
     regions = {"edit": masks.target, "preserve": masks.preserve, "contrast": masks.vacated, "inpaint": masks.vacated}
     for name, term in terms_of(masks).items():
         generated = torch.randn(5, *LATENTS.shape, requires_grad=True)
-        (gradient,) = torch.autograd.grad(term.function(Features(generated, source, None, 1)), generated)
+        (gradient,) = torch.autograd.grad(term.function(Features(generated, source, None, "up.1")), generated)
         assert np.array_equal(gradient.abs().sum(0).numpy() > 0, regions[name]), name
 
 

@@ -168,7 +168,7 @@ def test_the_edit_energy_is_least_for_the_object_at_its_new_size() -> None:
     masks = build(edit.mask, 2.0)
     (term, *_) = resize.dragonkit_energy_terms(edit, masks) or ()
     enlarged = source.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, 12:44, 22:70]  # twice as large about (22, 12)
-    values = [float(term.function(Features(picture, source, None, 1))) for picture in (enlarged, source)]
+    values = [float(term.function(Features(picture, source, None, "up.1"))) for picture in (enlarged, source)]
     assert 0.2 < values[0] < 0.22 < 0.3 < values[1]  # one fifth is the least there is; the correspondence interpolates, repeating does not
 
 

@@ -18,8 +18,8 @@ import pytest
 import typer
 
 from dragonkit.cli.scaffold import write_plugin
-from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.source import Source
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.errors import DuplicateModeError, PluginError, PluginLoadError
 from dragonkit.plugins import specs
@@ -101,7 +101,7 @@ def described(folder: Path, name: str, module: str) -> None:
 @pytest.fixture(scope="module")
 def source(tiny_pipeline: Any) -> Source:
     picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    return Editor(Backbone(tiny_pipeline), CARD, PluginRegistry(builtin=(), discover=False)).invert(picture, check=False)
+    return Editor(StableDiffusion(tiny_pipeline), CARD, PluginRegistry(builtin=(), discover=False)).invert(picture, check=False)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def run(tiny_pipeline: Any, source: Source) -> Callable[[PluginRegistry, str], n
     """Run the edit of a mode, and give its picture."""
 
     def run(registry: PluginRegistry, mode: str) -> np.ndarray:
-        return np.asarray(Editor(Backbone(tiny_pipeline), CARD, registry).edit(source, registry.edit_types()[mode]()).image)
+        return np.asarray(Editor(StableDiffusion(tiny_pipeline), CARD, registry).edit(source, registry.edit_types()[mode]()).image)
 
     return run
 

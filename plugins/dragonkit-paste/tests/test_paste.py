@@ -263,14 +263,14 @@ def test_equation_5() -> None:
         origin = reference[:, top : top + 2, column - 1].mean(1)
         cosines.append(functional.cosine_similarity(generated[:, row, column], origin, dim=0).item())
     term = next(iter(dragonkit_paste.dragonkit_energy_terms(paste(mask, shift=(4, 8)), masks) or ()))
-    energy = term.function(Features(generated, source, reference, 1, reference_grid)).item()
+    energy = term.function(Features(generated, source, reference, "up.1", reference_grid)).item()
     assert energy == pytest.approx(1 / (1 + 4 * (np.mean(cosines) + 1) / 2), rel=1e-4)
 
 
 def test_without_a_reference_the_energy_says_so() -> None:
     map_ = torch.randn(2, *FEATURES.shape)
     with pytest.raises(dk.EditError, match="this energy compares with a reference picture"):
-        terms_of(FEATURES)["edit"].function(Features(map_, map_, None, 1))
+        terms_of(FEATURES)["edit"].function(Features(map_, map_, None, "up.1"))
 
 
 def test_terms_are_for_pastes_only() -> None:

@@ -209,9 +209,9 @@ def test_energies_are_finite_and_differentiable(grid: dk.Grid, points: Pairs) ->
     generated, source = (torch.randn(2, *grid.shape, dtype=torch.float64, generator=generator) for _ in range(2))
     generated.requires_grad_()
     for term in terms or ():
-        assert 0 < term.function(Features(generated, source, None, 1)).item() <= 1
+        assert 0 < term.function(Features(generated, source, None, "up.1")).item() <= 1
         if grid == LATENTS:
-            assert gradcheck(lambda picture, term=term: term.function(Features(picture, source, None, 1)), generated, fast_mode=True)
+            assert gradcheck(lambda picture, term=term: term.function(Features(picture, source, None, "up.1")), generated, fast_mode=True)
 
 
 def test_terms_are_for_regions_only() -> None:

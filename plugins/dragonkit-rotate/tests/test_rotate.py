@@ -147,9 +147,9 @@ def test_energies_are_finite_and_differentiable(grid: dk.Grid, degrees: float) -
     generated, source = (torch.randn(2, *grid.shape, dtype=torch.float64, generator=generator) for _ in range(2))
     generated.requires_grad_()
     for term in terms or ():
-        assert 0 < term.function(Features(generated, source, None, 1)).item() <= 1
+        assert 0 < term.function(Features(generated, source, None, "up.1")).item() <= 1
         if grid == LATENTS:
-            assert gradcheck(lambda picture, term=term: term.function(Features(picture, source, None, 1)), generated, fast_mode=True)
+            assert gradcheck(lambda picture, term=term: term.function(Features(picture, source, None, "up.1")), generated, fast_mode=True)
 
 
 def test_the_edit_energy_is_least_for_the_turned_object() -> None:
@@ -160,7 +160,7 @@ def test_the_edit_energy_is_least_for_the_turned_object() -> None:
     term, *_ = dragonkit_rotate.dragonkit_energy_terms(edit, dragonkit_rotate.dragonkit_build_masks(edit, square)) or ()
     source = torch.randn(4, 32, 32, generator=torch.Generator().manual_seed(0))
     right, wrong = (
-        float(term.function(Features(torch.rot90(source, turns, (1, 2)), source, None, 1))) for turns in (-1, 1)
+        float(term.function(Features(torch.rot90(source, turns, (1, 2)), source, None, "up.1"))) for turns in (-1, 1)
     )  # torch turns the other way round
     assert right == pytest.approx(0.2, abs=1e-5) and wrong > 0.3
 
