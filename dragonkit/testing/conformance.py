@@ -59,6 +59,7 @@ def check_plugin(plugin: object, examples: Sequence[Edit] = (), size: Size | Non
         for edit_type in modes.values():
             check_fields(name, edit_type)
         beside.registry.models()
+        beside.registry.inversions()
         beside.registry.commands(typer.Typer())
         for edit in examples:
             if not isinstance(edit, Edit):

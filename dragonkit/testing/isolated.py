@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 
+from dragonkit.diffusion import inversions
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.plugins.card import ModelCard
@@ -21,7 +22,7 @@ def isolated_registry(*plugins: object, builtin: bool = True) -> PluginRegistry:
     Args:
         plugins: modules or objects with hooks, or names as an entry point has them: "dragonkit_rotate", "dragonkit_rotate:plugin".
             A built-in module given here is registered once.
-        builtin: whether dragonkit's own modes and models are in it, too.
+        builtin: whether dragonkit's own modes, models and selectors are in it, too; its inversions are in any case.
 
     Raises:
         PluginLoadError: a plugin breaks a rule, such as a misspelled hook.
@@ -36,6 +37,8 @@ def isolated_registry(*plugins: object, builtin: bool = True) -> PluginRegistry:
     registry = PluginRegistry(builtin=[name for name in BUILTIN if builtin and name not in names], discover=False)
     for plugin in given:
         registry.register(plugin)
+    if not builtin and inversions not in given:
+        registry.register(inversions, "inversions")
     return registry
 
 

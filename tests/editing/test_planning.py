@@ -81,11 +81,11 @@ def backbone(tiny_pipeline: Any) -> StableDiffusion:
 @pytest.fixture
 def source(backbone: StableDiffusion) -> Source:
     """A picture of two colours over a random trajectory: planning asks the model for nothing but an encoding."""
-    embeds = backbone.prompt_embeds(["a fish", ""])
+    embeds = backbone.condition(["a fish", ""], (SIZE, SIZE))
     pixels = np.full((SIZE, SIZE, 3), 60, np.uint8)
     pixels[4:12, 4:12], pixels[20:28, 20:28] = (250, 40, 40), (40, 250, 40)
     trajectory = torch.randn(STEPS + 1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
-    return Source(trajectory, backbone.schedule(STEPS), "a fish", embeds[:1], embeds[1:], pixels, (SIZE, SIZE))
+    return Source(trajectory, backbone.schedule(STEPS, (SIZE, SIZE)), "a fish", embeds[:1], embeds[1:], pixels, (SIZE, SIZE))
 
 
 def box(left: int, top: int, side: int = 8) -> np.ndarray:
@@ -139,11 +139,11 @@ def test_guided_steps(plan: Callable[..., EditPlan], settings: dict[str, Any], s
 
 
 def test_settings_and_source_reach_the_loop(plan: Callable[..., EditPlan], source: Source) -> None:
-    sampling = plan(MOVE, layers=(2, 3), guidance_scale=3.0, energy_scale=0.07).sampling
-    assert (sampling.layers, sampling.guidance_scale, sampling.energy_scale) == ((2, 3), 3.0, 0.07)
+    sampling = plan(MOVE, layers=("up.2", "up.3"), guidance_scale=3.0, energy_scale=0.07).sampling
+    assert (sampling.layers, sampling.guidance_scale, sampling.energy_scale) == (("up.2", "up.3"), 3.0, 0.07)
     assert sampling.feature_size == (16, 16)  # twice the latents
-    assert sampling.prompt_embeds is source.prompt_embeds
-    assert sampling.negative_prompt_embeds is source.negative_prompt_embeds
+    assert sampling.condition is source.condition
+    assert sampling.negative_condition is source.negative_condition
 
 
 # --- the picture --------------------------------------------------------------------------------------------------------

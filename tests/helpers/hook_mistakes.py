@@ -326,6 +326,64 @@ def percent() -> None:
     editor.edit(PICTURE, EDIT)
 
 
+@mistake("dragonkit_models")
+def a_loader_that_is_not_there() -> None:
+    card = dk.ModelCard("anime", "models/anime", load="animelib:load")
+    dk.Editor.from_pretrained("anime", "cpu", registry=registry(models=lambda: [card]))
+
+
+@mistake("dragonkit_models")
+def a_loader_that_gives_something_else() -> None:
+    card = dk.ModelCard("anime", "models/anime", load="itertools:chain")
+    dk.Editor.from_pretrained("anime", "cpu", registry=registry(models=lambda: [card]))
+
+
+# --- dragonkit_inversions -----------------------------------------------------------------------------------------------
+
+
+def way(name: str = "mine", function: Callable[..., Any] = lambda backbone, clean, *_: clean, **fields: Any) -> dk.Inversion:
+    return dk.Inversion(name, "a way of mine", function, **fields)
+
+
+def inverted_by(function: Callable[..., Any]) -> None:
+    tiny_editor(plugin(inversions=lambda: [way(function=function)])).invert(PICTURE, settings=dk.Settings(inversion="mine"))
+
+
+@mistake("dragonkit_inversions")
+def a_function_only() -> None:
+    registry(inversions=lambda: ["damped"]).inversions()
+
+
+@mistake("dragonkit_inversions")
+def an_inversion_that_is_taken() -> None:
+    registry(inversions=lambda: [way("ddim")]).inversions()
+
+
+@mistake("dragonkit_inversions")
+def options_of_another_kind() -> None:
+    registry(inversions=lambda: [way(options=dict)]).inversions()
+
+
+@mistake("dragonkit_inversions")
+def too_short() -> None:
+    inverted_by(lambda backbone, clean, condition, schedule, *_: clean.expand(len(schedule), -1, -1, -1))
+
+
+@mistake("dragonkit_inversions")
+def an_inversion_that_raises() -> None:
+    inverted_by(lambda backbone, clean, *_: backbone.invert(clean))
+
+
+@mistake("dragonkit_inversions")
+def an_inversion_that_does_not_exist() -> None:
+    tiny_editor().invert(PICTURE, settings=dk.Settings(inversion="dim"))
+
+
+@mistake("dragonkit_inversions")
+def an_option_that_it_lacks() -> None:
+    tiny_editor().invert(PICTURE, settings=dk.Settings(inversion_options={"damping": 0.5}))
+
+
 # --- dragonkit_selectors ------------------------------------------------------------------------------------------------
 
 

@@ -63,7 +63,7 @@ def test_it_has_the_shape_the_engine_needs(pipeline: Any) -> None:
 
 def test_the_schedule_is_ddim_down_to_the_clean_end(pipeline: Any) -> None:
     assert type(pipeline.scheduler) is DDIMScheduler
-    schedule = StableDiffusion(pipeline).schedule(50)
+    schedule = StableDiffusion(pipeline).schedule(50, (64, 64))
     assert len(schedule) == 50 and schedule.alphas[0] == 1
 
 

@@ -101,7 +101,7 @@ def described(folder: Path, name: str, module: str) -> None:
 @pytest.fixture(scope="module")
 def source(tiny_pipeline: Any) -> Source:
     picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    return Editor(StableDiffusion(tiny_pipeline), CARD, PluginRegistry(builtin=(), discover=False)).invert(picture, check=False)
+    return Editor(StableDiffusion(tiny_pipeline), CARD, PluginRegistry(discover=False)).invert(picture, check=False)
 
 
 @pytest.fixture
@@ -172,7 +172,9 @@ class Fault(NamedTuple):
 
 
 OWNER = ("build_masks", "reference", "draft", "initial_latents", "attention")
-RAISES = [Fault(hook, "raise KeyError('angle')", "raised KeyError: 'angle'") for hook in (*OWNER, "models", "selectors", "commands")]
+RAISES = [
+    Fault(hook, "raise KeyError('angle')", "raised KeyError: 'angle'") for hook in (*OWNER, "models", "inversions", "selectors", "commands")
+]
 RAISES += [
     Fault("energy_terms", "if edit.mode == 'spin': raise KeyError('angle')", "raised KeyError: 'angle'"),
     Fault("step", "if any('spin' in name for name in step.energies): raise KeyError('angle')", "raised KeyError: 'angle'"),
@@ -195,6 +197,7 @@ WRONG_TYPES = [
     Fault("energy", "return 0.5", "a scalar tensor"),
     Fault("models", "return ['anime']", "must return ModelCards, but returned an item that is 'anime'"),
     Fault("models", "return 7", "must return ModelCards, but returned 7"),
+    Fault("inversions", "return ['ddim']", "must return Inversions, but returned an item that is 'ddim'"),
     Fault("selectors", "return ['wand']", "must return Selectors, but returned an item that is 'wand'"),
 ]
 WRONG_SHAPES = [
@@ -217,6 +220,7 @@ NOT_NUMBERS = [
 EMPTY = [
     Fault("energy_terms", "return [] if edit.mode == 'spin' else None", "must return at least one of EnergyTerms, or None for none"),
     Fault("models", "return []", "must return at least one of ModelCards, or None for none"),
+    Fault("inversions", "return []", "must return at least one of Inversions, or None for none"),
 ]
 DUPLICATES = [
     Fault("energy_terms", "return [EnergyTerm('look', look)] * 2 if edit.mode == 'spin' else None", "EnergyTerms of different names"),
@@ -242,9 +246,12 @@ def test_a_faulty_hook(fault: Fault, install: Install, run: Any) -> None:
         registry = PluginRegistry(builtin=())
 
     with pytest.raises(Exception) as caught:
-        {"models": registry.models, "selectors": registry.selectors, "commands": lambda: registry.commands(typer.Typer())}.get(
-            fault.hook, lambda: run(registry, "spin")
-        )()
+        {
+            "models": registry.models,
+            "inversions": registry.inversions,
+            "selectors": registry.selectors,
+            "commands": lambda: registry.commands(typer.Typer()),
+        }.get(fault.hook, lambda: run(registry, "spin"))()
     text = told(caught.value)
     assert fault.said in text
     hook = "dragonkit_energy_terms" if fault.hook == "energy" else f"dragonkit_{fault.hook}"

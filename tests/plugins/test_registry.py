@@ -16,6 +16,7 @@ from dragonkit.edits.file import EditFile
 from dragonkit.errors import (
     Cancelled,
     DuplicateModeError,
+    EditError,
     ImageError,
     MaskError,
     PluginHookError,
@@ -26,6 +27,7 @@ from dragonkit.errors import (
 from dragonkit.imaging.masks import Grid
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference, identity_correspondence
 from dragonkit.plugins.card import ModelCard
+from dragonkit.plugins.inversion import Inversion
 from dragonkit.plugins.registry import BUILTIN, PluginRegistry, get_registry
 from dragonkit.plugins.selector import Selector
 from dragonkit.plugins.specs import hookimpl
@@ -186,6 +188,38 @@ def test_models() -> None:
     registry.register(plugin_with(dragonkit_models), "second")
     with pytest.raises(PluginHookError, match=r"'second': dragonkit_models names the model 'tiny', which plugin 'first' has named"):
         registry.models()
+
+
+def test_inversions() -> None:
+    damped = Inversion("damped", "smaller steps", print)
+
+    def dragonkit_inversions() -> list[Inversion]:
+        return [damped]
+
+    registry = registry_of(first=plugin_with(dragonkit_inversions))
+    assert registry.inversions() == {"damped": damped}
+    plugin, inversion = registry.inversion("damped")
+    assert (plugin.name, inversion) == ("first", damped)
+    with pytest.raises(EditError, match=r"^there is no inversion 'dampd'\. Did you mean 'damped'\? Known inversions: damped\.$"):
+        registry.inversion("dampd")
+    registry.register(plugin_with(dragonkit_inversions), "second")
+    with pytest.raises(
+        PluginHookError, match=r"'second': dragonkit_inversions names the inversion 'damped', which plugin 'first' has named"
+    ):
+        registry.inversions()
+
+
+def test_nobody_offers_an_inversion() -> None:
+    with pytest.raises(EditError, match=r"no inversion 'ddim'\. Known inversions: none\."):
+        registry_of().inversion("ddim")
+
+
+def test_inversions_must_be_inversions() -> None:
+    def dragonkit_inversions() -> list[str]:
+        return ["ddim"]
+
+    with pytest.raises(PluginHookError, match=r"dragonkit_inversions must return Inversions, but returned an item that is 'ddim' \(str\)"):
+        registry_of(plugin_with(dragonkit_inversions)).inversions()
 
 
 def test_models_must_be_cards() -> None:
@@ -399,6 +433,7 @@ def test_the_builtin_plugins_are_these() -> None:
     assert (
         *(f"dragonkit.modes.{mode}" for mode in ("move", "resize", "appearance", "drag", "custom")),
         "dragonkit.models.embedded",
+        "dragonkit.diffusion.inversions",
         "dragonkit.selecting",
     ) == BUILTIN
 

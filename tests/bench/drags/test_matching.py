@@ -56,7 +56,7 @@ def test_the_definition(tiny_pipeline: Any, size: tuple[int, int]) -> None:
     places = [[3, 5], [31, 30], [0, 0], [size[0] - 1, size[1] - 1], [17, 8]]
     matcher = Matcher(StableDiffusion(tiny_pipeline))
     found = matcher.find(before, after, [(x + 0.5, y + 0.5) for x, y in places], "a fish")
-    expected = written_out(tiny_pipeline, matcher.layer, before, after, places, "a fish")
+    expected = written_out(tiny_pipeline, int(matcher.layer[-1]), before, after, places, "a fish")
     assert (np.ptp(expected, axis=0) > 4).any(), "the pictures are too alike for this test"
     assert (found - 0.5).tolist() == expected
 
@@ -76,16 +76,16 @@ def test_pictures_of_two_sizes(tiny_pipeline: Any) -> None:
 def test_the_block_follows_the_model(tiny_pipeline: Any, toybox_matcher: Matcher) -> None:
     """Block 1, as DragBench's, where its features have at least 16 cells a side, and else the first that has, or the last."""
     backbone = toybox_matcher.backbone
-    assert toybox_matcher.layer == 2 and "up block 2" in toybox_matcher.protocol
-    assert Matcher(StableDiffusion(tiny_pipeline)).layer == 3
+    assert toybox_matcher.layer == "up.2" and "layer up.2" in toybox_matcher.protocol
+    assert Matcher(StableDiffusion(tiny_pipeline)).layer == "up.3"
     with torch.no_grad():
         for matcher in (toybox_matcher, Matcher(StableDiffusion(tiny_pipeline))):
-            backbone, blocks = matcher.backbone, range(4)
+            backbone = matcher.backbone
             cells = backbone.model_size // backbone.pixels_per_latent
-            latents = torch.zeros(1, backbone.unet.config.in_channels, cells, cells)
-            shown = backbone.predict(latents, 261, backbone.prompt_embeds([""]), blocks).decoder_features
-            large = [block for block in blocks[1:] if shown[block].shape[-1] >= 16]
-            assert matcher.layer == (large[0] if large else 3)
+            latents = torch.zeros(1, 4, cells, cells)
+            shown = backbone.predict(latents, 261.0, backbone.condition([""], (32, 32)), features=backbone.feature_layers).features
+            large = [layer for layer in backbone.feature_layers[1:] if shown[layer].shape[-1] >= 16]
+            assert matcher.layer == (large[0] if large else "up.3")
 
 
 def test_a_moved_thing_is_found_and_one_that_stayed_is_not_far(toybox_matcher: Matcher) -> None:

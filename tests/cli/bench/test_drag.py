@@ -60,7 +60,7 @@ def test_a_data_set(bench: Invoke, folder: Path, tiny_model_folder: str) -> None
     assert text.startswith("DragBench: 3 samples") and "results: DragBench-dragonkit" in text
     assert text.index("animals/a") < text.index("animals/b") < text.index("art_work/c")
     assert "image fidelity: 1 - LPIPS (AlexNet, 224 px) of source and result" in text
-    assert f"mean distance: matching of features (DIFT), {tiny_model_folder}: up block 3, timestep 261 of 1000, mean of 8 draws" in text
+    assert f"mean distance: matching of features (DIFT), {tiny_model_folder}: layer up.3, timestep 261 of 1000, mean of 8 draws" in text
     assert "over all 6 points alike, as DragBench's evaluator averages:" in text
     assert len(list((folder / "DragBench-dragonkit").rglob("dragged_image.png"))) == 3
 
