@@ -34,7 +34,7 @@ def test_help_lists_edits_and_commands(words: list[str], invoke: Invoke, nudge: 
     edits, commands = result.stdout.partition("Edits:")[2].split("Commands:")
     assert edits.split()[0] == "move"
     assert "nudge Nudge what is under 'mask' [a little]." in " ".join(edits.split())
-    for name in ("run", "modes", "plugins", "models", "demo", "greet"):
+    for name in ("run", "modes", "plugins", "models", "inversions", "demo", "greet"):
         assert f"  {name} " in commands
 
 
@@ -53,7 +53,16 @@ def test_help_of_a_mode_is_made_from_its_fields(invoke: Invoke, nudge: NudgePlug
 
 def test_answers_that_need_no_torch() -> None:
     """In a process of their own, one after the other."""
-    words = ["--help", "move --help", "run --help", "modes --json", "models --json", "plugins --json", "move gone.png --mask gone.png"]
+    words = [
+        "--help",
+        "move --help",
+        "run --help",
+        "modes --json",
+        "models --json",
+        "inversions --json",
+        "plugins --json",
+        "move gone.png --mask gone.png",
+    ]
     code = f"""
         import sys
         from dragonkit.cli import main
@@ -67,7 +76,7 @@ def test_answers_that_need_no_torch() -> None:
         print(codes, [name for name in ("torch", "diffusers", "transformers", "cv2", "rich") if name in sys.modules], file=sys.stderr)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
-    assert done.stderr.splitlines()[-1] == "[0, 0, 0, 0, 0, 0, 2] []"
+    assert done.stderr.splitlines()[-1] == "[0, 0, 0, 0, 0, 0, 0, 2] []"
 
 
 def test_python_minus_m() -> None:
@@ -98,6 +107,13 @@ def test_modes(invoke: Invoke, nudge: NudgePlugin) -> None:
 def test_plugins(invoke: Invoke, registry: PluginRegistry, nudge: NudgePlugin) -> None:
     assert "nudger" in invoke("plugins").stdout
     assert json.loads(invoke("plugins", "--json").stdout) == registry.describe()
+
+
+def test_inversions(invoke: Invoke) -> None:
+    assert "ddim" in invoke("inversions").stdout and "--inversion-iterations" in invoke("inversions").stdout
+    (ddim,) = json.loads(invoke("inversions", "--json").stdout)
+    assert ddim["name"] == "ddim" and ddim["description"]
+    assert [option["name"] for option in ddim["options"]] == ["iterations"]
 
 
 def test_models(invoke: Invoke) -> None:

@@ -1,4 +1,4 @@
-"""A model of another family, as a plugin might bring one: flow matching with straight paths, a transformer without a UNet, random weights."""
+"""A model of another family, as a plugin might bring one: flow matching with straight paths, a small transformer, random weights."""
 
 from __future__ import annotations
 
