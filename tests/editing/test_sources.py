@@ -139,7 +139,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 )
 def test_a_bad_inversion_is_its_plugins_fault(function: Callable[..., Any], said: str) -> None:
     editor = editor_with(function)
-    with pytest.raises(PluginHookError, match=f"plugin 'culprit': the inversion 'noisy' of its hook dragonkit_inversions {said}|{said}"):
+    with pytest.raises(PluginHookError, match=f"plugin 'culprit': the inversion 'noisy' of its hook dragonkit_inversions .*{said}"):
         editor.invert(PICTURE, settings=Settings(inversion="noisy"))
     assert not editor._sources._inversions
 
