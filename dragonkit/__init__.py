@@ -10,8 +10,9 @@ Names are loaded when they are first used, so that importing the package costs n
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragonkit.lazy import loader
 
 __version__ = "0.1.0"
 
@@ -76,15 +77,8 @@ if TYPE_CHECKING:
     from dragonkit.plugins.registry import register
     from dragonkit.plugins.selector import Selector
     from dragonkit.plugins.specs import hookimpl
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name) or _OPTIONAL.get(name)
-    if home:
-        return getattr(importlib.import_module(f"dragonkit.{home}"), name)
-    if name in _MODULES:
-        return importlib.import_module(f"dragonkit.{_MODULES[name]}")
-    raise AttributeError(f"dragonkit has no {name!r}; see dragonkit.__all__ for what it has")
+else:
+    __getattr__ = loader(__name__, {**_HOMES, **_OPTIONAL, **_MODULES})
 
 
 def __dir__() -> list[str]:

@@ -18,7 +18,7 @@ from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.inversion import ddim, sample
 from dragonkit.editing.editor import Editor
 from dragonkit.imaging.images import psnr, to_image, to_tensor
-from dragonkit.plugins.inversion import Options
+from dragonkit.plugins.inversion import InversionOptions
 from dragonkit.toybox.drawing.rendering import render
 from dragonkit.toybox.scenes import Scene, scene
 from dragonkit.toybox.sentences import captions
@@ -108,7 +108,7 @@ def reconstructions(editor: Editor, n: int, progress: Progress) -> dict[str, Int
         if number < n:
             condition = backbone.condition([picture.caption], size)
             for way, iterations in ways.items():
-                noise = ddim(backbone, clean, condition, schedule, Options(iterations=iterations))[-1:]
+                noise = ddim(backbone, clean, condition, schedule, InversionOptions(iterations=iterations))[-1:]
                 results[way] = sample(backbone, noise, condition, condition, schedule)[:1]
             progress(number + 1, n)
         for way, latents in results.items():

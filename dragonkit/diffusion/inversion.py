@@ -9,7 +9,7 @@ import torch
 
 from dragonkit.diffusion.backbone import Backbone, Condition
 from dragonkit.diffusion.schedule import Schedule
-from dragonkit.plugins.inversion import Options
+from dragonkit.plugins.inversion import InversionOptions
 from dragonkit.shapes import Latents, Trajectory
 
 __all__ = ["InversionFunction", "Progress", "ddim", "sample"]
@@ -42,7 +42,7 @@ class InversionFunction(Protocol):
 
 @torch.no_grad()
 def ddim(
-    backbone: Backbone, clean: Latents, condition: Condition, schedule: Schedule, options: Options, progress: Progress | None = None
+    backbone: Backbone, clean: Latents, condition: Condition, schedule: Schedule, options: InversionOptions, progress: Progress | None = None
 ) -> Trajectory:
     """DDIM inversion, an `InversionFunction` (Song et al., 2021; iterated as by Pan et al., 2023, "AIDI").
 

@@ -9,9 +9,10 @@ Importing this package needs `pip install 'dragonkit[jupyter]'`; without it an I
 
 from __future__ import annotations
 
-import importlib
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragonkit.lazy import loader
 
 _missing = [name for name in ("ipywidgets", "ipycanvas") if find_spec(name) is None]
 if _missing:
@@ -21,9 +22,9 @@ if _missing:
     )
 
 _HOMES = {
-    "CanvasView": "canvas.view",
-    "EditorWidget": "editor_widget",
-    "MarkState": "marks.state",
+    "CanvasView": "jupyter.canvas.view",
+    "EditorWidget": "jupyter.editor_widget",
+    "MarkState": "jupyter.marks.state",
 }
 
 __all__ = ["CanvasView", "EditorWidget", "MarkState"]
@@ -32,9 +33,5 @@ if TYPE_CHECKING:
     from dragonkit.jupyter.canvas.view import CanvasView
     from dragonkit.jupyter.editor_widget import EditorWidget
     from dragonkit.jupyter.marks.state import MarkState
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"dragonkit.jupyter.{_HOMES[name]}"), name)
-    raise AttributeError(f"dragonkit.jupyter has no {name!r}; see dragonkit.jupyter.__all__ for what it has")
+else:
+    __getattr__ = loader(__name__, _HOMES)

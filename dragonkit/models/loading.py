@@ -69,7 +69,7 @@ def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype) -> 
     except Exception as error:
         raise ModelError(f"{loader}, which failed ({type(error).__name__}: {_first_line(error)}); tell its plugin's author") from error
     if not isinstance(backbone, Backbone):
-        raise ModelError(f"{loader}, which gave a {type(backbone).__name__}; it must give a dragonkit.diffusion.backbone.Backbone")
+        raise ModelError(f"{loader}, which gave a {type(backbone).__name__}; it must give a dragonkit.plugin_api.Backbone")
     return backbone
 
 

@@ -19,7 +19,7 @@ class ModelCard:
         description: one line.
         settings: fields of `Settings` whose defaults differ for this model.
         load: "module:function", for a model of another family than Stable Diffusion: `function(card, device, dtype)` gives its
-            `dragonkit.diffusion.backbone.Backbone`. The module is imported when the model is loaded.
+            `dragonkit.plugin_api.Backbone`. The module is imported when the model is loaded.
     """
 
     name: str

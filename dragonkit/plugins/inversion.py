@@ -14,12 +14,12 @@ from dragonkit.edits.validation import Model
 from dragonkit.errors import EditError
 from dragonkit.words import short
 
-__all__ = ["Inversion", "Options"]
+__all__ = ["Inversion", "InversionOptions"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
-class Options(Model):
+class InversionOptions(Model):
     """The base of an inversion's options, and those of one that has no others.
 
     `iterations` is `Settings.inversion_iterations`; further fields are what `Settings.inversion_options` may set, and carry a default.
@@ -49,7 +49,7 @@ class Inversion:
     name: str
     description: str
     function: Callable[..., Any]
-    options: type[Options] = Options
+    options: type[InversionOptions] = InversionOptions
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -58,13 +58,13 @@ class Inversion:
             raise EditError(f"Inversion {self.name!r}: description is {short(self.description)}. Say in one line how it works.")
         if not callable(self.function):
             raise EditError(f"Inversion {self.name!r}: function must be callable, got {short(self.function)}. Pass a function.")
-        if not (isinstance(self.options, type) and issubclass(self.options, Options)):
+        if not (isinstance(self.options, type) and issubclass(self.options, InversionOptions)):
             raise EditError(
-                f"Inversion {self.name!r}: options must be a class derived from dragonkit.plugins.inversion.Options, "
+                f"Inversion {self.name!r}: options must be a class derived from dragonkit.plugin_api.InversionOptions, "
                 f"got {short(self.options)}. Derive it."
             )
 
-    def options_of(self, settings: Settings) -> Options:
+    def options_of(self, settings: Settings) -> InversionOptions:
         """What the settings tell it. EditError for an option that it lacks, or a value out of range."""
         given: dict[str, Any] = {"iterations": settings.inversion_iterations, **settings.inversion_options}
         return self.options(**given)

@@ -12,24 +12,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from dragonkit.edits.edit import Edit
-from dragonkit.energy.terms import moving_terms
-from dragonkit.errors import PointError
-from dragonkit.imaging.affine import affine_through
-from dragonkit.imaging.masks import Grid, load_mask
-from dragonkit.modes.geometry import warped_masks
-from dragonkit.modes.moving import (
+from dragonkit.plugin_api import (
+    AttentionPlan,
     ContrastWeight,
+    Edit,
+    EditMasks,
     EditWeight,
+    EnergyTerm,
     Fill,
+    Grid,
     InpaintWeight,
     ObjectMask,
+    PointError,
     PreserveWeight,
+    affine_through,
+    hookimpl,
+    load_mask,
     moved_noise,
+    moving_terms,
     source_attention,
+    warped_masks,
 )
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm
-from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor

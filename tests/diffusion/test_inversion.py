@@ -10,7 +10,7 @@ import torch
 
 from dragonkit.diffusion.inversion import ddim, sample
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
-from dragonkit.plugins.inversion import Options
+from dragonkit.plugins.inversion import InversionOptions
 
 SIZE = (32, 32)
 
@@ -25,7 +25,7 @@ def test_more_iterations_bring_every_level_back_better(backbone64: StableDiffusi
     schedule = replace(ten, timesteps=ten.timesteps[:5], alphas=ten.alphas[:6])  # fine steps, and only as far as need be
 
     def error(iterations: int) -> float:
-        up = ddim(backbone64, clean, embeds, schedule, Options(iterations=iterations))
+        up = ddim(backbone64, clean, embeds, schedule, InversionOptions(iterations=iterations))
         down = sample(backbone64, up[-1:], embeds, embeds, schedule)
         return (up - down).abs().max().item()
 
@@ -37,7 +37,7 @@ def test_more_iterations_bring_every_level_back_better(backbone64: StableDiffusi
 
 def test_the_trajectory_begins_at_the_picture_and_moves_at_every_level(backbone64: StableDiffusion, clean: torch.Tensor) -> None:
     embeds, schedule = backbone64.condition([""], SIZE), backbone64.schedule(5, SIZE)
-    trajectory = ddim(backbone64, clean, embeds, schedule, Options(iterations=1))
+    trajectory = ddim(backbone64, clean, embeds, schedule, InversionOptions(iterations=1))
     assert trajectory.shape == (6, 4, 8, 8)
     assert torch.equal(trajectory[:1], clean)
     assert not trajectory.requires_grad
@@ -48,7 +48,7 @@ def test_the_trajectory_begins_at_the_picture_and_moves_at_every_level(backbone6
 
 
 def test_an_inversion_costs_steps_times_iterations(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor) -> None:
-    ddim(backbone, latents[:1], embeds, backbone.schedule(4, SIZE), Options(iterations=3))
+    ddim(backbone, latents[:1], embeds, backbone.schedule(4, SIZE), InversionOptions(iterations=3))
     assert backbone.calls == 12
 
 
@@ -61,7 +61,7 @@ def test_progress_counts_the_steps(backbone: StableDiffusion, latents: torch.Ten
 
     schedule = backbone.schedule(3, SIZE)
     if run == "ddim":
-        ddim(backbone, latents[:1], embeds, schedule, Options(iterations=2), progress)
+        ddim(backbone, latents[:1], embeds, schedule, InversionOptions(iterations=2), progress)
     else:
         sample(backbone, latents[:1], embeds, embeds, schedule, progress=progress)
     assert told == [(1, 3), (2, 3), (3, 3)]

@@ -16,7 +16,7 @@ from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import Cancelled, EditError, OutOfMemoryError, PluginHookError
 from dragonkit.modes.move import Move
-from dragonkit.plugins.inversion import Inversion, Options
+from dragonkit.plugins.inversion import Inversion, InversionOptions
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.plugins.specs import hookimpl
 
@@ -27,7 +27,7 @@ MASK[4:16, 4:16] = True
 MOVE = Move(mask=MASK, shift=(12, 8))
 
 
-class Strength(Options):
+class Strength(InversionOptions):
     strength: float = Field(default=1.0, description="how loud the noise is")
 
 

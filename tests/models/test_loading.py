@@ -160,7 +160,7 @@ def raising(error: Exception) -> Callable[..., Any]:
         ("helpers.straight_flow", "cannot be found (AttributeError"),
         (":load", "cannot be found (ValueError"),
         ("helpers.straight_flow:CARD", "which failed (TypeError: 'ModelCard' object is not callable); tell its plugin's author"),
-        ("itertools:chain", "which gave a chain; it must give a dragonkit.diffusion.backbone.Backbone"),
+        ("itertools:chain", "which gave a chain; it must give a dragonkit.plugin_api.Backbone"),
     ],
 )
 def test_a_bad_loader_is_one_clear_error(load: str, said: str) -> None:

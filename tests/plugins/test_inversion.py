@@ -12,10 +12,10 @@ from pydantic import Field
 
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
-from dragonkit.plugins.inversion import Inversion, Options
+from dragonkit.plugins.inversion import Inversion, InversionOptions
 
 
-class Damping(Options):
+class Damping(InversionOptions):
     damping: float = Field(default=0.5, ge=0, lt=1, description="how much is kept")
 
 
@@ -29,7 +29,7 @@ DAMPED = Inversion("damped", "smaller steps", print, Damping)
         ("name", 3, "Inversion.name is 3"),
         ("description", " ", "Inversion 'mine': description is ' '. Say in one line"),
         ("function", "ddim", "Inversion 'mine': function must be callable, got 'ddim'"),
-        ("options", Options(), "Inversion 'mine': options must be a class derived from dragonkit.plugins.inversion.Options"),
+        ("options", InversionOptions(), "Inversion 'mine': options must be a class derived from dragonkit.plugin_api.InversionOptions"),
     ],
 )
 def test_what_is_unusable_is_refused_when_it_is_made(field: str, value: object, said: str) -> None:
@@ -41,7 +41,7 @@ def test_what_is_unusable_is_refused_when_it_is_made(field: str, value: object, 
 def test_options_come_from_the_settings() -> None:
     assert DAMPED.options_of(Settings(inversion_iterations=4)) == Damping(iterations=4, damping=0.5)
     assert DAMPED.options_of(Settings(inversion_options={"damping": 0.25})).damping == 0.25  # type: ignore[attr-defined]
-    assert Inversion("mine", "a way", print).options_of(Settings()) == Options(iterations=3)
+    assert Inversion("mine", "a way", print).options_of(Settings()) == InversionOptions(iterations=3)
 
 
 @pytest.mark.parametrize(
