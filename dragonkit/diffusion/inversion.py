@@ -42,7 +42,12 @@ class InversionFunction(Protocol):
 
 @torch.no_grad()
 def ddim(
-    backbone: Backbone, clean: Latents, condition: Condition, schedule: Schedule, options: InversionOptions, progress: Progress | None = None
+    backbone: Backbone,
+    clean: Latents,
+    condition: Condition,
+    schedule: Schedule,
+    options: InversionOptions,
+    progress: Progress | None = None,
 ) -> Trajectory:
     """DDIM inversion, an `InversionFunction` (Song et al., 2021; iterated as by Pan et al., 2023, "AIDI").
 
