@@ -44,15 +44,18 @@ _HOMES = {
     "Picture": "edits.values",
     "PluginRegistry": "plugins.registry",
     "PointError": "errors",
+    "Points": "edits.values",
     "Prediction": "diffusion.backbone",
     "PreserveWeight": "modes.moving",
     "Reference": "plugins.answers",
     "ReferenceMask": "modes.referring",
     "ReferencePicture": "modes.referring",
     "ReferencePrompt": "modes.referring",
+    "Region": "edits.values",
     "Schedule": "diffusion.schedule",
     "Selector": "plugins.selector",
     "ShapeError": "errors",
+    "Shift": "edits.values",
     "UnsupportedModelError": "errors",
     "affine_about": "imaging.affine",
     "affine_through": "imaging.affine",
@@ -124,15 +127,18 @@ __all__ = [
     "Picture",
     "PluginRegistry",
     "PointError",
+    "Points",
     "Prediction",
     "PreserveWeight",
     "Reference",
     "ReferenceMask",
     "ReferencePicture",
     "ReferencePrompt",
+    "Region",
     "Schedule",
     "Selector",
     "ShapeError",
+    "Shift",
     "UnsupportedModelError",
     "affine_about",
     "affine_through",
@@ -177,7 +183,7 @@ if TYPE_CHECKING:
     from dragonkit.diffusion.schedule import Schedule
     from dragonkit.edits.edit import Edit
     from dragonkit.edits.file import EditFile
-    from dragonkit.edits.values import Mask, Picture
+    from dragonkit.edits.values import Mask, Picture, Points, Region, Shift
     from dragonkit.energy.similarity import gather, global_similarity, inverse_energy, local_similarity
     from dragonkit.energy.terms import contrast, inpaint, moving_terms, preserve, resemble_source
     from dragonkit.errors import (

@@ -12,6 +12,8 @@ from dragonkit.cli.console import load_registry, show
 from dragonkit.cli.editing import summary_of
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["inversions", "models", "modes", "plugins"]
@@ -71,23 +73,8 @@ def models(as_json: JsonOption = False) -> None:
 
 def inversions(as_json: JsonOption = False) -> None:
     """List the ways to find the noise behind a picture, for --inversion."""
-    from dragonkit.cli.options import fields_of
-
     found: list[dict[str, Any]] = [
-        {
-            "name": inversion.name,
-            "description": inversion.description,
-            "options": [
-                {
-                    "name": field.name,
-                    "type": field.type,
-                    "range": field.range or None,
-                    "default": field.default,
-                    "description": field.description,
-                }
-                for field in fields_of(inversion.options)
-            ],
-        }
+        {"name": inversion.name, "description": inversion.description, "options": _fields(inversion.options)}
         for inversion in load_registry().inversions().values()
     ]
     if as_json:
@@ -103,28 +90,32 @@ def inversions(as_json: JsonOption = False) -> None:
 
 
 def _modes(registry: PluginRegistry) -> list[dict[str, Any]]:
-    from dragonkit.cli.options import fields_of
-
     return [
         {
             "mode": mode,
             "description": summary_of(edit_type),
             "plugin": registry.owner(mode).name,
-            "fields": [
-                {
-                    "name": field.name,
-                    "type": field.type,
-                    "range": field.range or None,
-                    "choices": list(field.choices) or None,
-                    "repeatable": field.repeated,
-                    "required": field.required,
-                    "default": field.default,
-                    "description": field.description,
-                }
-                for field in fields_of(edit_type)
-            ],
+            "fields": _fields(edit_type),
         }
         for mode, edit_type in sorted(registry.edit_types().items())
+    ]
+
+
+def _fields(model: type[BaseModel]) -> list[dict[str, Any]]:
+    from dragonkit.cli.options import options_of
+
+    return [
+        {
+            "name": field.name,
+            "type": field.type,
+            "range": field.allowed.range or None,
+            "choices": list(field.choices) or None,
+            "repeatable": field.repeated,
+            "required": field.required,
+            "default": field.default,
+            "description": field.description,
+        }
+        for field in options_of(model)
     ]
 
 

@@ -82,7 +82,7 @@ def test_the_block_follows_the_model(tiny_pipeline: Any, toybox_matcher: Matcher
         for matcher in (toybox_matcher, Matcher(StableDiffusion(tiny_pipeline))):
             backbone = matcher.backbone
             cells = backbone.model_size // backbone.pixels_per_latent
-            latents = torch.zeros(1, 4, cells, cells)
+            latents = torch.zeros(1, backbone.latent_channels, cells, cells)
             shown = backbone.predict(latents, 261.0, backbone.condition([""], (32, 32)), features=backbone.feature_layers).features
             large = [layer for layer in backbone.feature_layers[1:] if shown[layer].shape[-1] >= 16]
             assert matcher.layer == (large[0] if large else "up.3")
