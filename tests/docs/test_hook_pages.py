@@ -48,7 +48,7 @@ def test_all_pages_are_built_alike(hook: str) -> None:
 def test_it_shows_the_docstring_first_and_no_other_page_does(hook: str) -> None:
     shown = f"\n\n::: dragonkit.plugins.specs.{hook}\n"
     assert page_of(hook).read_text(encoding="utf-8").startswith(f"# {hook}{shown}")
-    assert [page.stem for page in DOCS.rglob("*.md") if f"::: dragonkit.plugins.specs.{hook}\n" in page.read_text(encoding="utf-8")] == [hook]
+    assert [page.stem for page in DOCS.rglob("*.md") if shown in page.read_text(encoding="utf-8")] == [hook]
 
 
 @pytest.mark.parametrize("hook", HOOKS)

