@@ -17,13 +17,13 @@ NAMES = [
     "AttentionPlan", "Box", "Cancelled", "Click", "ContrastWeight", "DragonkitError", "Edit", "EditError", "EditFile",
     "EditFileError", "EditMasks", "EditWeight", "EnergyTerm", "Features", "Fill", "Grid", "ImageError", "InpaintWeight", "Mask",
     "MaskError", "ModelCard", "ModelError", "ModelNotFoundError", "ObjectMask", "Options", "Picture", "PluginRegistry", "PointError",
-    "PreserveWeight", "Reference", "ReferenceMask", "ReferencePicture", "ReferencePrompt", "Selector", "ShapeError",
-    "UnsupportedModelError", "affine_about", "affine_through", "bounding_box", "cell_coverage", "center_of", "contrast", "dilate",
+    "Points", "PreserveWeight", "Reference", "ReferenceMask", "ReferencePicture", "ReferencePrompt", "Region", "Selector", "ShapeError",
+    "Shift", "UnsupportedModelError", "affine_about", "affine_through", "bounding_box", "cell_coverage", "center_of", "contrast", "dilate",
     "erode", "feather", "gather", "get_registry", "global_similarity", "hookimpl", "identity_correspondence", "inpaint",
     "inverse_affine", "inverse_energy", "load_image", "load_mask", "load_reference_mask", "local_similarity", "map_points",
     "masks_in_place", "moved_noise", "moving_terms", "preserve", "reference_attention", "reference_features", "register",
     "resemble_source", "shift_mask", "source_attention", "to_grid", "warp", "warp_mask", "warped_masks",
-]
+]  # fmt: skip
 
 LOAD_TORCH = {"gather", "global_similarity", "inverse_energy", "local_similarity", "warp"}
 

@@ -24,6 +24,7 @@ from dragonkit.plugin_api import (
     InpaintWeight,
     ObjectMask,
     PointError,
+    Points,
     PreserveWeight,
     affine_through,
     hookimpl,
@@ -54,7 +55,7 @@ class RegionDrag(Edit):
     mode: ClassVar[str] = "region"
 
     mask: ObjectMask
-    points: tuple[tuple[Point, Point], ...] = Field(min_length=1, description="pairs of places in pixels: from where to where")
+    points: Points = Field(min_length=1, description="pairs of places in pixels: from where to where")
     fill: Fill = None
     edit_weight: EditWeight = 4.0
     preserve_weight: PreserveWeight = 6.0
