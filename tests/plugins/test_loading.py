@@ -173,7 +173,7 @@ def test_an_error_in_a_hook_names_the_distribution(install: Install) -> None:
 def test_a_wrong_answer_names_the_distribution(install: Install) -> None:
     install("spin", body=GOOD + "@hookimpl\ndef dragonkit_attention(edit):\n    return True")
     registry = quiet()
-    with pytest.raises(PluginHookError, match=r"from dk-spin 1\.2.*must return an AttentionPlan or None, but returned True \(bool\)"):
+    with pytest.raises(PluginHookError, match=r"from dk-spin 1\.2.*AttentionPlan or None, but returned True"):
         registry.attention(registry.edit_types()["spin"](), None)  # type: ignore[arg-type]
 
 
@@ -198,7 +198,7 @@ def test_plugins_can_be_restricted(install: Install, monkeypatch: pytest.MonkeyP
 def test_a_wanted_plugin_that_is_not_installed_is_reported(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     install("spin")
     monkeypatch.setenv("DRAGONKIT_PLUGINS", "spni")
-    with pytest.warns(UserWarning, match=r"DRAGONKIT_PLUGINS names it, but it is not installed\. Did you mean 'spin'\?"):
+    with pytest.warns(UserWarning, match=r"not installed\. Did you mean 'spin'"):
         registry = PluginRegistry(builtin=())
     assert entry(registry, "spni")["status"] == "broken"
 

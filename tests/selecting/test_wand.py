@@ -89,7 +89,7 @@ def test_the_far_border_belongs_to_the_last_pixel() -> None:
 
 
 def test_nothing_left_is_an_error() -> None:
-    with pytest.raises(MaskError, match="the selector 'wand' selects no pixel of the 9x6 picture"):
+    with pytest.raises(MaskError, match="the selector 'wand' selects no pixel"):
         WAND.select(STRIPES, [(1, 1, True), (2, 2, False)])
 
 
