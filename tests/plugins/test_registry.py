@@ -327,7 +327,7 @@ def test_a_mode_without_masks_is_an_error() -> None:
     def dragonkit_edits() -> list[type[Edit]]:
         return [Nudge]
 
-    with pytest.raises(PluginHookError, match="dragonkit_build_masks.*of the mode 'nudge', but returned None"):
+    with pytest.raises(PluginHookError, match=r"dragonkit_build_masks.*of the mode 'nudge', but returned None"):
         registry_of(plugin_with(dragonkit_edits)).build_masks(Nudge(), GRID)
 
 
