@@ -446,7 +446,7 @@ def test_what_is_asked_is_checked_before_the_picture_is_inverted(editor: Editor)
 
     with pytest.raises(UnknownModeError, match="Did you mean 'move'"):
         editor.edit(picture(), Unknown())
-    with pytest.raises(EditError, match=r"an edit must be a dragonkit\.Edit such as dk\.Move\(\.\.\.\), got dict"):
+    with pytest.raises(EditError, match=r"must be a dragonkit\.Edit .*, got dict"):
         editor.edit(picture(), [{"mode": "move"}])  # type: ignore[list-item]
     assert editor.backbone.calls == 0
 
@@ -525,7 +525,7 @@ def test_a_model_is_loaded_from_a_folder(tiny_pipeline: Any, tmp_path: Path) -> 
 
 
 def test_a_model_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ModelNotFoundError, match="no model, folder or file is called 'toybix'"):
+    with pytest.raises(ModelNotFoundError, match="is called 'toybix'"):
         Editor.from_pretrained("toybix", registry=PluginRegistry(discover=False))
 
 
@@ -541,6 +541,6 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_no_edit_is_refused_before_the_inversion(editor: Editor) -> None:
     calls = editor.backbone.calls
-    with pytest.raises(EditError, match="no edit to run, got an empty list; give one such as"):
+    with pytest.raises(EditError, match="no edit to run, got an empty list"):
         editor.edit(picture(), [])
     assert editor.backbone.calls == calls

@@ -156,7 +156,7 @@ def test_a_draft_of_no_use_is_the_plugins_fault(answer: Any) -> None:
         def dragonkit_draft(self) -> Any:
             return answer
 
-    with pytest.raises(PluginHookError, match=r"'drafts'.*dragonkit_draft must return a finite array of shape \(2, 2, 3\)"):
+    with pytest.raises(PluginHookError, match=r"'drafts'.*dragonkit_draft.*of shape \(2, 2, 3\)"):
         registry_of(drafts=Drafts()).draft(Nudge(), edit_masks(), np.ones((2, 2, 3), np.float32), None)
 
 
@@ -166,7 +166,7 @@ def test_an_empty_list_is_refused_where_none_says_it() -> None:
 
     registry = registry_of(NudgePlugin(), silent=plugin_with(dragonkit_energy_terms))
     with pytest.raises(
-        PluginHookError, match=r"'silent'.*dragonkit_energy_terms must return at least one of EnergyTerms, or None for none"
+        PluginHookError, match=r"'silent'.*dragonkit_energy_terms.*at least one of EnergyTerms"
     ):
         registry.energy_terms(Nudge(), edit_masks())
 
@@ -186,7 +186,7 @@ def test_models() -> None:
     registry = registry_of(first=plugin_with(dragonkit_models))
     assert registry.models() == {"tiny": ModelCard("tiny", "models/tiny")}
     registry.register(plugin_with(dragonkit_models), "second")
-    with pytest.raises(PluginHookError, match=r"'second': dragonkit_models names the model 'tiny', which plugin 'first' has named"):
+    with pytest.raises(PluginHookError, match=r"'second'.*the model 'tiny', which plugin 'first'"):
         registry.models()
 
 
@@ -226,7 +226,7 @@ def test_models_must_be_cards() -> None:
     def dragonkit_models() -> list[str]:
         return ["tiny"]
 
-    with pytest.raises(PluginHookError, match=r"dragonkit_models must return ModelCards, but returned an item that is 'tiny' \(str\)"):
+    with pytest.raises(PluginHookError, match=r"dragonkit_models.*ModelCards, but.*'tiny'"):
         registry_of(plugin_with(dragonkit_models)).models()
 
 
@@ -239,7 +239,7 @@ def test_selectors() -> None:
     registry = registry_of(first=plugin_with(dragonkit_selectors))
     assert registry.selectors() == {"bright": bright}
     registry.register(plugin_with(dragonkit_selectors), "second")
-    with pytest.raises(PluginHookError, match=r"'second': dragonkit_selectors names the selector 'bright', which plugin 'first' has named"):
+    with pytest.raises(PluginHookError, match=r"'second'.*the selector 'bright', which plugin 'first'"):
         registry.selectors()
 
 
@@ -247,7 +247,7 @@ def test_selectors_must_be_selectors() -> None:
     def dragonkit_selectors() -> list[str]:
         return ["bright"]
 
-    with pytest.raises(PluginHookError, match=r"must return Selectors, but returned an item that is 'bright' \(str\)"):
+    with pytest.raises(PluginHookError, match=r"Selectors, but.*'bright'"):
         registry_of(plugin_with(dragonkit_selectors)).selectors()
 
 
@@ -361,13 +361,13 @@ def test_a_mode_without_masks_is_an_error() -> None:
     def dragonkit_edits() -> list[type[Edit]]:
         return [Nudge]
 
-    with pytest.raises(PluginHookError, match="dragonkit_build_masks must return the EditMasks of the mode 'nudge', but returned None"):
+    with pytest.raises(PluginHookError, match=r"dragonkit_build_masks.*of the mode 'nudge', but returned None"):
         registry_of(plugin_with(dragonkit_edits)).build_masks(Nudge(), GRID)
 
 
 def test_two_owners_of_one_mode_are_both_named() -> None:
     registry = registry_of(one=NudgePlugin(), two=NudgePlugin())
-    with pytest.raises(DuplicateModeError, match=r"'two': it offers the edit mode 'nudge', and so does plugin 'one' \(from this program\)"):
+    with pytest.raises(DuplicateModeError, match=r"'two'.*edit mode 'nudge', and so does plugin 'one'"):
         registry.owner("nudge")
     assert registry.edit_types() == {}
     described = registry.describe()
@@ -379,7 +379,7 @@ def test_two_owners_of_one_mode_are_both_named() -> None:
 
 
 def test_an_unknown_mode_lists_the_known_ones(registry: PluginRegistry) -> None:
-    with pytest.raises(UnknownModeError, match=r"no edit mode 'nugde'\. Did you mean 'nudge'\? Known modes: nudge, poke\."):
+    with pytest.raises(UnknownModeError, match=r"'nugde'\. Did you mean 'nudge'.*nudge, poke"):
         registry.owner("nugde")
     file = EditFile(model="m", image="a.png", edits=[Poke(), {"mode": "nugde"}])
     with pytest.raises(UnknownModeError, match=r"edits\[1\]"):

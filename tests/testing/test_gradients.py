@@ -108,7 +108,7 @@ WRONG: dict[str, tuple[Callable[[Features], Any], str]] = {
     "a number": (lambda features: 3.5, "gave 3.5, but an energy is a scalar tensor"),
     "a map": (lambda features: features.generated, "gave Tensor of shape (2, 4, 6), but an energy is a scalar tensor"),
     "one in a list": (lambda features: features.generated.sum()[None], "gave Tensor of shape (1,), but"),
-    "NaN": (lambda features: features.generated[:, EMPTY].mean(), "gave nan on random features; leave the term out where"),
+    "NaN": (lambda features: features.generated[:, EMPTY].mean(), "gave nan on random features"),
     "infinite": (lambda features: features.generated.sum() / 0, "inf on random features"),
     "constant": (lambda features: features.source.sum(), "does not depend on features.generated"),
     "detached": (lambda features: features.generated.detach().sum(), "does not depend on features.generated"),
