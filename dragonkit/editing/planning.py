@@ -15,7 +15,7 @@ from dragonkit.diffusion.guidance import PlannedTerm
 from dragonkit.diffusion.reading import PlannedAttention
 from dragonkit.diffusion.sampling import Anchor, SamplingPlan
 from dragonkit.diffusion.source import Source, feature_grid, latent_grid
-from dragonkit.editing.combining import combined_masks
+from dragonkit.editing.layout import Layout
 from dragonkit.editing.pasting import RIM, Cutout, cut_and_paste, edit_region, resized, to_mask
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.schedules import Span
@@ -54,24 +54,22 @@ def plan_edits(
     registry: PluginRegistry,
     backbone: Backbone,
     source: Source,
-    edits: Sequence[Edit],
+    layout: Layout,
     settings: Settings,
     references: Sequence[Source | None] | None = None,
 ) -> EditPlan:
     """Plan several edits in one pass: energies add up, masks combine, attention plans merge, each changes its part of z_T.
 
     Args:
+        layout: the edits, on a picture of the source's size.
         references: the inverted reference picture of every edit, None for edits without one.
 
     Raises:
-        EditError: an edit does not fit the picture, or two contradict each other.
         PluginHookError: a plugin's answer is of no use.
     """
-    references = references or [None] * len(edits)
+    edits, references = layout.edits, references or [None] * len(layout.edits)
     latent_cells, feature_cells = latent_grid(source), feature_grid(source)
-    image_masks = combined_masks(registry, edits, Grid(*source.image_size, *source.image_size))
-    latent_masks = combined_masks(registry, edits, latent_cells)
-    feature_masks = combined_masks(registry, edits, feature_cells)
+    image_masks, latent_masks, feature_masks = map(layout.on, (Grid(*layout.size, *layout.size), latent_cells, feature_cells))
 
     # one latent cell in pixels of the image; the region grows by it and fades over another
     radius = latent_cells.cell_width
@@ -94,7 +92,7 @@ def plan_edits(
     attention = [(_attention(registry, *asked, when), asked[-1]) for asked in planned if settings.attention]
     regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
     sampling = SamplingPlan(
-        latents=_initial_latents(registry, source, edits, latent_masks),
+        latents=_initial_latents(registry, source, edits, latent_masks, references),
         prompt_embeds=source.prompt_embeds,
         negative_prompt_embeds=source.negative_prompt_embeds,
         terms=[
@@ -143,13 +141,15 @@ def _cutout(registry: PluginRegistry, source: Source, edit: Edit, masks: EditMas
     return Cutout(masks, picture=None if reference is None else _tensor(reference)) if pasted else None
 
 
-def _initial_latents(registry: PluginRegistry, source: Source, edits: Sequence[Edit], masks: Sequence[EditMasks]) -> Tensor:
+def _initial_latents(
+    registry: PluginRegistry, source: Source, edits: Sequence[Edit], masks: Sequence[EditMasks], references: Sequence[Source | None]
+) -> Tensor:
     """z_T with every edit's changes to the source's, applied in order."""
     own = combined = source.latents_at(len(source.schedule))
-    for edit, cells in zip(edits, masks, strict=True):
-        latents = registry.initial_latents(edit, cells, source)
+    for edit, cells, reference in zip(edits, masks, references, strict=True):
+        latents = registry.initial_latents(edit, cells, source, reference)
         if latents is None:
-            continue
+            latents = _moved_noise(source, cells, reference)
         if latents.shape != own.shape:
             owner = registry.owner(edit.mode)
             message = f"dragonkit_initial_latents gave latents of shape {tuple(latents.shape)}, not {tuple(own.shape)}."
@@ -159,6 +159,15 @@ def _initial_latents(registry: PluginRegistry, source: Source, edits: Sequence[E
             raise PluginHookError(owner.name, owner.origin, "dragonkit_initial_latents gave latents that are NaN or infinite.")
         combined = torch.where(latents != own, latents.to(own), combined)
     return combined
+
+
+def _moved_noise(source: Source, cells: EditMasks, reference: Source | None) -> Tensor:
+    """The source's z_T with the noise of the content copied to its target, looked up without interpolation: (1, c, h, w)."""
+    own, origin = source.latents_at(len(source.schedule)), reference or source
+    if not cells.places_content(reference is not None):
+        return own
+    moved = warp(origin.latents_at(len(origin.schedule))[0], cells.correspondence_on(latent_grid(origin)), mode="nearest")[None]
+    return torch.where(to_mask(cells.target, own), moved, own)
 
 
 def _attention(registry: PluginRegistry, edit: Edit, masks: EditMasks, reference: int | None, when: Span | None) -> AttentionPlan | None:

@@ -42,6 +42,7 @@ class EditMasks:
         correspondence: float32 (h, w, 2), the backward map: for each cell, the (x, y) its content comes from, in cells with
             cell centres at integer + 0.5. Identity where nothing moves: start from `identity_correspondence(grid)`. For an edit
             with a reference picture (`dragonkit_reference`) these are places in that picture, still in cells as large as `grid`'s.
+        reference_mask: bool (H', W') on the reference picture's own pixels: the object taken from it; None where there is none.
 
     Raises:
         ShapeError: an array does not fit the grid.
@@ -55,9 +56,10 @@ class EditMasks:
     vacated: np.ndarray
     surroundings: np.ndarray
     correspondence: np.ndarray
+    reference_mask: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for part in fields(self)[1:]:
+        for part in fields(self)[1:-1]:
             array = getattr(self, part.name)
             what = f"EditMasks.{part.name}"
             is_map = part.name == "correspondence"

@@ -2,7 +2,7 @@
 
     registry = get_registry()
     registry.edit_types()["move"]
-    registry.build_masks(edit, grid)
+    registry.build_masks(edit, size=(640, 480))
 
 Built-in modes, models and selectors are plugins as well, imported by name; others come from the entry-point group `dragonkit`. Every plugin
 is called on its own, so that an error names it. Environment:
@@ -27,11 +27,11 @@ import pluggy
 from dragonkit.edits.edit import Edit, unknown_mode
 from dragonkit.edits.file import EditFile
 from dragonkit.errors import DuplicateModeError, PluginHookError, PluginLoadError
-from dragonkit.imaging.masks import Grid
 from dragonkit.plugins import specs
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.loading import Plugin, entry_points, flag, wanted_plugins
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.selector import Selector
 from dragonkit.plugins.specs import hookimpl
 from dragonkit.words import closest
@@ -74,6 +74,7 @@ class PluginRegistry:
         self._manager = pluggy.PluginManager("dragonkit")
         self._manager.add_hookspecs(specs)
         self._plugins: list[Plugin] = []
+        self._owners: dict[str, list[Plugin]] = {}  # by mode
         for name in builtin:
             self._register_builtin(name)
         if discover:
@@ -91,12 +92,12 @@ class PluginRegistry:
         """
         record = Plugin(name or getattr(plugin, "__name__", None) or type(plugin).__name__)
         record.attach(self._manager, plugin)
-        self._plugins.append(record)
+        self._add(record)
         return record
 
     def edit_types(self) -> dict[str, type[Edit]]:
         """All edit modes by name, without those that two plugins offer: `owner` of one of these is an error."""
-        return {mode: owners[0].modes[mode] for mode, owners in self._owners().items() if len(owners) == 1}
+        return {mode: owners[0].modes[mode] for mode, owners in self._owners.items() if len(owners) == 1}
 
     def edits_from(self, file: EditFile) -> list[Edit]:
         """The edits of a file, as `EditFile.edits_from`; a mode that a broken plugin may own is a PluginLoadError instead."""
@@ -113,7 +114,7 @@ class PluginRegistry:
             DuplicateModeError: two plugins do; the message names both.
             PluginLoadError: nobody does, but a broken plugin may; its original error is the cause.
         """
-        owners = self._owners()
+        owners = self._owners
         if mode in owners:
             first, *rivals = owners[mode]
             if rivals:
@@ -132,32 +133,32 @@ class PluginRegistry:
             + (f" Other broken plugins: {', '.join(others)}." if others else ""),
         ) from suspect.cause
 
-    def build_masks(self, edit: Edit, grid: Grid) -> EditMasks:
-        """Where the edit acts, from the owner of its mode. PluginHookError when it does not say."""
-        owner = self.owner(edit.mode)
-        masks = owner.call("dragonkit_build_masks", edit=edit, grid=grid)
-        if not isinstance(masks, EditMasks):
-            raise owner.wrong_answer("dragonkit_build_masks", f"the EditMasks of the mode {edit.mode!r}", masks)
-        return masks
+    def build_masks(self, edit: Edit, size: tuple[int, int]) -> Placement:
+        """Where the edit acts on a picture of `size` (width, height). PluginHookError when the mode's owner does not say."""
+        placement: Placement = self._ask("build_masks", _is(Placement), f"the Placement of the mode {edit.mode!r}", edit, size=size)
+        if placement.size != size:
+            owner, (width, height) = self.owner(edit.mode), placement.size
+            message = f"dragonkit_build_masks answered for {width}x{height} pixels when asked for {size[0]}x{size[1]}."
+            raise PluginHookError(owner.name, owner.origin, message)
+        return placement
 
     def reference(self, edit: Edit) -> Reference | None:
-        """The second picture of an edit, from the owner of its mode."""
-        owner = self.owner(edit.mode)
-        reference = owner.call("dragonkit_reference", edit=edit)
-        if reference is not None and not isinstance(reference, Reference):
-            raise owner.wrong_answer("dragonkit_reference", "a Reference or None", reference)
-        return reference
+        """The second picture of an edit."""
+        return self._ask("reference", _is(Reference, None), "a Reference or None", edit)
 
     def draft(self, edit: Edit, masks: EditMasks, picture: np.ndarray, reference: np.ndarray | None) -> np.ndarray | None:
-        """The edit done in pixels by the owner of its mode: float32 (H, W, 3), or None."""
-        owner = self.owner(edit.mode)
-        draft = owner.call("dragonkit_draft", edit=edit, masks=masks, picture=picture, reference=reference)
+        """The edit done in pixels: float32 (H, W, 3), or None."""
+
+        def check(draft: Any) -> bool:
+            return draft is None or (isinstance(draft, np.ndarray) and draft.shape == picture.shape and bool(np.isfinite(draft).all()))
+
+        expected = f"a finite array of shape {picture.shape} or None"
+        draft = self._ask("draft", check, expected, edit, masks=masks, picture=picture, reference=reference)
         if draft is None:
             return None
-        if not isinstance(draft, np.ndarray) or draft.shape != picture.shape or not np.isfinite(draft).all():
-            raise owner.wrong_answer("dragonkit_draft", f"a finite array of shape {picture.shape} or None", draft)
         if draft.min() < -_ROUNDING or draft.max() > 1 + _ROUNDING:
-            raise owner.wrong_answer("dragonkit_draft", f"values from 0 to 1, not {draft.min():g} to {draft.max():g}", draft)
+            between = f"values from 0 to 1, not {draft.min():g} to {draft.max():g}"
+            raise self.owner(edit.mode).wrong_answer("dragonkit_draft", between, draft)
         return draft.astype(np.float32)
 
     def energy_terms(self, edit: Edit, masks: EditMasks) -> list[tuple[Plugin, EnergyTerm]]:
@@ -171,21 +172,17 @@ class PluginRegistry:
             terms += [(plugin, term) for term in own]
         return sorted(terms, key=lambda pair: (pair[0].name, pair[1].name))
 
-    def initial_latents(self, edit: Edit, masks: EditMasks, source: Any) -> Tensor | None:
-        """z_T of the generation branch from the mode's owner, or None to start from the source's own."""
-        owner = self.owner(edit.mode)
-        latents = owner.call("dragonkit_initial_latents", edit=edit, masks=masks, source=source)
-        if latents is not None and not _is_a(latents, "torch", "Tensor"):
-            raise owner.wrong_answer("dragonkit_initial_latents", "a torch.Tensor or None", latents)
-        return latents
+    def initial_latents(self, edit: Edit, masks: EditMasks, source: Any, reference: Any = None) -> Tensor | None:
+        """z_T of the generation branch, or None to start as the engine does."""
+
+        def check(latents: object) -> bool:
+            return latents is None or _is_a(latents, "torch", "Tensor")
+
+        return self._ask("initial_latents", check, "a torch.Tensor or None", edit, masks=masks, source=source, reference=reference)
 
     def attention(self, edit: Edit, masks: EditMasks) -> AttentionPlan | None:
-        """The attention plan from the mode's owner, or None to leave the decoder its own."""
-        owner = self.owner(edit.mode)
-        plan = owner.call("dragonkit_attention", edit=edit, masks=masks)
-        if plan is not None and not isinstance(plan, AttentionPlan):
-            raise owner.wrong_answer("dragonkit_attention", "an AttentionPlan or None", plan)
-        return plan
+        """The attention plan, or None to leave the decoder its own."""
+        return self._ask("attention", _is(AttentionPlan, None), "an AttentionPlan or None", edit, masks=masks)
 
     def models(self) -> dict[str, ModelCard]:
         """Model cards by name. PluginHookError when two plugins name one alike."""
@@ -209,10 +206,18 @@ class PluginRegistry:
     def describe(self) -> list[dict[str, Any]]:
         """Every plugin, broken ones too: name, distribution, version, hooks, modes, status ("ok" or "broken") and reason."""
         described = [plugin.describe() for plugin in self._plugins]
-        for mode, (owner, *others) in self._owners().items():
+        for mode, (owner, *others) in self._owners.items():
             for plugin, rival in [(owner, others[0]), *((other, owner) for other in others)] if others else []:
                 described[self._plugins.index(plugin)].update(status="broken", reason=_contested(mode, rival))
         return described
+
+    def _ask(self, hook: str, check: Callable[[Any], bool], expected: str, edit: Edit, **arguments: Any) -> Any:
+        """The answer of the plugin that owns the edit's mode. PluginHookError when it does not pass the check."""
+        owner, hook = self.owner(edit.mode), f"dragonkit_{hook}"
+        answer = owner.call(hook, edit=edit, **arguments)
+        if not check(answer):
+            raise owner.wrong_answer(hook, expected, answer)
+        return answer
 
     def _by_name(self, what: str, check: Callable[[object], bool], expected: str) -> dict[str, Any]:
         """What all plugins give when asked for models or selectors, which have names of their own."""
@@ -230,17 +235,15 @@ class PluginRegistry:
     def _broken(self) -> list[Plugin]:
         return [plugin for plugin in self._plugins if plugin.reason is not None]
 
-    def _owners(self) -> dict[str, list[Plugin]]:
-        owners: dict[str, list[Plugin]] = {}
-        for plugin in self._plugins:
-            for mode in plugin.modes:
-                owners.setdefault(mode, []).append(plugin)
-        return owners
+    def _add(self, plugin: Plugin) -> None:
+        self._plugins.append(plugin)
+        for mode in plugin.modes:
+            self._owners.setdefault(mode, []).append(plugin)
 
     def _register_builtin(self, module: str) -> None:
         plugin = Plugin(module.rpartition(".")[2], "dragonkit", _own_version())
         plugin.load(self._manager, functools.partial(importlib.import_module, module))
-        self._plugins.append(plugin)
+        self._add(plugin)
 
     def _register_installed(self, wanted: set[str] | None, strict: bool) -> None:
         points = entry_points()
@@ -256,12 +259,12 @@ class PluginRegistry:
                 except PluginLoadError:
                     self._add_broken(plugin, strict)
                 else:
-                    self._plugins.append(plugin)
+                    self._add(plugin)
 
     def _add_broken(self, plugin: Plugin, strict: bool) -> None:
         if strict:
             raise plugin.load_error() from plugin.cause
-        self._plugins.append(plugin)
+        self._add(plugin)
         warnings.warn(f"skipped: {plugin.load_error()}", stacklevel=5)
 
 
@@ -281,6 +284,11 @@ def _contested(mode: str, rival: Plugin) -> str:
         f"it offers the edit mode {mode!r}, and so does plugin {rival.name!r} (from {rival.origin or 'this program'}). "
         "Uninstall one of them, or name those to load in DRAGONKIT_PLUGINS."
     )
+
+
+def _is(*kinds: type | None) -> Callable[[object], bool]:
+    """A check for these classes, or for None."""
+    return lambda value: any(value is None if kind is None else isinstance(value, kind) for kind in kinds)
 
 
 def _is_a(value: object, module: str, name: str) -> bool:

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-
 from dragonkit.editing.combining import check_edits, combined_masks
+
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.values import Mask
 from dragonkit.errors import EditError
