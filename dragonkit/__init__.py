@@ -37,6 +37,7 @@ _HOMES = {
     "ModelCard": "plugins.card",
     "Move": "modes.move",
     "Picture": "edits.values",
+    "Placement": "plugins.placement",
     "Reference": "plugins.answers",
     "Report": "editing.results",
     "Resize": "modes.resize",
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from dragonkit.modes.resize import Resize
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
     from dragonkit.plugins.card import ModelCard
+    from dragonkit.plugins.placement import Placement
     from dragonkit.plugins.registry import register
     from dragonkit.plugins.selector import Selector
     from dragonkit.plugins.specs import hookimpl

@@ -38,9 +38,7 @@ def check_places(
     inside = ((origins >= 0) & (origins <= (width, height))).all(axis=1)
     if inside.mean() < 0.5:
         taken = f"the {width}x{height} {'reference' if reference else 'picture'}"
-        raise failure(
-            plugin, HOOK, f"{where} most of the target comes from outside {taken}; let back give (x, y) in its pixels"
-        )
+        raise failure(plugin, HOOK, f"{where} most of the target comes from outside {taken}; let back give (x, y) in its pixels")
     (again,) = Layout(registry, edit, size).on(pixels)
     for part in fields(EditMasks):
         if not np.array_equal(getattr(masks[0], part.name), getattr(again, part.name)):

@@ -6,18 +6,19 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from dragonkit.editing.combining import check_edits, combined_masks
 
+from dragonkit.editing.layout import Layout
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.values import Mask
 from dragonkit.errors import EditError
-from dragonkit.imaging.masks import Grid, to_grid
+from dragonkit.imaging.masks import Grid
 from dragonkit.modes.move import Move
-from dragonkit.plugins.answers import EditMasks, identity_correspondence
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.plugins.specs import hookimpl
 
 SIZE = (40, 30)
+PIXELS = Grid(*SIZE, *SIZE)
 
 
 class Paint(Edit):
@@ -28,14 +29,17 @@ class Paint(Edit):
 
 
 class Painter:
+    def __init__(self) -> None:
+        self.asked = 0
+
     @hookimpl
     def dragonkit_edits(self) -> list[type[Edit]]:
         return [Paint]
 
     @hookimpl
-    def dragonkit_build_masks(self, edit: Paint, grid: Grid) -> EditMasks:
-        cells = to_grid(edit.mask, grid)
-        return EditMasks(grid, cells, cells, ~cells, np.zeros_like(cells), ~cells, identity_correspondence(grid))
+    def dragonkit_build_masks(self, edit: Paint) -> Placement:
+        self.asked += 1
+        return Placement(source=edit.mask, target=edit.mask)
 
 
 @pytest.fixture
@@ -54,16 +58,14 @@ def box(left: int, top: int, side: int = 8) -> np.ndarray:
 def test_what_one_edit_changes_no_other_preserves(registry: PluginRegistry) -> None:
     edits = [Move(mask=box(2, 2), shift=(10, 0)), Paint(mask=box(30, 20))]
     for grid in (Grid(*SIZE, *SIZE), Grid(10, 6, *SIZE)):
-        alone = [registry.build_masks(edit, grid).preserve for edit in edits]
-        both = combined_masks(registry, edits, grid)
+        alone = [registry.build_masks(edit, SIZE).on(grid).preserve for edit in edits]
+        both = Layout(registry, edits, SIZE).on(grid)
         assert all(np.array_equal(masks.preserve, alone[0] & alone[1]) for masks in both)
         assert not np.array_equal(*alone)
 
 
 def test_a_place_that_another_edit_fills_is_not_vacated(registry: PluginRegistry) -> None:
-    first, second = combined_masks(
-        registry, [Move(mask=box(2, 2), shift=(20, 0)), Move(mask=box(22, 2), shift=(-20, 0))], Grid(*SIZE, *SIZE)
-    )
+    first, second = Layout(registry, [Move(mask=box(2, 2), shift=(20, 0)), Move(mask=box(22, 2), shift=(-20, 0))], SIZE).on(PIXELS)
     assert not first.vacated.any() and not second.vacated.any()
 
 
@@ -90,9 +92,40 @@ def test_a_place_that_another_edit_fills_is_not_vacated(registry: PluginRegistry
 )
 def test_contradictions_are_told(registry: PluginRegistry, edits: list[Edit], said: str) -> None:
     with pytest.raises(EditError, match=said):
-        check_edits(registry, edits, SIZE)
+        Layout(registry, edits, SIZE)
 
 
 def test_two_objects_may_change_places_and_one_may_be_doubled(registry: PluginRegistry) -> None:
-    check_edits(registry, [Move(mask=box(0, 0), shift=(20, 20)), Move(mask=box(20, 20), shift=(-20, -20))], SIZE)
-    check_edits(registry, [Move(mask=box(0, 0), shift=(20, 0)), Move(mask=box(0, 0), shift=(0, 20))], SIZE)
+    Layout(registry, [Move(mask=box(0, 0), shift=(20, 20)), Move(mask=box(20, 20), shift=(-20, -20))], SIZE)
+    Layout(registry, [Move(mask=box(0, 0), shift=(20, 0)), Move(mask=box(0, 0), shift=(0, 20))], SIZE)
+
+
+def test_every_mode_is_asked_once(registry: PluginRegistry) -> None:
+    painter = Painter()
+    registry = PluginRegistry(builtin=(), discover=False)
+    registry.register(painter)
+    layout = Layout(registry, Paint(mask=box(3, 3)), SIZE)
+    coarse = Grid(10, 6, *SIZE)
+    assert layout.on(coarse) is layout.on(Grid(10, 6, *SIZE)) and layout.on(PIXELS) is not layout.on(coarse)
+    assert painter.asked == 1
+
+
+def test_a_way_back_that_leads_nowhere_is_the_plugins_fault(registry: PluginRegistry) -> None:
+    class Lost(Painter):
+        @hookimpl
+        def dragonkit_build_masks(self, edit: Paint) -> Placement:
+            return Placement(edit.mask, edit.mask, back=lambda places: places / 0)
+
+    registry = PluginRegistry(builtin=(), discover=False)
+    registry.register(Lost(), "lost")
+    layout = Layout(registry, Paint(mask=box(3, 3)), SIZE)
+    with np.errstate(divide="ignore"), pytest.raises(EditError, match=r"finite place.*got NaN or infinite places") as caught:
+        layout.on(PIXELS)
+    assert "raised by plugin 'lost' (registered by hand) in dragonkit_build_masks" in caught.value.__notes__
+
+
+def test_there_must_be_edits(registry: PluginRegistry) -> None:
+    with pytest.raises(EditError, match=r"no edit to run, got an empty list"):
+        Layout(registry, [], SIZE)
+    with pytest.raises(EditError, match=r"must be a dragonkit\.Edit such as dk\.Move\(\.\.\.\), got str"):
+        Layout(registry, ["move"], SIZE)  # type: ignore[list-item]
