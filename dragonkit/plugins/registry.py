@@ -14,27 +14,22 @@ is called on its own, so that an error names it. Environment:
 from __future__ import annotations
 
 import functools
-import importlib
 import sys
-import warnings
-from collections.abc import Callable, Iterable
-from importlib import metadata
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pluggy
 
-from dragonkit.edits.edit import Edit, unknown_mode
+from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
-from dragonkit.errors import DuplicateModeError, PluginHookError, PluginLoadError
-from dragonkit.plugins import specs
+from dragonkit.errors import PluginHookError
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
 from dragonkit.plugins.card import ModelCard
-from dragonkit.plugins.loading import Plugin, entry_points, flag, wanted_plugins
+from dragonkit.plugins.collection import BUILTIN, PluginCollection
+from dragonkit.plugins.loading import Plugin
 from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.selector import Selector
 from dragonkit.plugins.specs import hookimpl
-from dragonkit.words import closest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,21 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BUILTIN", "Plugin", "PluginRegistry", "get_registry", "hookimpl", "register"]
 
-BUILTIN = (
-    "dragonkit.modes.move",
-    "dragonkit.modes.resize",
-    "dragonkit.modes.appearance",
-    "dragonkit.modes.drag",
-    "dragonkit.modes.custom",
-    "dragonkit.models.embedded",
-    "dragonkit.selecting",
-)
-
-
 _ROUNDING = 1e-3  # how far a draft may leave 0..1 by interpolation
 
 
-class PluginRegistry:
+class PluginRegistry(PluginCollection):
     """All plugins of a process, and the only way to ask them something.
 
     Args:
@@ -70,68 +54,12 @@ class PluginRegistry:
         PluginRegistry(builtin=(), discover=False)   # an empty one, for a test that registers its own plugins
     """
 
-    def __init__(self, builtin: Iterable[str] = BUILTIN, discover: bool = True) -> None:
-        self._manager = pluggy.PluginManager("dragonkit")
-        self._manager.add_hookspecs(specs)
-        self._plugins: list[Plugin] = []
-        self._owners: dict[str, list[Plugin]] = {}  # by mode
-        for name in builtin:
-            self._register_builtin(name)
-        if discover:
-            self._register_installed(wanted_plugins(), strict=flag("DRAGONKIT_STRICT"))
-
-    def register(self, plugin: object, name: str | None = None) -> Plugin:
-        """Add a plugin by hand: a module, or an object with methods marked `@hookimpl`.
-
-        Args:
-            plugin: the module or object.
-            name: how messages and lists call it; default its own name.
-
-        Raises:
-            PluginLoadError: it breaks a rule, or the name is taken; it is not added then.
-        """
-        record = Plugin(name or getattr(plugin, "__name__", None) or type(plugin).__name__)
-        record.attach(self._manager, plugin)
-        self._add(record)
-        return record
-
-    def edit_types(self) -> dict[str, type[Edit]]:
-        """All edit modes by name, without those that two plugins offer: `owner` of one of these is an error."""
-        return {mode: owners[0].modes[mode] for mode, owners in self._owners.items() if len(owners) == 1}
-
     def edits_from(self, file: EditFile) -> list[Edit]:
         """The edits of a file, as `EditFile.edits_from`; a mode that a broken plugin may own is a PluginLoadError instead."""
         if any(plugin["status"] != "ok" for plugin in self.describe()):  # owner() blames them for a mode that is not there
             for data in file.edits:
                 self.owner(str(data["mode"]))
         return file.edits_from(self.edit_types())
-
-    def owner(self, mode: str) -> Plugin:
-        """The plugin that offers a mode.
-
-        Raises:
-            UnknownModeError: nobody does; the message lists the known modes.
-            DuplicateModeError: two plugins do; the message names both.
-            PluginLoadError: nobody does, but a broken plugin may; its original error is the cause.
-        """
-        owners = self._owners
-        if mode in owners:
-            first, *rivals = owners[mode]
-            if rivals:
-                raise DuplicateModeError(rivals[0].name, rivals[0].origin, _contested(mode, first))
-            return first
-        broken = self._broken()
-        if not broken:
-            raise unknown_mode(mode, owners)
-        suspect = max(broken, key=lambda plugin: mode in plugin.name)  # otherwise the first
-        others = [plugin.name for plugin in broken if plugin is not suspect]
-        raise PluginLoadError(
-            suspect.name,
-            suspect.origin,
-            f"it may offer the edit mode {mode!r}, which no loaded plugin has, but it is broken: {suspect.reason}"
-            f"{closest(mode, list(owners))} Known modes: {', '.join(sorted(owners)) or 'none'}."
-            + (f" Other broken plugins: {', '.join(others)}." if others else ""),
-        ) from suspect.cause
 
     def build_masks(self, edit: Edit, size: tuple[int, int]) -> Placement:
         """Where the edit acts on a picture of `size` (width, height). PluginHookError when the mode's owner does not say."""
@@ -203,14 +131,6 @@ class PluginRegistry:
         for plugin in self._plugins:
             plugin.call("dragonkit_commands", cli=cli)
 
-    def describe(self) -> list[dict[str, Any]]:
-        """Every plugin, broken ones too: name, distribution, version, hooks, modes, status ("ok" or "broken") and reason."""
-        described = [plugin.describe() for plugin in self._plugins]
-        for mode, (owner, *others) in self._owners.items():
-            for plugin, rival in [(owner, others[0]), *((other, owner) for other in others)] if others else []:
-                described[self._plugins.index(plugin)].update(status="broken", reason=_contested(mode, rival))
-        return described
-
     def _ask(self, hook: str, check: Callable[[Any], bool], expected: str, edit: Edit, **arguments: Any) -> Any:
         """The answer of the plugin that owns the edit's mode. PluginHookError when it does not pass the check."""
         owner, hook = self.owner(edit.mode), f"dragonkit_{hook}"
@@ -232,41 +152,6 @@ class PluginRegistry:
                 items[item.name], owners[item.name] = item, plugin.name
         return items
 
-    def _broken(self) -> list[Plugin]:
-        return [plugin for plugin in self._plugins if plugin.reason is not None]
-
-    def _add(self, plugin: Plugin) -> None:
-        self._plugins.append(plugin)
-        for mode in plugin.modes:
-            self._owners.setdefault(mode, []).append(plugin)
-
-    def _register_builtin(self, module: str) -> None:
-        plugin = Plugin(module.rpartition(".")[2], "dragonkit", _own_version())
-        plugin.load(self._manager, functools.partial(importlib.import_module, module))
-        self._add(plugin)
-
-    def _register_installed(self, wanted: set[str] | None, strict: bool) -> None:
-        points = entry_points()
-        installed = sorted({point.name for point in points})
-        for name in sorted((wanted or set()) - set(installed)):
-            hint = f"{closest(name, installed)} Installed: {', '.join(installed) or 'none'}."
-            self._add_broken(Plugin(name, reason=f"DRAGONKIT_PLUGINS names it, but it is not installed.{hint}"), strict)
-        for point in points:
-            if wanted is None or point.name in wanted:
-                plugin = Plugin(point.name, *((point.dist.name, point.dist.version) if point.dist else ()))
-                try:
-                    plugin.load(self._manager, point.load)
-                except PluginLoadError:
-                    self._add_broken(plugin, strict)
-                else:
-                    self._add(plugin)
-
-    def _add_broken(self, plugin: Plugin, strict: bool) -> None:
-        if strict:
-            raise plugin.load_error() from plugin.cause
-        self._add(plugin)
-        warnings.warn(f"skipped: {plugin.load_error()}", stacklevel=5)
-
 
 def register(plugin: object, name: str | None = None) -> Plugin:
     """Add a plugin to this process by hand: `PluginRegistry.register` of the registry that every Editor uses."""
@@ -279,13 +164,6 @@ def get_registry() -> PluginRegistry:
     return PluginRegistry()
 
 
-def _contested(mode: str, rival: Plugin) -> str:
-    return (
-        f"it offers the edit mode {mode!r}, and so does plugin {rival.name!r} (from {rival.origin or 'this program'}). "
-        "Uninstall one of them, or name those to load in DRAGONKIT_PLUGINS."
-    )
-
-
 def _is(*kinds: type | None) -> Callable[[object], bool]:
     """A check for these classes, or for None."""
     return lambda value: any(value is None if kind is None else isinstance(value, kind) for kind in kinds)
@@ -295,10 +173,3 @@ def _is_a(value: object, module: str, name: str) -> bool:
     """isinstance without importing the class's module: where it is not loaded, nothing can be an instance of it."""
     kind = getattr(sys.modules.get(module), name, None)
     return kind is not None and isinstance(value, kind)
-
-
-def _own_version() -> str | None:
-    try:
-        return metadata.version("dragonkit")
-    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
-        return None

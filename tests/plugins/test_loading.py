@@ -40,7 +40,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.delenv("DRAGONKIT_STRICT", raising=False)
 
     installed: set[str] = set()  # the developer's own plugins shall not disturb
-    monkeypatch.setattr("dragonkit.plugins.registry.entry_points", lambda: [point for point in entry_points() if point.name in installed])
+    monkeypatch.setattr("dragonkit.plugins.collection.entry_points", lambda: [point for point in entry_points() if point.name in installed])
 
     def install(name: str, body: str = GOOD, mode: str | None = None, target: str = "") -> None:
         installed.add(name)

@@ -80,7 +80,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.delenv("DRAGONKIT_PLUGINS", raising=False)
     monkeypatch.delenv("DRAGONKIT_STRICT", raising=False)
     installed: set[str] = set()
-    monkeypatch.setattr("dragonkit.plugins.registry.entry_points", lambda: [point for point in entry_points() if point.name in installed])
+    monkeypatch.setattr("dragonkit.plugins.collection.entry_points", lambda: [point for point in entry_points() if point.name in installed])
 
     def install(name: str, wrong: str = "", mode: str | None = None) -> None:
         installed.add(name)
