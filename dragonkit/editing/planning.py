@@ -123,9 +123,11 @@ def plan_edits(
 
 def _cutout(registry: PluginRegistry, source: Source, edit: Edit, masks: EditMasks, reference: Source | None) -> Cutout | None:
     """What the edit looks like without a diffusion model, or None where only the model can tell."""
-    pictures = [None if one is None else one.pixels.astype(np.float32) / 255 for one in (source, reference)]
-    assert pictures[0] is not None
-    draft = registry.draft(edit, masks, pictures[0], pictures[1])
+    draft = None
+    if registry.implements(edit, "draft"):  # the pictures in floats are large
+        colors = [None if one is None else one.pixels.astype(np.float32) / 255 for one in (source, reference)]
+        assert colors[0] is not None
+        draft = registry.draft(edit, masks, colors[0], colors[1])
     if draft is not None:
         return Cutout(masks, draft=torch.from_numpy(draft).permute(2, 0, 1)[None] * 2 - 1)
     pasted = masks.places_content(reference is not None)

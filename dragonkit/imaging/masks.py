@@ -111,8 +111,11 @@ def feather(mask: np.ndarray, radius: float) -> np.ndarray:
     _check_radius(radius)
     if radius == 0:
         return mask.astype(np.float32)
-    nearness = np.clip(1.0 - np.sqrt(squared_distance(mask, radius)) / radius, 0.0, 1.0)
-    return (nearness**2 * (3.0 - 2.0 * nearness)).astype(np.float32)  # smoothstep: no visible edge at either end
+    squared = squared_distance(mask, radius)
+    near, soft = np.isfinite(squared), np.zeros(mask.shape, np.float32)
+    nearness = np.clip(1.0 - np.sqrt(squared[near]) / radius, 0.0, 1.0)
+    soft[near] = nearness**2 * (3.0 - 2.0 * nearness)  # smoothstep: no visible edge at either end
+    return soft
 
 
 def center_of(mask: np.ndarray) -> tuple[float, float]:

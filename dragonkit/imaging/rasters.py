@@ -11,6 +11,7 @@ import numpy as np
 
 __all__ = ["area_average", "squared_distance"]
 
+_STRIP = 64  # columns at once, so that they stay in the processor's cache
 _TIE = 1e-9  # sqrt(10)**2 is not quite 10
 
 
@@ -48,13 +49,23 @@ def squared_distance(mask: np.ndarray, radius: float) -> np.ndarray:
     # only what lies within reach of the mask's box can be finite
     rows, columns = (_within_reach(np.flatnonzero(mask.any(axis=axis)), reach) for axis in (1, 0))
     along_row = _squared_row_distance(mask[rows, columns], reach)
-    nearest = along_row.copy()
-    for dy in range(1, min(reach, len(along_row) - 1) + 1):
-        shifted = along_row + dy * dy
-        np.minimum(nearest[dy:], shifted[:-dy], out=nearest[dy:])
-        np.minimum(nearest[:-dy], shifted[dy:], out=nearest[:-dy])
-    result[rows, columns] = np.where(nearest <= radius**2 + _TIE, nearest, np.inf)
+    for left in range(0, along_row.shape[1], _STRIP):
+        strip = np.ascontiguousarray(along_row[:, left : left + _STRIP])
+        _spread_along_columns(strip, reach)
+        along_row[:, left : left + _STRIP] = strip
+    result[rows, columns] = np.where(along_row <= radius**2 + _TIE, along_row, np.inf)
     return result
+
+
+def _spread_along_columns(squared: np.ndarray, reach: int) -> None:
+    """Turn squared distances within rows, int32 (H, W), to those within the plane, in place, as far as `reach`."""
+    along_row, shifted = squared.copy(), np.empty_like(squared)
+    for dy in range(1, min(reach, len(squared) - 1) + 1):
+        if dy * dy >= squared.max():
+            break
+        np.add(along_row, dy * dy, out=shifted)
+        np.minimum(squared[dy:], shifted[:-dy], out=squared[dy:])
+        np.minimum(squared[:-dy], shifted[dy:], out=squared[:-dy])
 
 
 def _interval_means(values: np.ndarray, edges: np.ndarray, first: int, length: int) -> np.ndarray:

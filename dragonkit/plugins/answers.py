@@ -81,7 +81,8 @@ class EditMasks:
         """
         if from_reference and (self.target & ~self.source).any():
             return True
-        return bool(self.target.any()) and not np.array_equal(self.correspondence, identity_correspondence(self.grid))
+        rows, columns = np.nonzero(self.target)
+        return not np.array_equal(self.correspondence[rows, columns], np.stack([columns, rows], axis=1) + np.float32(0.5))
 
     def correspondence_on(self, other: Grid) -> np.ndarray:
         """The correspondence counted in the cells of another raster, such as the reference's: float32 (grid.height, grid.width, 2)."""
@@ -208,8 +209,10 @@ class AttentionPlan:
 
 def identity_correspondence(grid: Grid) -> np.ndarray:
     """The backward map of an edit that moves nothing: every cell's own centre, float32 (grid.height, grid.width, 2)."""
-    x, y = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
-    return np.stack([x, y], axis=-1).astype(np.float32)
+    places = np.empty((*grid.shape, 2), np.float32)
+    places[..., 0] = np.arange(grid.width) + 0.5
+    places[..., 1] = (np.arange(grid.height) + 0.5)[:, None]
+    return places
 
 
 def _one_of(what: str, value: object, allowed: tuple[str, ...]) -> None:

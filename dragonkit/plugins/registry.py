@@ -61,6 +61,10 @@ class PluginRegistry(PluginCollection):
                 self.owner(str(data["mode"]))
         return file.edits_from(self.edit_types())
 
+    def implements(self, edit: Edit, hook: str) -> bool:
+        """Whether the owner of the edit's mode has an owner hook, named without "dragonkit_"."""
+        return f"dragonkit_{hook}" in self.owner(edit.mode).hooks
+
     def build_masks(self, edit: Edit, size: tuple[int, int]) -> Placement:
         """Where the edit acts on a picture of `size` (width, height). PluginHookError when the mode's owner does not say."""
         placement: Placement = self._ask("build_masks", _is(Placement), f"the Placement of the mode {edit.mode!r}", edit, size=size)

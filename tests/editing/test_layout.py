@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,11 +14,14 @@ from dragonkit.editing.layout import Layout
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.values import Mask
 from dragonkit.errors import EditError
+from dragonkit.imaging import affine, mask_files, rasters
 from dragonkit.imaging.masks import Grid
+from dragonkit.modes.appearance import Appearance
 from dragonkit.modes.move import Move
 from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.plugins.specs import hookimpl
+from dragonkit.testing import tiny_editor
 
 SIZE = (40, 30)
 PIXELS = Grid(*SIZE, *SIZE)
@@ -108,6 +114,45 @@ def test_every_mode_is_asked_once(registry: PluginRegistry) -> None:
     coarse = Grid(10, 6, *SIZE)
     assert layout.on(coarse) is layout.on(Grid(10, 6, *SIZE)) and layout.on(PIXELS) is not layout.on(coarse)
     assert painter.asked == 1
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each of some functions is called, by name."""
+    counts: Counter[str] = Counter()
+    modules = [module for name, module in sys.modules.items() if name.startswith("dragonkit")]
+    for function in (mask_files.load_mask, affine.warp_mask, rasters.area_average):
+
+        def counted(*given: Any, _function: Callable[..., Any] = function, **named: Any) -> Any:
+            counts[_function.__name__] += 1
+            return _function(*given, **named)
+
+        for module in modules:
+            if vars(module).get(function.__name__) is function:
+                monkeypatch.setattr(module, function.__name__, counted)
+    return counts
+
+
+def test_an_edit_reads_its_mask_once(calls: Counter[str]) -> None:
+    """From the picture to the result, with a layout made before the inversion as the shell does."""
+    editor, picture = tiny_editor(), np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    layout = Layout(editor.registry, Move(mask=box(2, 2), shift=(10, 0)), SIZE)
+    editor.edit(picture, layout)
+    assert calls["load_mask"] == 2  # and once more for the result's edit file
+    assert calls["warp_mask"] == 1
+    assert calls["area_average"] == 13  # source, target, touched, around on two coarse grids; what is known, kept and held
+
+    reference = np.zeros((24, 20, 3), np.uint8)
+    lent = np.ones((24, 20), bool)
+    editor.edit(picture, Appearance(mask=box(2, 2), reference=reference, reference_mask=lent, init="colors"))
+    assert calls["load_mask"] == 2 + 4  # its own, and the reference's
+
+
+def test_a_layout_of_another_picture_is_refused(registry: PluginRegistry) -> None:
+    editor = tiny_editor()
+    layout = Layout(editor.registry, Move(mask=box(2, 2), shift=(10, 0)), SIZE)
+    with pytest.raises(EditError, match="made for a picture of 40x30, but this one has 30x40"):
+        editor.edit(np.zeros((40, 30, 3), np.uint8), layout)
 
 
 def test_a_way_back_that_leads_nowhere_is_the_plugins_fault(registry: PluginRegistry) -> None:
