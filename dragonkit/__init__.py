@@ -38,11 +38,15 @@ _HOMES = {
     "Move": "modes.move",
     "Picture": "edits.values",
     "Placement": "plugins.placement",
+    "Points": "edits.values",
     "Reference": "plugins.answers",
+    "ReferenceMask": "modes.referring",
+    "Region": "edits.values",
     "Report": "editing.results",
     "Resize": "modes.resize",
     "Selector": "plugins.selector",
     "Settings": "edits.settings",
+    "Shift": "edits.values",
     "Source": "diffusion.source",
     "hookimpl": "plugins.specs",
     "register": "plugins.registry",
@@ -61,7 +65,7 @@ if TYPE_CHECKING:
     from dragonkit.edits.file import EditFile
     from dragonkit.edits.schedules import GuidanceSchedule
     from dragonkit.edits.settings import Settings
-    from dragonkit.edits.values import Mask, Picture
+    from dragonkit.edits.values import Mask, Picture, Points, Region, Shift
     from dragonkit.errors import Cancelled, DragonkitError, EditError
     from dragonkit.imaging import images, masks
     from dragonkit.imaging.masks import Grid
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
     from dragonkit.modes.custom import CustomEdit
     from dragonkit.modes.drag import Drag
     from dragonkit.modes.move import Move
+    from dragonkit.modes.referring import ReferenceMask
     from dragonkit.modes.resize import Resize
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
     from dragonkit.plugins.card import ModelCard

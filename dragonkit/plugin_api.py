@@ -43,13 +43,16 @@ _HOMES = {
     "Placement": "plugins.placement",
     "PluginRegistry": "plugins.registry",
     "PointError": "errors",
+    "Points": "edits.values",
     "PreserveWeight": "modes.moving",
     "Reference": "plugins.answers",
     "ReferenceMask": "modes.referring",
     "ReferencePicture": "modes.referring",
     "ReferencePrompt": "modes.referring",
+    "Region": "edits.values",
     "Selector": "plugins.selector",
     "ShapeError": "errors",
+    "Shift": "edits.values",
     "UnsupportedModelError": "errors",
     "affine_about": "imaging.affine",
     "affine_through": "imaging.affine",
@@ -118,13 +121,16 @@ __all__ = [
     "Placement",
     "PluginRegistry",
     "PointError",
+    "Points",
     "PreserveWeight",
     "Reference",
     "ReferenceMask",
     "ReferencePicture",
     "ReferencePrompt",
+    "Region",
     "Selector",
     "ShapeError",
+    "Shift",
     "UnsupportedModelError",
     "affine_about",
     "affine_through",
@@ -165,7 +171,7 @@ __all__ = [
 if TYPE_CHECKING:
     from dragonkit.edits.edit import Edit
     from dragonkit.edits.file import EditFile
-    from dragonkit.edits.values import Mask, Picture
+    from dragonkit.edits.values import Mask, Picture, Points, Region, Shift
     from dragonkit.energy.similarity import gather, global_similarity, inverse_energy, local_similarity
     from dragonkit.energy.terms import contrast, inpaint, moving_terms, preserve, resemble_source
     from dragonkit.errors import (

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.values import Shift
 from dragonkit.errors import EditError
 from dragonkit.imaging.affine import affine_about, warp_mask
 from dragonkit.imaging.masks import center_of
@@ -29,7 +30,7 @@ class Move(MovingEdit):
 
     mode: ClassVar[str] = "move"
 
-    shift: tuple[float, float] = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
+    shift: Shift = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
     scale: float = Field(default=1.0, gt=0, le=10, description="how much larger the object becomes, about its centre")
 
     def affine(self, mask: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from dragonkit.edits.edit import Edit
-from dragonkit.edits.values import Mask
+from dragonkit.edits.values import Mask, Region
 from dragonkit.energy.terms import moving_terms
 from dragonkit.imaging.masks import load_mask
 from dragonkit.modes.geometry import moved_along
@@ -29,7 +29,7 @@ __all__ = ["ContrastWeight", "EditWeight", "Fill", "InpaintWeight", "MovingEdit"
 
 ObjectMask = Annotated[Mask, Field(description="the object, white on black, of the picture's size")]
 Fill = Annotated[
-    Mask | None, Field(description="the region that the vacated place shall resemble; all that is not the object when left out")
+    Region | None, Field(description="the region that the vacated place shall resemble; all that is not the object when left out")
 ]
 EditWeight = Annotated[float, Field(ge=0, description="weight of looking like the object at the target (eq. 5)")]
 PreserveWeight = Annotated[float, Field(ge=0, description="weight of what must not change (eq. 5)")]

@@ -29,13 +29,12 @@ from dragonkit.plugins.collection import BUILTIN, PluginCollection
 from dragonkit.plugins.loading import Plugin
 from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.selector import Selector
-from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = ["BUILTIN", "Plugin", "PluginRegistry", "get_registry", "hookimpl", "register"]
+__all__ = ["BUILTIN", "PluginRegistry", "get_registry", "register"]
 
 _ROUNDING = 1e-3  # how far a draft may leave 0..1 by interpolation
 

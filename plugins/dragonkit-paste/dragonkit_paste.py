@@ -27,6 +27,7 @@ from dragonkit.plugin_api import (
     ReferenceMask,
     ReferencePicture,
     ReferencePrompt,
+    Shift,
     affine_about,
     bounding_box,
     center_of,
@@ -59,7 +60,7 @@ class Paste(Edit):
 
     reference: ReferencePicture
     reference_mask: ReferenceMask
-    shift: tuple[float, float] = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
+    shift: Shift = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
     scale: float = Field(default=1.0, gt=0, le=100, description="how much larger the object becomes, about its centre")
     reference_prompt: ReferencePrompt = None
     edit_weight: EditWeight = 4.0

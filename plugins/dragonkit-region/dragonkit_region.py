@@ -20,6 +20,7 @@ from dragonkit.plugin_api import (
     MovingEdit,
     Placement,
     PointError,
+    Points,
     affine_through,
     hookimpl,
     source_attention,
@@ -41,7 +42,7 @@ class RegionDrag(MovingEdit):
 
     mode: ClassVar[str] = "region"
 
-    points: tuple[tuple[Point, Point], ...] = Field(min_length=1, description="pairs of places in pixels: from where to where")
+    points: Points = Field(min_length=1, description="pairs of places in pixels: from where to where")
 
     @field_validator("points")
     @classmethod
