@@ -38,6 +38,7 @@ _HOMES = {
     "ModelCard": "plugins.card",
     "Move": "modes.move",
     "Picture": "edits.values",
+    "Placement": "plugins.placement",
     "Points": "edits.values",
     "Reference": "plugins.answers",
     "ReferenceMask": "modes.referring",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
     from dragonkit.plugins.card import ModelCard
     from dragonkit.plugins.inversion import Inversion
+    from dragonkit.plugins.placement import Placement
     from dragonkit.plugins.registry import register
     from dragonkit.plugins.selector import Selector
     from dragonkit.plugins.specs import hookimpl

@@ -39,9 +39,11 @@ _HOMES = {
     "ModelCard": "plugins.card",
     "ModelError": "errors",
     "ModelNotFoundError": "errors",
+    "MovingEdit": "modes.moving",
     "ObjectMask": "modes.moving",
     "Options": "plugins.selector",
     "Picture": "edits.values",
+    "Placement": "plugins.placement",
     "PluginRegistry": "plugins.registry",
     "PointError": "errors",
     "Points": "edits.values",
@@ -79,8 +81,7 @@ _HOMES = {
     "load_reference_mask": "modes.referring",
     "local_similarity": "energy.similarity",
     "map_points": "imaging.affine",
-    "masks_in_place": "modes.geometry",
-    "moved_noise": "modes.moving",
+    "moved_along": "modes.geometry",
     "moving_terms": "energy.terms",
     "preserve": "energy.terms",
     "reference_attention": "modes.referring",
@@ -92,7 +93,6 @@ _HOMES = {
     "to_grid": "imaging.masks",
     "warp": "imaging.lookup",
     "warp_mask": "imaging.affine",
-    "warped_masks": "modes.geometry",
 }
 
 __all__ = [
@@ -122,9 +122,11 @@ __all__ = [
     "ModelCard",
     "ModelError",
     "ModelNotFoundError",
+    "MovingEdit",
     "ObjectMask",
     "Options",
     "Picture",
+    "Placement",
     "PluginRegistry",
     "PointError",
     "Points",
@@ -162,8 +164,7 @@ __all__ = [
     "load_reference_mask",
     "local_similarity",
     "map_points",
-    "masks_in_place",
-    "moved_noise",
+    "moved_along",
     "moving_terms",
     "preserve",
     "reference_attention",
@@ -175,7 +176,6 @@ __all__ = [
     "to_grid",
     "warp",
     "warp_mask",
-    "warped_masks",
 ]
 
 if TYPE_CHECKING:
@@ -203,15 +203,15 @@ if TYPE_CHECKING:
     from dragonkit.imaging.images import load_image
     from dragonkit.imaging.lookup import warp
     from dragonkit.imaging.masks import Grid, bounding_box, cell_coverage, center_of, dilate, erode, feather, load_mask, shift_mask, to_grid
-    from dragonkit.modes.geometry import masks_in_place, warped_masks
+    from dragonkit.modes.geometry import moved_along
     from dragonkit.modes.moving import (
         ContrastWeight,
         EditWeight,
         Fill,
         InpaintWeight,
+        MovingEdit,
         ObjectMask,
         PreserveWeight,
-        moved_noise,
         source_attention,
     )
     from dragonkit.modes.referring import (
@@ -225,6 +225,7 @@ if TYPE_CHECKING:
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference, identity_correspondence
     from dragonkit.plugins.card import ModelCard
     from dragonkit.plugins.inversion import Inversion, InversionOptions
+    from dragonkit.plugins.placement import Placement
     from dragonkit.plugins.registry import PluginRegistry, get_registry, register
     from dragonkit.plugins.selector import Box, Click, Options, Selector
     from dragonkit.plugins.specs import hookimpl

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FACE = {"dragonkit", "dragonkit.energy", "dragonkit.jupyter", "dragonkit.plugin_api"}
 """Modules that load their public names when they are first used; the names' homes are checked by test_init."""
 BUILT_IN = ("dragonkit.modes", "dragonkit.models", "dragonkit.diffusion.inversions", "dragonkit.selecting")
-BY_NAME = {("dragonkit.plugins.registry", module) for module in BUILT_IN}
+BY_NAME = {("dragonkit.plugins.collection", module) for module in BUILT_IN}
 """The built-in plugins: found by name like anybody's, and imported by nobody."""
 
 

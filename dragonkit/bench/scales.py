@@ -15,6 +15,7 @@ from dragonkit.bench.tasks.catalogue import move_task
 from dragonkit.diffusion.guidance import energy_gradient
 from dragonkit.diffusion.source import Source
 from dragonkit.editing.editor import Editor
+from dragonkit.editing.layout import Layout
 from dragonkit.editing.planning import plan_edits
 from dragonkit.edits.settings import Settings
 from dragonkit.modes.move import Move
@@ -79,7 +80,7 @@ def shared_scale(models: Sequence[ModelScale]) -> tuple[float, list[float]]:
 def _raw(editor: Editor, source: Source, edit: Move) -> Iterator[tuple[float, float]]:
     """At each of `LEVELS` of the source: gradient by noise prediction, and latents by gradient, as ratios of RMS."""
     backbone, settings = editor.backbone, editor.settings(Settings.preset("paper"))
-    plan = plan_edits(editor.registry, backbone, source, [edit], settings).sampling
+    plan = plan_edits(editor.registry, backbone, source, Layout(editor.registry, edit, source.image_size), settings).sampling
     for fraction in LEVELS:
         level = max(1, round(fraction * len(source.schedule)))
         latents = source.latents_at(level).clone().requires_grad_()

@@ -13,7 +13,7 @@ from dragonkit.diffusion.backbone import Backbone, checked_layers
 from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
-from dragonkit.editing.combining import check_edits
+from dragonkit.editing.layout import Layout
 from dragonkit.editing.pasting import blend, with_detail
 from dragonkit.editing.planning import plan_edits
 from dragonkit.editing.results import EditResult, Report, StepReport
@@ -117,7 +117,7 @@ class Editor:
     def edit(
         self,
         source: Source | EditResult | ImageSource,
-        edits: Edit | Sequence[Edit],
+        edits: Edit | Sequence[Edit] | Layout,
         settings: Settings | None = None,
         prompt: str = "",
         on_step: Callable[[Step], None] | None = None,
@@ -126,7 +126,7 @@ class Editor:
 
         Args:
             source: from `invert` or `generate`, an earlier result, or a picture, which is inverted with `prompt` first.
-            edits: one or several.
+            edits: one or several; or their `Layout`, where it has been made already.
             settings: what differs from the model's defaults. `steps` is the source's own where a Source is given.
             on_step: called after every step with a `Step`; raise `dragonkit.Cancelled` in it to stop at once.
 
@@ -134,31 +134,18 @@ class Editor:
             EditError: an edit does not fit the picture.
             Cancelled: `on_step` or a plugin said so.
         """
-        edits = [edits] if isinstance(edits, Edit) else list(edits)
         given, settings = settings, self.settings(settings)
-        if not edits:
-            raise EditError("there is no edit to run, got an empty list; give one such as dk.Move(mask, shift=(40, 0))")
-        for edit in edits:
-            if not isinstance(edit, Edit):
-                raise EditError(
-                    f"an edit must be a dragonkit.Edit such as dk.Move(...), got {type(edit).__name__}; build one from its class"
-                )
-            self.registry.owner(edit.mode)
-        references = [self.registry.reference(edit) for edit in edits]
         if isinstance(source, EditResult):
             prompt, source = prompt or source.report.prompt, source.image
-        if isinstance(source, Source):
-            check_edits(self.registry, edits, source.image_size)
-        else:
-            picture = load_image(source)
-            check_edits(self.registry, edits, picture.size)  # before the slow part
-            source = self.invert(picture, prompt, settings)
+        picture = source if isinstance(source, Source) else load_image(source)
+        layout = self._laid_out(edits, picture.image_size if isinstance(picture, Source) else picture.size)  # before the slow part
+        source = picture if isinstance(picture, Source) else self.invert(picture, prompt, settings)
         warnings = list(_warnings(source))
         if given is not None and "steps" in given.model_fields_set and given.steps != len(source.schedule):
             warnings.append(f"steps={given.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
         # the edit file must say how the source was really made
         settings = settings.model_copy(update={"steps": len(source.schedule), **source.inverted_with})
-        inverted = [None if one is None else self._inverted(one, source, settings) for one in references]
+        inverted = [None if one is None else self._inverted(one, source, settings) for one in layout.references]
 
         begun, calls, steps = time.perf_counter(), self.backbone.calls, []
 
@@ -169,7 +156,7 @@ class Editor:
                 on_step(step)
 
         with _advice_on_memory():
-            plan = plan_edits(self.registry, self.backbone, source, edits, settings, inverted)
+            plan = plan_edits(self.registry, self.backbone, source, layout, settings, inverted)
             guides = [self._sources.guide(one, settings) for one in [source, *dict.fromkeys(one for one in inverted if one is not None)]]
             latents = guided_sampling(
                 self.backbone, source.schedule, plan.sampling, lambda level: [guide(level) for guide in guides], observe
@@ -183,7 +170,7 @@ class Editor:
             edited = load_image(blend(np.asarray(edited, dtype=np.float32), source.pixels, plan.region))
         report = Report(
             model=self.card.name,
-            modes=tuple(edit.mode for edit in edits),
+            modes=tuple(edit.mode for edit in layout.edits),
             prompt=source.prompt,
             image_size=source.image_size,
             working_size=source.size,
@@ -194,16 +181,30 @@ class Editor:
             seconds=time.perf_counter() - begun,
             warnings=tuple(warnings),
         )
-        return EditResult(edited, report, self._edit_file(source, edits, settings), plan.region)
+        return EditResult(edited, report, self._edit_file(source, layout.edits, settings), plan.region)
 
-    def run(self, file: EditFile, on_step: Callable[[Step], None] | None = None, progress: Progress | None = None) -> EditResult:
-        """Run an edit file with this editor's model."""
-        edits = self.registry.edits_from(file)
+    def run(
+        self,
+        file: EditFile,
+        on_step: Callable[[Step], None] | None = None,
+        progress: Progress | None = None,
+        layout: Layout | None = None,
+    ) -> EditResult:
+        """Run an edit file with this editor's model; `layout` is that of its edits, where it has been made already."""
+        edits = layout or self.registry.edits_from(file)
         if file.seed is not None and not file.image:
             source = self.generate(file.prompt, file.seed, file.settings, progress)
         else:
             source = self.invert(file.load_image(), file.prompt, file.settings, progress=progress)
         return self.edit(source, edits, file.settings, on_step=on_step)
+
+    def _laid_out(self, edits: Edit | Sequence[Edit] | Layout, size: tuple[int, int]) -> Layout:
+        if not isinstance(edits, Layout):
+            return Layout(self.registry, edits, size)
+        if edits.size != size:
+            (width, height), (w, h) = edits.size, size
+            raise EditError(f"the layout was made for a picture of {width}x{height}, but this one has {w}x{h}; make one of its size")
+        return edits
 
     def _inverted(self, reference: Reference, source: Source, settings: Settings) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt

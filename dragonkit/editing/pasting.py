@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dragonkit.imaging.lookup import warp
-from dragonkit.imaging.masks import dilate, feather
+from dragonkit.imaging.masks import bounding_box, dilate, feather
 from dragonkit.plugins.answers import EditMasks
 from dragonkit.shapes import GridMask, ImageTensor
 
@@ -74,24 +75,27 @@ def cut_and_paste(image: ImageTensor, *cutouts: Cutout) -> ImageTensor:
     pasted = torch.where(to_mask(dilate(sources & ~targets, RIM), image), background, image)
     for cutout in sorted(cutouts, key=lambda cutout: cutout.draft is None):
         picture = image if cutout.picture is None else cutout.picture
-        content = _looked_up(picture, cutout.masks) if cutout.draft is None else cutout.draft
         # a draft knows the rim, too, where pixels are mixtures with the object; what is pasted afterwards wins there
         target = cutout.masks.target if cutout.draft is None else dilate(cutout.masks.target, 1)
-        pasted = torch.where(to_mask(target, image), content, pasted)
+        if not target.any():
+            continue
+        left, top, right, bottom = bounding_box(target)
+        window = np.s_[..., top:bottom, left:right]
+        content = _looked_up(picture, cutout.masks, window) if cutout.draft is None else cutout.draft[window]
+        pasted[window] = torch.where(to_mask(target[window], image), content, pasted[window])
     return pasted
 
 
-def _looked_up(picture: ImageTensor, masks: EditMasks) -> ImageTensor:
-    """The content of every cell, from a picture averaged as coarsely as the content shrinks: single pixels would sparkle."""
-    x = masks.correspondence[..., 0]
-    steps = np.abs(np.diff(x, axis=1))[masks.target[:, 1:] & masks.target[:, :-1]]
+def _looked_up(picture: ImageTensor, masks: EditMasks, window: tuple[Any, ...]) -> ImageTensor:
+    """The content of every cell in a window, from a picture averaged as coarsely as the content shrinks: single pixels would sparkle."""
+    places, target = masks.correspondence[window[1:]], masks.target[window[1:]]
     # a content that turns is looked up along both axes, so the whole step counts
-    rise = np.abs(np.diff(masks.correspondence[..., 1], axis=1))[masks.target[:, 1:] & masks.target[:, :-1]]
-    shrink = max(1, int(np.median(np.hypot(steps, rise)) + 1e-3)) if steps.size else 1
+    steps = np.diff(places, axis=1)[target[:, 1:] & target[:, :-1]]
+    shrink = max(1, int(np.median(np.hypot(*np.abs(steps).T)) + 1e-3)) if steps.size else 1
     if shrink > 1:
         picture = F.avg_pool2d(picture, shrink, ceil_mode=True, count_include_pad=False)
     # bicubic: a drag of a drag of a drag stays sharper
-    return warp(picture[0], masks.correspondence / np.float32(shrink), mode="bicubic")[None].clamp(-1, 1)
+    return warp(picture[0], places / np.float32(shrink), mode="bicubic")[None].clamp(-1, 1)
 
 
 def with_detail(decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTensor, known: np.ndarray, free: np.ndarray) -> ImageTensor:

@@ -47,11 +47,10 @@ def reference_features(features: Features) -> tuple[Tensor, Grid]:
     return features.reference, features.reference_grid
 
 
-def reference_attention(masks: EditMasks, reference_mask: np.ndarray) -> AttentionPlan:
+def reference_attention(masks: EditMasks) -> AttentionPlan:
     """Keys and values of the source outside the target and of the reference's object, for steps 0 to 35 of 50, as in the released code.
 
     Args:
-        masks: on the latents' cells.
-        reference_mask: bool (H', W') on the reference picture's own pixels.
+        masks: on the latents' cells, with a `reference_mask`.
     """
-    return AttentionPlan(form="replace", start=0.0, stop=0.7, source_mask=~masks.target, reference_mask=reference_mask)
+    return AttentionPlan(form="replace", start=0.0, stop=0.7, source_mask=~masks.target, reference_mask=masks.reference_mask)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dragonkit.edits.edit import Edit
-    from dragonkit.imaging.masks import Grid
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
     from dragonkit.plugins.card import ModelCard
     from dragonkit.plugins.inversion import Inversion
+    from dragonkit.plugins.placement import Placement
     from dragonkit.plugins.selector import Selector
 
 __all__ = ["hookimpl", "hookspec"]
@@ -55,23 +55,21 @@ def dragonkit_edits() -> Iterable[type[Edit]]:  # type: ignore[empty-body]
 
 
 @hookspec
-def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks | None:
-    """Where the edit acts. Owner; required of every mode.
+def dragonkit_build_masks(edit: Edit, size: tuple[int, int]) -> Placement | None:
+    """Where the edit acts. Owner; required of every mode, and asked once per edit.
 
     Args:
         edit: the edit, an instance of the plugin's own class.
-        grid: a raster laid over the image. The hook is asked three times: for the image's own pixels, for latent and for
-                feature cells. Lengths in `edit` are pixels of the image.
+        size: (width, height) of the picture in pixels, as lengths in `edit` are.
 
     Returns:
-        All masks and the backward correspondence on `grid`.
+        Masks on the picture's own pixels, and the way back for content that moves. The engine brings them onto latent and feature cells.
 
     Example:
         @hookimpl
-        def dragonkit_build_masks(edit, grid):
-            mask = load_mask(edit.mask, (grid.image_width, grid.image_height))
-            ...
-            return EditMasks(grid=grid, source=to_grid(mask, grid), ...)
+        def dragonkit_build_masks(edit, size):
+            mask = load_mask(edit.mask, size)
+            return Placement(source=mask, target=mask)
     """
 
 
@@ -145,21 +143,25 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
 
 
 @hookspec
-def dragonkit_initial_latents(edit: Edit, masks: EditMasks, source: Any) -> Tensor | None:
-    """The latents z_T that the generation branch starts from. Owner.
+def dragonkit_initial_latents(edit: Edit, masks: EditMasks, source: Any, reference: Any) -> Tensor | None:
+    """The latents z_T that the generation branch starts from, for modes that start elsewhere than the engine does. Owner.
+
+    Where content moves, or comes from a reference, there is no need for this hook: the engine then copies the noise of that content to
+    the target, looked up along the masks' correspondence without interpolation; and starts from the source's z_T everywhere else.
 
     Args:
         edit: the edit, an instance of the plugin's own class.
-        masks: what the plugin built for it.
-        source: the inverted picture (`dragonkit.Source`) with its trajectory.
+        masks: where the edit acts, on the latents' cells.
+        source: the inverted picture (`dragonkit.Source`) with its trajectory; do not write to it.
+        reference: the inverted reference picture of `dragonkit_reference`, or None.
 
     Returns:
-        A tensor (1, channels, height, width) like the source's own z_T, or None to start from that.
+        A tensor (1, channels, height, width) like the source's own z_T, or None to start as the engine does.
 
     Example:
         @hookimpl
-        def dragonkit_initial_latents(edit, masks, source):
-            return warp(source.trajectory[-1], masks.correspondence, mode="nearest")[None]
+        def dragonkit_initial_latents(edit, source):
+            return source.latents_at(len(source.schedule)) if edit.own_noise else None
     """
 
 

@@ -30,7 +30,7 @@ def isolated_registry(*plugins: object, builtin: bool = True) -> PluginRegistry:
 
     Example:
         registry = isolated_registry("dragonkit_rotate")
-        registry.build_masks(Rotate(mask=mask, degrees=30), dk.Grid(16, 16, 64, 64))
+        registry.build_masks(Rotate(mask=mask, degrees=30), size=(64, 64))
     """
     given = [pkgutil.resolve_name(plugin) if isinstance(plugin, str) else plugin for plugin in plugins]
     names = {getattr(plugin, "__name__", None) for plugin in given}

@@ -170,7 +170,7 @@ def test_a_plugin_whose_commands_fail_harms_only_them(invoke: Invoke, registry: 
 
 def test_broken_plugins_are_told_in_a_line_and_blamed_for_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     point = metadata.EntryPoint("rotten", "no.such.module", "dragonkit")
-    monkeypatch.setattr("dragonkit.plugins.registry.entry_points", lambda: [point])
+    monkeypatch.setattr("dragonkit.plugins.collection.entry_points", lambda: [point])
     get_registry.cache_clear()
     try:
         listed = CliRunner().invoke(app, ["plugins", "--json"])

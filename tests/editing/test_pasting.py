@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dragonkit.editing.pasting import RIM, Cutout, blend, cut_and_paste, edit_region, fill_hole, free_pixels, margin, resized, with_detail
 from dragonkit.imaging.masks import Grid, dilate
-from dragonkit.modes.move import Move, dragonkit_build_masks
+from dragonkit.modes.move import Move
 from dragonkit.plugins.answers import EditMasks, identity_correspondence
 
 seeds = st.integers(0, 2**32 - 1)
@@ -28,7 +28,7 @@ def inside(image: torch.Tensor, mask: np.ndarray) -> torch.Tensor:
 
 def masks_of(mask: np.ndarray, **move) -> EditMasks:
     height, width = mask.shape
-    return dragonkit_build_masks(Move(mask=mask, **move), Grid(width, height, width, height))
+    return Move(mask=mask, **move).placement((width, height)).on(Grid(width, height, width, height))
 
 
 # --- filling holes ------------------------------------------------------------------------------------------------------

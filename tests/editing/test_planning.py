@@ -13,14 +13,16 @@ import torch
 from dragonkit.diffusion.sampling import anchored
 from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
+from dragonkit.editing.layout import Layout
 from dragonkit.editing.planning import EditPlan, plan_edits
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, NonFiniteEnergyError, PluginHookError, ShapeError
-from dragonkit.imaging.masks import Grid, to_grid
+from dragonkit.imaging.masks import Grid
 from dragonkit.modes.move import Move
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.plugins.specs import hookimpl
 
@@ -46,13 +48,12 @@ class StubPlugin:
         return [Stub]
 
     @hookimpl
-    def dragonkit_build_masks(self, edit: Stub, grid: Grid) -> EditMasks:
+    def dragonkit_build_masks(self, edit: Stub, size: tuple[int, int]) -> Placement:
         if "masks" in self.answers:
-            return self.answers["masks"](grid)
-        box = np.zeros((grid.image_height, grid.image_width), bool)
+            return self.answers["masks"]()
+        box = np.zeros(size[::-1], bool)
         box[4:12, edit.left : edit.left + 8] = True
-        cells = to_grid(box, grid)
-        return EditMasks(grid, cells, cells, ~cells, np.zeros_like(cells), ~cells, identity_correspondence(grid))
+        return Placement(source=box, target=box)
 
     @hookimpl
     def dragonkit_energy_terms(self, edit: Edit, masks: EditMasks) -> list[EnergyTerm] | None:
@@ -100,7 +101,9 @@ MOVE = Move(mask=box(4, 4), shift=(8, 0))
 @pytest.fixture
 def plan(backbone: StableDiffusion, source: Source) -> Callable[..., EditPlan]:
     def plan(*edits: Edit, registry: PluginRegistry | None = None, **settings: Any) -> EditPlan:
-        return plan_edits(registry or PluginRegistry(discover=False), backbone, source, edits, Settings(steps=STEPS, **settings))
+        registry = registry or PluginRegistry(discover=False)
+        layout = Layout(registry, edits, source.image_size)
+        return plan_edits(registry, backbone, source, layout, Settings(steps=STEPS, **settings))
 
     return plan
 
@@ -316,11 +319,9 @@ class BorrowPlugin:
         return [Borrow]
 
     @hookimpl
-    def dragonkit_build_masks(self, grid: Grid) -> EditMasks:
-        target = to_grid(box(20, 4), grid)
-        places = identity_correspondence(grid)
-        places[target] -= [20 / grid.cell_width, 4 / grid.cell_height]
-        return EditMasks(grid, np.zeros_like(target), target, ~target, np.zeros_like(target), ~target, places)
+    def dragonkit_build_masks(self) -> Placement:
+        target = box(20, 4)
+        return Placement(source=target & False, target=target, back=lambda places: places - (20, 4))
 
     @hookimpl
     def dragonkit_energy_terms(self, edit: Edit) -> list[EnergyTerm] | None:
@@ -346,7 +347,9 @@ def borrowed(backbone: StableDiffusion, source: Source, reference: Source) -> Ca
     def borrowed(*edits: Edit, references: list[Source | None], **settings: Any) -> EditPlan:
         registry = PluginRegistry(builtin=("dragonkit.modes.move",), discover=False)
         registry.register(BorrowPlugin(), "borrower")
-        return plan_edits(registry, backbone, source, edits, Settings(steps=STEPS, **settings), references)
+        return plan_edits(
+            registry, backbone, source, Layout(registry, edits, source.image_size), Settings(steps=STEPS, **settings), references
+        )
 
     return borrowed
 
@@ -401,13 +404,10 @@ def test_initial_latents_of_another_shape_are_the_plugins_fault(plan: Callable[.
         plan(Stub(), registry=stub_registry(latents=lambda source: torch.zeros(1, 4, 4, 4)))
 
 
-def test_masks_on_another_grid_are_the_plugins_fault(plan: Callable[..., EditPlan]) -> None:
-    def elsewhere(_: Grid) -> EditMasks:
-        cells, grid = np.ones((3, 3), bool), Grid(3, 3, SIZE, SIZE)
-        return EditMasks(grid, cells, cells, ~cells, ~cells, cells, identity_correspondence(grid))
-
-    with pytest.raises(PluginHookError, match=r"'stubs'.*answered on Grid\(width=3.*when asked for Grid\(width=32"):
-        plan(Stub(), registry=stub_registry(masks=elsewhere))
+def test_masks_of_another_size_are_the_plugins_fault(plan: Callable[..., EditPlan]) -> None:
+    mask = np.ones((3, 4), bool)
+    with pytest.raises(PluginHookError, match=r"'stubs'.*answered for 4x3 pixels when asked for 32x32"):
+        plan(Stub(), registry=stub_registry(masks=lambda: Placement(mask, mask)))
 
 
 def energy_of(plan: Callable[..., EditPlan], energy: Callable[[Features], Any]) -> Any:

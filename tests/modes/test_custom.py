@@ -55,7 +55,7 @@ def features(grid: Grid = LATENTS) -> Features:
 
 
 def build(edit: CustomEdit, grid: Grid = LATENTS) -> EditMasks:
-    return custom.dragonkit_build_masks(edit, grid)
+    return custom.dragonkit_build_masks(edit, (grid.image_width, grid.image_height)).on(grid)
 
 
 def terms_of(energy: Any, **fields: Any) -> dict[str, EnergyTerm]:

@@ -51,7 +51,7 @@ def test_attention_reads_the_source_outside_and_the_reference_inside() -> None:
     target = np.zeros(grid.shape, bool)
     target[1, 2] = True
     nowhere = np.zeros(grid.shape, bool)
-    plan = reference_attention(EditMasks(grid, nowhere, target, ~target, nowhere, ~target, identity_correspondence(grid)), MASK)
+    plan = reference_attention(EditMasks(grid, nowhere, target, ~target, nowhere, ~target, identity_correspondence(grid), MASK))
     assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.7)
     assert plan.source_mask is not None and np.array_equal(plan.source_mask, ~target)
     assert plan.reference_mask is MASK

@@ -12,7 +12,6 @@ import pytest
 
 from dragonkit.edits.file import EditFile
 from dragonkit.errors import DuplicateModeError, PluginHookError, PluginLoadError, UnknownModeError
-from dragonkit.imaging.masks import Grid
 from dragonkit.plugins.loading import entry_points
 from dragonkit.plugins.registry import PluginRegistry
 
@@ -41,7 +40,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.delenv("DRAGONKIT_STRICT", raising=False)
 
     installed: set[str] = set()  # the developer's own plugins shall not disturb
-    monkeypatch.setattr("dragonkit.plugins.registry.entry_points", lambda: [point for point in entry_points() if point.name in installed])
+    monkeypatch.setattr("dragonkit.plugins.collection.entry_points", lambda: [point for point in entry_points() if point.name in installed])
 
     def install(name: str, body: str = GOOD, mode: str | None = None, target: str = "") -> None:
         installed.add(name)
@@ -100,7 +99,7 @@ BROKEN = {
     ),
     "default": (GOOD + "@hookimpl\ndef dragonkit_attention(edit, masks=None): ...", "dragonkit_attention gives 'masks' a default value"),
     "wrapper": (GOOD + "@hookimpl(wrapper=True)\ndef dragonkit_step(step):\n    yield", "dragonkit_step is a wrapper"),
-    "unmarked": (GOOD + "def dragonkit_build_masks(edit, grid): ...", "dragonkit_build_masks is not marked"),
+    "unmarked": (GOOD + "def dragonkit_build_masks(edit, size): ...", "dragonkit_build_masks is not marked"),
     "empty": ("", "it implements no hook"),
     "class": ("class Plugin:\n    @hookimpl\n    def dragonkit_edits(self): return []", "it is the class Plugin"),
     "attribute": ("", "importing it raised AttributeError"),
@@ -162,10 +161,10 @@ def test_two_installed_plugins_with_one_mode_are_both_named(install: Install) ->
 
 
 def test_an_error_in_a_hook_names_the_distribution(install: Install) -> None:
-    install("spin", body=GOOD + "@hookimpl\ndef dragonkit_build_masks(edit, grid):\n    raise KeyError('angle')")
+    install("spin", body=GOOD + "@hookimpl\ndef dragonkit_build_masks(edit, size):\n    raise KeyError('angle')")
     registry = quiet()
     with pytest.raises(PluginHookError) as caught:
-        registry.build_masks(registry.edit_types()["spin"](), Grid(1, 1, 8, 8))
+        registry.build_masks(registry.edit_types()["spin"](), (8, 8))
     assert "plugin 'spin' (from dk-spin 1.2): dragonkit_build_masks raised KeyError: 'angle'" in str(caught.value)
     assert isinstance(caught.value.__cause__, KeyError)
 

@@ -35,21 +35,22 @@ import numpy as np
 from dragonkit.edits.edit import Edit
 from dragonkit.imaging.masks import Grid
 from dragonkit.plugins.card import ModelCard
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
+from dragonkit.plugins.answers import AttentionPlan, EnergyTerm, Reference
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.specs import hookimpl
 from dragonkit.imaging.affine import affine_about
-from dragonkit.modes.geometry import warped_masks
+from dragonkit.modes.geometry import moved_along
 
 class Spin(Edit):
     mode: ClassVar[str] = "{mode}"
 
-def masks_on(grid):
-    mask = np.zeros((grid.image_height, grid.image_width), bool)
+def placed(size):
+    mask = np.zeros(size[::-1], bool)
     mask[8:20, 6:18] = True
-    return warped_masks(grid, mask, affine_about((12.0, 14.0), shift=(10, 4)))
+    return moved_along(mask, affine_about((12.0, 14.0), shift=(10, 4)))
 
-def change(masks, **parts):
-    return EditMasks(**{**vars(masks), **parts})
+def change(placement, **parts):
+    return Placement(**{**vars(placement), **parts})
 
 def look(features):
     return (features.generated - features.source).square().mean()
@@ -59,8 +60,8 @@ def dragonkit_edits():
     return [Spin]
 
 @hookimpl
-def dragonkit_build_masks(edit, grid):
-    return masks_on(grid)
+def dragonkit_build_masks(edit, size):
+    return placed(size)
 
 @hookimpl
 def dragonkit_energy_terms(edit, masks):
@@ -79,7 +80,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.delenv("DRAGONKIT_PLUGINS", raising=False)
     monkeypatch.delenv("DRAGONKIT_STRICT", raising=False)
     installed: set[str] = set()
-    monkeypatch.setattr("dragonkit.plugins.registry.entry_points", lambda: [point for point in entry_points() if point.name in installed])
+    monkeypatch.setattr("dragonkit.plugins.collection.entry_points", lambda: [point for point in entry_points() if point.name in installed])
 
     def install(name: str, wrong: str = "", mode: str | None = None) -> None:
         installed.add(name)
@@ -185,9 +186,9 @@ REFUSES = [
     for hook, guard in [*((hook, "") for hook in (*OWNER, "energy")), ("energy_terms", "if edit.mode == 'spin': ")]
 ]
 WRONG_TYPES = [
-    Fault("build_masks", "return np.ones(grid.shape, bool)", "EditMasks of the mode 'spin', but returned ndarray"),
-    Fault("build_masks", "return None", "EditMasks of the mode 'spin', but returned None"),
-    Fault("build_masks", "return change(masks_on(grid), target=np.ones(grid.shape))", "EditMasks.target must have dtype bool, got float64"),
+    Fault("build_masks", "return np.ones(size[::-1], bool)", "Placement of the mode 'spin', but returned ndarray"),
+    Fault("build_masks", "return None", "Placement of the mode 'spin', but returned None"),
+    Fault("build_masks", "return change(placed(size), target=np.ones(size[::-1]))", "Placement.target must be a bool array"),
     Fault("reference", "return 'other.png'", "Reference or None, but returned 'other.png'"),
     Fault("draft", "return 'dark'", "or None, but returned 'dark'"),
     Fault("initial_latents", "return np.zeros(3)", "torch.Tensor or None, but returned ndarray"),
@@ -201,8 +202,8 @@ WRONG_TYPES = [
     Fault("selectors", "return ['wand']", "Selectors, but returned an item that is 'wand'"),
 ]
 WRONG_SHAPES = [
-    Fault("build_masks", "return change(masks_on(grid), source=np.ones((2, 3), bool))", "EditMasks.source must have shape"),
-    Fault("build_masks", "return masks_on(Grid(5, 7, grid.image_width, grid.image_height))", "when asked for Grid(width=48, height=32"),
+    Fault("build_masks", "return change(placed(size), target=np.ones((2, 3), bool))", "Placement.target must have shape"),
+    Fault("build_masks", "return placed((50, 70))", "answered for 50x70 pixels when asked for 48x32"),
     Fault("draft", "return picture[1:]", "of shape (32, 48, 3) or None, but returned ndarray of shape (31, 48, 3)"),
     Fault("draft", "return picture.mean(2)", "of shape (32, 48, 3) or None, but returned ndarray of shape (32, 48)"),
     Fault("initial_latents", "return source.trajectory", "gave latents of shape (4, 4, 8, 16), not (1, 4, 8, 16)"),
@@ -210,7 +211,7 @@ WRONG_SHAPES = [
     Fault("energy", "return features.generated", "must have shape a scalar tensor"),
 ]
 NOT_NUMBERS = [
-    Fault("build_masks", "return change(masks_on(grid), correspondence=np.full((*grid.shape, 2), np.nan, np.float32))", "NaN or infinite"),
+    Fault("build_masks", "return change(placed(size), back=lambda places: places * np.nan)", "NaN or infinite"),
     Fault("draft", "return picture * np.nan", "must return a finite array of shape (32, 48, 3)"),
     Fault("initial_latents", "return source.latents_at(3) * np.nan", "NaN or infinite"),
     Fault("energy", "return features.generated.sum() * np.nan", "became nan at step"),

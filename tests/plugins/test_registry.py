@@ -28,11 +28,13 @@ from dragonkit.imaging.masks import Grid
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference, identity_correspondence
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.inversion import Inversion
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import BUILTIN, PluginRegistry, get_registry
 from dragonkit.plugins.selector import Selector
 from dragonkit.plugins.specs import hookimpl
 
-GRID = Grid(4, 3, 32, 24)
+SIZE = (32, 24)
+GRID = Grid(4, 3, *SIZE)
 
 
 class Nudge(Edit):
@@ -42,6 +44,11 @@ class Nudge(Edit):
 
 class Poke(Edit):
     mode: ClassVar[str] = "poke"
+
+
+def placement() -> Placement:
+    nowhere = np.zeros(SIZE[::-1], bool)
+    return Placement(nowhere, nowhere)
 
 
 def edit_masks() -> EditMasks:
@@ -61,10 +68,10 @@ class NudgePlugin:
         return [Nudge]
 
     @hookimpl
-    def dragonkit_build_masks(self, edit: Edit, grid: Grid) -> EditMasks:
+    def dragonkit_build_masks(self, edit: Edit, size: tuple[int, int]) -> Placement:
         assert isinstance(edit, Nudge)
-        assert grid is GRID
-        return edit_masks()
+        assert size is SIZE
+        return placement()
 
     @hookimpl
     def dragonkit_energy_terms(self, edit: Edit) -> list[EnergyTerm] | None:
@@ -96,8 +103,8 @@ class PokePlugin:
         yield Poke
 
     @hookimpl
-    def dragonkit_build_masks(self) -> EditMasks:
-        return edit_masks()
+    def dragonkit_build_masks(self) -> Placement:
+        return placement()
 
     @hookimpl
     def dragonkit_energy_terms(self) -> Any:
@@ -132,8 +139,7 @@ def test_modes_and_their_owners(registry: PluginRegistry) -> None:
 
 
 def test_owner_hooks_ask_the_owner_only(registry: PluginRegistry) -> None:
-    masks = registry.build_masks(Nudge(), GRID)
-    assert masks.grid is GRID
+    masks = registry.build_masks(Nudge(), SIZE).on(GRID)
     source = torch.zeros(2)
     latents = registry.initial_latents(Nudge(), masks, source)
     assert latents is not None
@@ -339,8 +345,8 @@ class OneAnswer:
 @pytest.mark.parametrize(
     ("method", "answer", "expected", "received"),
     [
-        ("build_masks", None, "the EditMasks of the mode 'nudge'", "None (NoneType)"),
-        ("build_masks", np.zeros((3, 4)), "the EditMasks", "ndarray of shape (3, 4) (ndarray)"),
+        ("build_masks", None, "the Placement of the mode 'nudge'", "None (NoneType)"),
+        ("build_masks", np.zeros((3, 4)), "the Placement", "ndarray of shape (3, 4) (ndarray)"),
         ("energy_terms", 7, "EnergyTerms or None", "7 (int)"),
         ("energy_terms", [7], "EnergyTerms or None", "an item that is 7 (int)"),
         ("energy_terms", [term("a"), term("a")], "EnergyTerms of different names", "['a', 'a'] (list)"),
@@ -349,7 +355,7 @@ class OneAnswer:
     ],
 )
 def test_a_wrong_answer_is_refused(method: str, answer: object, expected: str, received: str) -> None:
-    arguments: tuple[Any, ...] = {"build_masks": (GRID,), "initial_latents": (edit_masks(), None)}.get(method, (edit_masks(),))
+    arguments: tuple[Any, ...] = {"build_masks": (SIZE,), "initial_latents": (edit_masks(), None)}.get(method, (edit_masks(),))
     with pytest.raises(PluginHookError) as caught:
         getattr(registry_of(wrong=OneAnswer(answer)), method)(Nudge(), *arguments)
     assert f"dragonkit_{method} must return {expected}" in str(caught.value)
@@ -361,8 +367,8 @@ def test_a_mode_without_masks_is_an_error() -> None:
     def dragonkit_edits() -> list[type[Edit]]:
         return [Nudge]
 
-    with pytest.raises(PluginHookError, match=r"dragonkit_build_masks.*of the mode 'nudge', but returned None"):
-        registry_of(plugin_with(dragonkit_edits)).build_masks(Nudge(), GRID)
+    with pytest.raises(PluginHookError, match=r"dragonkit_build_masks.*Placement of the mode 'nudge', but returned None"):
+        registry_of(plugin_with(dragonkit_edits)).build_masks(Nudge(), SIZE)
 
 
 def test_two_owners_of_one_mode_are_both_named() -> None:
