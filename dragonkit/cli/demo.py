@@ -30,7 +30,7 @@ Results = dict[str, list[tuple[Outcome, dict[str, Figures]]]]
 
 
 def demo(
-    out: Path, seed: int | None = None, scenes: int = 3, model: str = "toybox", tasks: Sequence[str] = (), preset: str = "default"
+    out: Path, seed: int | None = None, scenes: int = 1, model: str = "toybox", tasks: Sequence[str] = (), preset: str = "default"
 ) -> Results:
     """Run `scenes` tasks of every kind, write pictures to `out`, print the table.
 
@@ -101,7 +101,7 @@ def _table(results: Results, scenes: int) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        title=f"{scenes} scenes of each task: mean PSNR in dB to the known answer where it differs from the source",
+        title=f"{scenes} scene{'s' * (scenes > 1)} of each task: mean PSNR in dB to the known answer where it differs from the source",
     )
     for column in ("task", *ROWS, "elsewhere", "arrived", "emptied"):
         table.add_column(column, justify="left" if column == "task" else "right", style="bold" if column == "dragonkit" else None)

@@ -26,7 +26,7 @@ from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
 from dragonkit.imaging.images import ImageSource, fit_size, load_image, psnr, to_image, to_tensor
-from dragonkit.models.loading import find_card, load_pipeline
+from dragonkit.models.loading import default_dtype, find_card, load_pipeline
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry, get_registry
@@ -71,7 +71,7 @@ class Editor:
 
         Args:
             device: CUDA where there is one, else the CPU, when left out.
-            dtype: float16 on CUDA and float32 elsewhere, when left out.
+            dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
 
         Raises:
             ModelNotFoundError, UnsupportedModelError: it is not there, or not of Stable Diffusion's shape.
@@ -80,7 +80,7 @@ class Editor:
         card = find_card(model, registry.models())
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         with _advice_on_memory():
-            pipeline = load_pipeline(card, device, dtype or (torch.float16 if device.type == "cuda" else torch.float32))
+            pipeline = load_pipeline(card, device, dtype or default_dtype(device))
         return cls(Backbone(pipeline), card, registry)
 
     def settings(self, settings: Settings | None = None) -> Settings:
