@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+import torch
 from PIL import Image
 from rich import box
 from rich.console import Console
@@ -49,6 +51,8 @@ def demo(
         if name not in TASKS:
             raise EditError(f"there is no task {name!r}.{closest(name, list(TASKS))} Tasks: {', '.join(TASKS)}.")
     out.mkdir(parents=True, exist_ok=True)
+    # threads wait for each other: with one for every core, a demo beside other work takes many times as long, not twice
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, (os.cpu_count() or 1) // 2)))
     results, notes = Results(), list[str]()
     with Progress(console=Console(stderr=True), transient=True) as progress:
         loading = progress.add_task("loading the model", total=None)

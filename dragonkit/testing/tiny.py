@@ -18,6 +18,7 @@ __all__ = ["PredictionType", "tiny_pipeline", "tiny_recipe"]
 
 PredictionType = Literal["epsilon", "v_prediction"]
 
+
 def tiny_recipe(prediction_type: PredictionType = "v_prediction") -> Recipe:
     """Pictures of 32 pixels, latents of 8x8 cells with 4 channels, four up blocks with attention in the last three."""
     recipe = RECIPES["tiny"]

@@ -55,7 +55,7 @@ def train(
 def in_processes(stages: Mapping[str, tuple[Any, ...]], threads: int) -> str:
     """Run each (function, *arguments) in a process of its own, all at once. Returns the first that fails, which ends the others, or ""."""
     context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
-    running = {name: context.Process(target=_stage, args=(threads, *call), name=name, daemon=True) for name, call in stages.items()}
+    running = {name: context.Process(target=_stage, args=(threads, *call), name=name) for name, call in stages.items()}
     for process in running.values():
         process.start()
     try:

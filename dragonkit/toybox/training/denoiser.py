@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Callable
 from functools import partial
@@ -152,8 +153,11 @@ def train_denoiser(recipe: Recipe, folder: Path, clock: Clock, init: Path | None
 
 
 def awaited(path: Path) -> Path:
-    """The path, once it is there. The run's parent ends this process when the one that should write it has failed."""
+    """The path, once it is there. RuntimeError when the process that watches over this one is gone."""
+    parent = multiprocessing.parent_process()
     while not path.exists():
+        if parent is not None and not parent.is_alive():
+            raise RuntimeError(f"{path} was not written, and the run that should have is over")
         time.sleep(0.2)
     return path
 

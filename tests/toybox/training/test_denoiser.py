@@ -10,7 +10,9 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from torch import nn
+from torch._dynamo.testing import CompileCounterWithBackend
 
+from dragonkit import toybox
 from dragonkit.testing.tiny import tiny_pipeline, tiny_recipe
 from dragonkit.toybox.training import denoiser as denoiser_module
 from dragonkit.toybox.training.autoencoder import adopt_autoencoder
@@ -18,7 +20,7 @@ from dragonkit.toybox.training.clock import Clock
 from dragonkit.toybox.training.denoiser import Denoiser, build_scheduler, build_unet, denoising_loss, train_denoiser
 from dragonkit.toybox.training.export import write_model
 from dragonkit.toybox.training.recipe import RECIPES, Recipe
-from dragonkit.toybox.training.text import token_ids
+from dragonkit.toybox.training.text import build_text_encoder, build_tokenizer, token_ids
 
 CPU = torch.device("cpu")
 
@@ -77,6 +79,21 @@ def test_words_reach_the_unet(tiny_pipeline: Any) -> None:
         words = tiny_pipeline.text_encoder(ids).last_hidden_state
         assert torch.equal(said, tiny_pipeline.unet(latents, torch.tensor([500, 500]), words).sample)
     assert not torch.allclose(said, exchanged)
+
+
+@pytest.mark.slow
+def test_unet_and_text_encoder_compile_into_one_graph() -> None:
+    recipe, graphs = tiny_recipe(), CompileCounterWithBackend("aot_eager")  # traced and differentiated, but no code is generated
+    tokenizer = build_tokenizer(toybox.vocabulary(), recipe.text.length)
+    both = Denoiser(build_unet(recipe), build_text_encoder(tokenizer, recipe.text.width, recipe.text.layers))
+    predict, empty = torch.compile(both, dynamic=False, backend=graphs), token_ids(tokenizer, [""])
+    for _ in range(2):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            clean, ids = torch.randn(4, 4, 8, 8), token_ids(tokenizer, ["a red fish"] * 4)
+            loss = denoising_loss(predict, recipe, build_scheduler(recipe).alphas_cumprod, empty, clean, ids)
+        loss.backward()
+    assert graphs.frame_count == 1
+    assert all(one.grad is not None for one in both.parameters())
 
 
 def test_a_run_goes_on_from_a_finished_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
