@@ -10,8 +10,9 @@ Names are loaded when they are first used, so that importing the package costs n
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragonkit.lazy import loader
 
 __version__ = "0.1.0"
 
@@ -36,11 +37,15 @@ _HOMES = {
     "ModelCard": "plugins.card",
     "Move": "modes.move",
     "Picture": "edits.values",
+    "Points": "edits.values",
     "Reference": "plugins.answers",
+    "ReferenceMask": "modes.referring",
+    "Region": "edits.values",
     "Report": "editing.results",
     "Resize": "modes.resize",
     "Selector": "plugins.selector",
     "Settings": "edits.settings",
+    "Shift": "edits.values",
     "Source": "diffusion.source",
     "hookimpl": "plugins.specs",
     "register": "plugins.registry",
@@ -59,7 +64,7 @@ if TYPE_CHECKING:
     from dragonkit.edits.file import EditFile
     from dragonkit.edits.schedules import GuidanceSchedule
     from dragonkit.edits.settings import Settings
-    from dragonkit.edits.values import Mask, Picture
+    from dragonkit.edits.values import Mask, Picture, Points, Region, Shift
     from dragonkit.errors import Cancelled, DragonkitError, EditError
     from dragonkit.imaging import images, masks
     from dragonkit.imaging.masks import Grid
@@ -68,21 +73,15 @@ if TYPE_CHECKING:
     from dragonkit.modes.custom import CustomEdit
     from dragonkit.modes.drag import Drag
     from dragonkit.modes.move import Move
+    from dragonkit.modes.referring import ReferenceMask
     from dragonkit.modes.resize import Resize
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
     from dragonkit.plugins.card import ModelCard
     from dragonkit.plugins.registry import register
     from dragonkit.plugins.selector import Selector
     from dragonkit.plugins.specs import hookimpl
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name) or _OPTIONAL.get(name)
-    if home:
-        return getattr(importlib.import_module(f"dragonkit.{home}"), name)
-    if name in _MODULES:
-        return importlib.import_module(f"dragonkit.{_MODULES[name]}")
-    raise AttributeError(f"dragonkit has no {name!r}; see dragonkit.__all__ for what it has")
+else:
+    __getattr__ = loader(__name__, {**_HOMES, **_OPTIONAL, **_MODULES})
 
 
 def __dir__() -> list[str]:

@@ -10,11 +10,11 @@
     │   ├── MaskError             a mask is unreadable, empty or of another size than the image
     │   ├── PointError            a drag point is outside the image or otherwise unusable
     │   └── EditFileError         an edit file is broken
-    ├── ImageError                a picture cannot be read or used
+    ├── ImageError (ValueError)   a picture cannot be read or used
     ├── ModelError                a diffusion model cannot be used
     │   ├── ModelNotFoundError    there is no such model
     │   └── UnsupportedModelError it exists, but dragonkit cannot edit with it
-    ├── ShapeError                an array or tensor has another shape than promised; .expected, .actual
+    ├── ShapeError (ValueError)   an array or tensor has another shape than promised; .expected, .actual
     ├── NonFiniteEnergyError      an energy became NaN or infinite; .term, .step
     ├── OutOfMemoryError          the device ran out of memory; .advice
     └── Cancelled                 somebody asked a running edit to stop
@@ -112,8 +112,8 @@ class EditFileError(EditError):
     """An edit file is not JSON, from another version, or has a wrong or missing field."""
 
 
-class ImageError(DragonkitError):
-    """A picture cannot be found, read or used."""
+class ImageError(DragonkitError, ValueError):
+    """A picture cannot be found, read or used. Also a ValueError, so pydantic reports it by field."""
 
 
 class ModelError(DragonkitError):
@@ -128,8 +128,8 @@ class UnsupportedModelError(ModelError):
     """The model exists, but has no part that dragonkit needs."""
 
 
-class ShapeError(DragonkitError):
-    """An array or tensor has another shape than promised.
+class ShapeError(DragonkitError, ValueError):
+    """An array or tensor has another shape than promised. Also a ValueError, so pydantic reports it by field.
 
     Args:
         expected: the promised shape, as a tuple or in words such as "(batch, 4, height, width)".

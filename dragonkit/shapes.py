@@ -9,7 +9,7 @@ This module imports torch: floors that must load without it import these names u
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 __all__ = [
@@ -18,10 +18,8 @@ __all__ = [
     "GridMask",
     "ImageTensor",
     "Latents",
-    "MaskTensor",
     "PromptEmbeds",
     "Scalar",
-    "Timesteps",
     "Tokens",
     "Trajectory",
 ]
@@ -29,11 +27,9 @@ __all__ = [
 ImageTensor = Float[Tensor, "batch 3 image_height image_width"]  # in [-1, 1]
 Latents = Float[Tensor, "batch channels height width"]  # z_t, and every noise_pred
 Trajectory = Float[Tensor, "steps batch channels height width"]  # the z_t of an inversion, one per step
-Timesteps = Int[Tensor, " steps"]
 PromptEmbeds = Float[Tensor, "batch words embedding"]
 Tokens = Float[Tensor, "batch positions embedding"]  # inputs, keys or values of an attention layer
 FeatureMap = Float[Tensor, "features feature_height feature_width"]  # one picture, one decoder level
-MaskTensor = Bool[Tensor, "feature_height feature_width"]
 GridMask = Bool[np.ndarray, "grid_height grid_width"]
 Correspondence = Float[np.ndarray, "grid_height grid_width 2"]  # (x, y) in cells
 Scalar = Float[Tensor, ""]

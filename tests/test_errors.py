@@ -13,6 +13,7 @@ from dragonkit.errors import (
     DragonkitError,
     DuplicateModeError,
     EditError,
+    ImageError,
     MaskError,
     NonFiniteEnergyError,
     OutOfMemoryError,
@@ -63,10 +64,10 @@ def test_every_class_has_a_docstring() -> None:
     assert all(getattr(errors, name).__doc__ for name in errors.__all__)
 
 
-def test_edit_errors_are_value_errors_and_others_are_not() -> None:
-    assert issubclass(EditError, ValueError)
-    others = [getattr(errors, name) for name in errors.__all__ if not issubclass(getattr(errors, name), EditError)]
-    assert not any(issubclass(other, ValueError) for other in others)
+def test_errors_about_a_value_are_value_errors_and_others_are_not() -> None:
+    about_a_value = (EditError, ImageError, ShapeError)
+    for name in errors.__all__:
+        assert issubclass(getattr(errors, name), ValueError) == issubclass(getattr(errors, name), about_a_value), name
 
 
 @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)

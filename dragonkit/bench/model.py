@@ -134,12 +134,11 @@ def match_keypoints(backbone: Backbone, n: int, progress: Progress) -> dict[str,
     found: dict[str, list[float]] = {name: [] for name in [*matchers, "middle"]}
     for number, (before, after) in enumerate(turned_up_elsewhere(backbone.model_size, n)):
         pairs = [(before.objects[0].keypoints[name], place) for name, place in after.objects[0].keypoints.items()]
-        pairs = [pair for pair in pairs if all(-0.5 <= value < before.size - 0.5 for place in pair for value in place)]
+        pairs = [pair for pair in pairs if all(0 <= value < before.size for place in pair for value in place)]
         if pairs:
             known, wanted = (np.array(places) for places in zip(*pairs, strict=True))
             for name, matcher in matchers.items():
-                # a scene's points count from the middle of the first pixel, the matcher's from the picture's corner
-                places = matcher.find(before.image, after.image, [(x, y) for x, y in known + 0.5], before.caption) - 0.5
+                places = matcher.find(before.image, after.image, [(x, y) for x, y in known], before.caption)
                 found[name].append(_distance(places, wanted))
             found["middle"].append(_distance(np.array([after.objects[0].center]), wanted))
         progress(number + 1, n)
@@ -158,7 +157,7 @@ def turned_up_elsewhere(size: int, n: int) -> Iterator[tuple[Scene, Scene]]:
         after = replace(before, batch=replace(before.batch, **ground)).resized(0, math.exp(rng.uniform(-1, 1) * math.log(1.25)))
         after = after.rotated(0, rng.uniform(-25, 25))
         here, radius = np.array(after.objects[0].center), min(after.objects[0].params["half_size"], size / 2)
-        dx, dy = rng.uniform(radius, size - radius, 2) - 0.5 - here
+        dx, dy = rng.uniform(radius, size - radius, 2) - here
         yield before, after.moved(0, (dx, dy))
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dragonkit.bench.tasks.catalogue import Task
 from dragonkit.bench.tasks.figures import Figures, copy_and_inpaint, judge
+from dragonkit.bench.tasks.parts import Task
 from dragonkit.diffusion.source import Source
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.edit import Edit

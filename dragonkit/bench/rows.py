@@ -9,10 +9,9 @@ from typing import Any
 from PIL import Image
 
 from dragonkit.bench.outcomes import ceiling, done, inverted
-from dragonkit.bench.tasks.catalogue import Task
 from dragonkit.bench.tasks.figures import copy_and_inpaint
+from dragonkit.bench.tasks.parts import Task
 from dragonkit.diffusion.inversion import sample
-from dragonkit.diffusion.source import Source
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.edits.settings import Settings
@@ -32,10 +31,6 @@ class Attempt:
     editor: Editor
     task: Task
 
-    def source(self, settings: Settings | None = None) -> Source:
-        """The scene, inverted as the settings ask."""
-        return inverted(self.editor, self.task, settings)
-
 
 @dataclass(frozen=True)
 class Row:
@@ -53,7 +48,7 @@ class Row:
 
 
 def _edit(about: str, settings: Settings) -> Row:
-    return Row(about, lambda it: done(it.editor, it.task, settings, it.source(settings)).image, settings)
+    return Row(about, lambda it: done(it.editor, it.task, settings, inverted(it.editor, it.task, settings)).image, settings)
 
 
 def _patches(about: str, settings: Settings) -> Row:
@@ -63,14 +58,14 @@ def _patches(about: str, settings: Settings) -> Row:
         if not any(mode == "drag" for mode, _ in it.task.edits):
             return None
         edits = tuple((mode, {**fields, "init": "patches"} if mode == "drag" else fields) for mode, fields in it.task.edits)
-        return done(it.editor, replace(it.task, edits=edits), settings, it.source(settings)).image
+        return done(it.editor, replace(it.task, edits=edits), settings, inverted(it.editor, it.task, settings)).image
 
     return Row(about, picture, settings)
 
 
 def _reconstructed(it: Attempt) -> Image.Image:
     """The source, inverted and denoised without any edit."""
-    source = it.source()
+    source = inverted(it.editor, it.task)
     noise, embeds = source.latents_at(len(source.schedule)), source.prompt_embeds
     trajectory = sample(it.editor.backbone, noise, embeds, embeds, source.schedule)
     return to_image(it.editor.backbone.decode(trajectory[:1]), source.image_size)

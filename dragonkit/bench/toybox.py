@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 
 from dragonkit.bench.measures.measure import Record, measure
-from dragonkit.bench.outcomes import FIRST_SEED, missing_modes
+from dragonkit.bench.outcomes import FIRST_SEED, inverted, missing_modes
 from dragonkit.bench.reports.sheet import wish
 from dragonkit.bench.rows import ROWS, Attempt
 from dragonkit.bench.tasks.catalogue import TASKS
@@ -76,7 +76,7 @@ def _records(job: Job) -> list[Record]:
     for row in rows:
         settings = ROWS[row].settings
         if settings is not None:
-            attempt.source(settings)
+            inverted(attempt.editor, task, settings)
         attempt.editor.forget()
         calls, begun = shared.backbone.calls, time.perf_counter()
         after = ROWS[row].picture(attempt)

@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from dragonkit.bench.outcomes import FIRST_SEED, done, inverted
 from dragonkit.bench.reports.statistics import Interval, interval, paired
-from dragonkit.bench.tasks.catalogue import TASKS, Task
+from dragonkit.bench.tasks.catalogue import TASKS
+from dragonkit.bench.tasks.parts import Task
 from dragonkit.bench.workers import fresh_editor, loaded, workers
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.edit import Edit

@@ -14,7 +14,7 @@ from dragonkit.cli.places import check_device, check_output
 from dragonkit.cli.reporting import report
 
 if TYPE_CHECKING:
-    from dragonkit.cli.options import Field
+    from dragonkit.cli.options import Option
     from dragonkit.editing.editor import Editor
     from dragonkit.edits.edit import Edit
     from dragonkit.plugins.registry import PluginRegistry
@@ -68,15 +68,15 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
 
     Options that every mode has keep their names; a field of the edit that shares one becomes `--MODE-FIELD`.
     """
-    from dragonkit.cli.options import build, fields_of
+    from dragonkit.cli.options import build, options_of
     from dragonkit.editing.combining import check_edits
     from dragonkit.edits.settings import Settings
     from dragonkit.imaging.images import load_image
 
-    edit_type, settings_fields = registry.edit_types()[mode], fields_of(Settings)
+    edit_type, settings_fields = registry.edit_types()[mode], options_of(Settings)
     ours = {"--out", "--prompt", "--model", "--preset", "--device", "--json", "--quiet", "--help"}
     taken = {field.option for field in settings_fields} | ours
-    edit_fields = fields_of(edit_type, taken, mode)
+    edit_fields = options_of(edit_type, taken, mode)
 
     def command(
         *,
@@ -146,9 +146,9 @@ def run(
     report(result, result.save(place), as_json, quiet)
 
 
-def parameter_for(field: Field, name: str, panel: str, default: str) -> inspect.Parameter:
-    """A field as a keyword that typer makes an option of. Values stay text; `Field.parse` and pydantic read them."""
-    notes = "; ".join(filter(None, (f"default: {default}" if default else "", field.range, "repeatable" if field.repeated else "")))
+def parameter_for(field: Option, name: str, panel: str, default: str) -> inspect.Parameter:
+    """A field as a keyword that typer makes an option of. Values stay text; `Option.parse` and pydantic read them."""
+    notes = "; ".join(filter(None, (f"default: {default}" if default else "", field.allowed.range, "repeatable" if field.repeated else "")))
     option = typer.Option(
         f"{field.option}/--no-{field.option[2:]}" if field.flag else field.option,
         metavar=None if field.flag else field.metavar,

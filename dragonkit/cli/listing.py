@@ -70,7 +70,7 @@ def models(as_json: JsonOption = False) -> None:
 
 
 def _modes(registry: PluginRegistry) -> list[dict[str, Any]]:
-    from dragonkit.cli.options import fields_of
+    from dragonkit.cli.options import options_of
 
     return [
         {
@@ -81,14 +81,14 @@ def _modes(registry: PluginRegistry) -> list[dict[str, Any]]:
                 {
                     "name": field.name,
                     "type": field.type,
-                    "range": field.range or None,
+                    "range": field.allowed.range or None,
                     "choices": list(field.choices) or None,
                     "repeatable": field.repeated,
                     "required": field.required,
                     "default": field.default,
                     "description": field.description,
                 }
-                for field in fields_of(edit_type)
+                for field in options_of(edit_type)
             ],
         }
         for mode, edit_type in sorted(registry.edit_types().items())

@@ -20,64 +20,47 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dragonkit.edits.schema import NUMBERS, Allowed, Field, fields_of
 from dragonkit.errors import EditError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["Field", "build", "fields_of", "written"]
+__all__ = ["Option", "build", "options_of", "written"]
 
 M = TypeVar("M", bound="BaseModel")
-_NUMBERS = ("integer", "number")
+_LISTS = ("tuple", "list")
+_METAVARS = {"points": "X0,Y0:X1,Y1", "shift": "DX,DY"} | dict.fromkeys(("mask", "region", "reference-mask", "picture"), "PATH")
 
 
 @dataclass(frozen=True)
-class Field:
-    """One field as an option.
+class Option(Field):
+    """A field as an option, such as "--edit-weight"."""
 
-    Attributes:
-        name: of the field.
-        option: "--edit-weight".
-        schema: its JSON schema without references and without null.
-        required: whether it must be given.
-        default: the value when it is left out; None also when there is none.
-        description: one sentence.
-    """
-
-    name: str
     option: str
-    schema: Mapping[str, Any]
-    required: bool
-    default: Any
-    description: str
 
     @property
     def type(self) -> str:
         """How a value is written: "number", "number,number", "pixels|latents|energy", "mask"."""
-        return _form(_item(self.schema) if self.repeated else self.schema)
+        return _form(self.allowed.parts[0] if self.repeated else self.allowed)
 
     @property
     def metavar(self) -> str:
         """What stands for the value in the help; choices keep their case."""
-        return self.type if self.choices else self.type.upper().replace("MASK", "PATH").replace("PICTURE", "PATH")
+        return _METAVARS.get(self.allowed.format) or (self.type if self.choices else self.type.upper())
 
     @property
     def choices(self) -> tuple[str, ...]:
-        return tuple(map(str, self.schema.get("enum", ())))
+        return tuple(map(str, self.allowed.choices))
 
     @property
     def flag(self) -> bool:
-        return self.schema.get("type") == "boolean"
+        return self.allowed.kind == "flag"
 
     @property
     def repeated(self) -> bool:
-        """Whether the option is given once for every item."""
-        return _is_list(self.schema) and not _is_plain(_item(self.schema))
-
-    @property
-    def range(self) -> str:
-        """In words such as "above 0, at most 10" or "each 0 to 1"; "" when anything goes."""
-        return _range(self.schema)
+        """Whether the option is given once for every item: what cannot stand between commas is."""
+        return self.allowed.kind == "list" and self.allowed.parts[0].kind not in (*NUMBERS, "choice")
 
     @property
     def default_text(self) -> str:
@@ -89,29 +72,29 @@ class Field:
         if isinstance(value, bool):
             return value
         if isinstance(value, list):
-            return [self._parse(text, _item(self.schema)) for text in value]
-        return self._parse(value, self.schema)
+            return [self._parse(text, self.allowed.parts[0]) for text in value]
+        return self._parse(value, self.allowed)
 
-    def _parse(self, text: str, schema: Mapping[str, Any]) -> Any:
-        alternatives = schema.get("anyOf", [schema])
-        lists = [part for part in alternatives if part.get("type") == "array"]
+    def _parse(self, text: str, allowed: Allowed) -> Any:
+        alternatives = allowed.parts if allowed.kind == "either" else (allowed,)
+        lists = [part for part in alternatives if part.kind in _LISTS]
         if lists and (len(lists) == len(alternatives) or "," in text):
             return self._split(text, lists[0], text)
-        if schema.get("type") == "object" and ("format" not in schema or text.startswith("{")):
+        if allowed.kind == "mapping" and (not allowed.format or text.startswith("{")):
             return self._json(text)
         return text
 
-    def _split(self, text: str, schema: Mapping[str, Any], whole: str) -> Any:
-        depth = _depth(schema)
+    def _split(self, text: str, allowed: Allowed, whole: str) -> Any:
+        depth = _depth(allowed)
         if depth > 2:
             return self._json(text)
         parts: list[Any] = text.split(",:"[depth - 1])
-        inner = schema.get("prefixItems")
-        if inner and len(parts) != len(inner):
-            raise EditError(f"{self.option} is {whole!r}, but must have the form {self.type.upper()}.")
+        if allowed.kind == "tuple" and len(parts) != len(allowed.parts):
+            raise EditError(f"{self.option} is {whole!r}, but must have the form {self.metavar}.")
         if depth == 1:
             return parts
-        return [self._split(part, inner[place] if inner else schema["items"], whole) for place, part in enumerate(parts)]
+        inner = allowed.parts if allowed.kind == "tuple" else allowed.parts * len(parts)
+        return [self._split(part, one, whole) for part, one in zip(parts, inner, strict=True)]
 
     def _json(self, text: str) -> Any:
         try:
@@ -120,35 +103,13 @@ class Field:
             raise EditError(f"{self.option} is {text!r}, but must be JSON: {error}.") from error
 
 
-def fields_of(model: type[BaseModel], taken: Collection[str] = (), prefix: str = "") -> list[Field]:
+def options_of(model: type[BaseModel], taken: Collection[str] = (), prefix: str = "") -> list[Option]:
     """The fields of a model in their order; an option in `taken` gets `prefix` in front: "--nudge-seed"."""
-    from pydantic.errors import PydanticUserError
-
-    from dragonkit.edits.validation import resolved
-
-    try:
-        schema = model.model_json_schema()
-    except PydanticUserError:  # a type that has no JSON schema: its values can still be given as text
-        schema = {"properties": {name: {} for name in model.model_fields}}
-    definitions = schema.get("$defs", {})
-    fields = []
-    for name, own in schema.get("properties", {}).items():
-        info = model.model_fields.get(name)
-        option = f"--{name.replace('_', '-')}"
-        fields.append(
-            Field(
-                name=name,
-                option=f"--{prefix}-{option[2:]}" if option in taken else option,
-                schema=resolved(own, definitions),
-                required=info.is_required() if info else name in schema.get("required", ()),
-                default=own.get("default", info.default_factory() if info and info.default_factory else None),  # type: ignore[call-arg]
-                description=(info.description if info else own.get("description")) or "",
-            )
-        )
-    return fields
+    options = ((field, field.name.replace("_", "-")) for field in fields_of(model))
+    return [Option(**vars(field), option=f"--{prefix}-{name}" if f"--{name}" in taken else f"--{name}") for field, name in options]
 
 
-def build(model: type[M], fields: Sequence[Field], values: Mapping[str, Any]) -> M:
+def build(model: type[M], fields: Sequence[Option], values: Mapping[str, Any]) -> M:
     """The model from what was given on the command line; fields that are None or missing keep their defaults.
 
     Raises:
@@ -172,56 +133,24 @@ def build(model: type[M], fields: Sequence[Field], values: Mapping[str, Any]) ->
         raise
 
 
-def _is_list(schema: Mapping[str, Any]) -> bool:
-    return schema.get("type") == "array" and "prefixItems" not in schema
+def _depth(allowed: Allowed) -> int:
+    return 1 + max(map(_depth, allowed.parts)) if allowed.kind in _LISTS else 0
 
 
-def _item(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    return schema.get("items") or {}
-
-
-def _is_plain(schema: Mapping[str, Any]) -> bool:
-    """Values that can stand between commas."""
-    return schema.get("type") in _NUMBERS or "enum" in schema
-
-
-def _depth(schema: Mapping[str, Any]) -> int:
-    if schema.get("type") != "array":
-        return 0
-    return 1 + max(map(_depth, schema.get("prefixItems") or [_item(schema)]))
-
-
-def _form(schema: Mapping[str, Any]) -> str:
-    if "format" in schema:
-        return str(schema["format"])
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(map(_form, schema["anyOf"])))
-    if "enum" in schema:
-        return "|".join(map(str, schema["enum"]))
-    kind = schema.get("type")
-    if kind == "array":
-        depth = _depth(schema)
+def _form(allowed: Allowed) -> str:
+    if allowed.kind in _LISTS:
+        depth = _depth(allowed)
         if depth > 2:
             return "json"
-        parts = schema.get("prefixItems")
         between = ",:"[depth - 1]
-        return between.join(map(_form, parts)) if parts else f"{_form(_item(schema))}{between}..."
-    return {"string": "text", "object": "json"}.get(str(kind), str(kind) if kind else "value")
-
-
-def _range(schema: Mapping[str, Any]) -> str:
-    if schema.get("type") == "array":
-        ranges = {_range(part) for part in schema.get("prefixItems") or [_item(schema)]}
-        only = ranges.pop() if len(ranges) == 1 else ""
-        return only if not only or only.startswith("each ") else f"each {only}"
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if high is not None and abs(high) > 1e9:  # a limit of the machine, not one that anybody meets
-        high = None
-    if low is not None and high is not None:
-        return f"{low:g} to {high:g}"
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    words = (("at least", low), ("above", above), ("at most", high), ("below", below))
-    return ", ".join(f"{word} {bound:g}" for word, bound in words if bound is not None)
+        return between.join(map(_form, allowed.parts)) + (f"{between}..." if allowed.kind == "list" else "")
+    if allowed.format:
+        return allowed.format
+    if allowed.kind == "either":
+        return " or ".join(dict.fromkeys(map(_form, allowed.parts)))
+    if allowed.kind == "choice":
+        return "|".join(map(str, allowed.choices))
+    return {"mapping": "json", "flag": "boolean", "": "value"}.get(allowed.kind, allowed.kind)
 
 
 def written(value: Any) -> str:

@@ -228,7 +228,7 @@ class Editor:
             decoded = self.backbone.decode(latents).cpu()
             if settings.keep == "pixels":
                 round_trip = self.backbone.decode(plan.given_latents).cpu()
-                decoded = with_detail(decoded, round_trip, plan.pasted, plan.known)
+                decoded = with_detail(decoded, round_trip, plan.pasted, plan.known, plan.free)
         edited = to_image(decoded, source.image_size)
         if settings.keep == "pixels":
             edited = load_image(blend(np.asarray(edited, dtype=np.float32), source.pixels, plan.region))

@@ -14,7 +14,9 @@ from dragonkit.imaging.masks import dilate, feather
 from dragonkit.plugins.answers import EditMasks
 from dragonkit.shapes import GridMask, ImageTensor
 
-__all__ = ["RIM", "Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "resized", "to_mask", "with_detail"]
+__all__ = [
+    "RIM", "Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "free_pixels", "margin", "resized", "to_mask", "with_detail",
+]  # fmt: skip
 
 RIM = 1.5
 """Pixels around a mask whose colours are mixtures with the object's: all eight neighbours, as corners are mixtures, too."""
@@ -92,20 +94,35 @@ def _looked_up(picture: ImageTensor, masks: EditMasks) -> ImageTensor:
     return warp(picture[0], masks.correspondence / np.float32(shrink), mode="bicubic")[None].clamp(-1, 1)
 
 
-def with_detail(decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTensor, known: np.ndarray) -> ImageTensor:
+def with_detail(
+    decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTensor, known: np.ndarray, free: np.ndarray
+) -> ImageTensor:
     """Give a decoded picture the detail that the autoencoder, or the model's smaller size, cannot carry.
 
     What the model changed is the difference between the decoded result and the round trip of the latents that were given to it. Where the
-    pasted picture is right about the content (`known` is 1), that difference is added to its own, sharp pixels.
+    pasted picture is right about the content (`known` is 1), that difference is added to its own, sharp pixels, as far as the model
+    was free to change something there: a decoder spreads a change of one cell over many, and what is held shall not change with it.
 
     Args:
         decoded, round_trip: (1, 3, h, w) at the model's size.
         pasted: (1, 3, H, W) at the picture's size.
         known: float32 (H, W) in [0, 1].
+        free: float32 (H, W) in [0, 1], as `free_pixels` makes it.
     """
     size = (pasted.shape[3], pasted.shape[2])
-    sharp = (pasted - resized(round_trip, size)) * torch.from_numpy(known).to(pasted)
-    return (resized(decoded, size) + sharp).clamp(-1, 1)
+    known_part, free_part = (torch.from_numpy(part).to(pasted) for part in (known, free))
+    model = resized(decoded, size)
+    return torch.lerp(model, pasted + free_part * (model - resized(round_trip, size)), known_part).clamp(-1, 1)
+
+
+def free_pixels(held: GridMask, cell: float) -> np.ndarray:
+    """How free the model was at each pixel: float32 (H, W), 0 on what is given to the end and on its rim, 1 half a latent cell further.
+
+    Args:
+        held: bool (H, W), content that the model was given at every step.
+        cell: the side of a latent cell in pixels of the picture.
+    """
+    return 1 - feather(dilate(held, RIM), margin(cell) - RIM)
 
 
 def resized(image: ImageTensor, size: tuple[int, int]) -> ImageTensor:
@@ -115,12 +132,18 @@ def resized(image: ImageTensor, size: tuple[int, int]) -> ImageTensor:
     return F.interpolate(image, size=(size[1], size[0]), mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
 
 
-def edit_region(preserve: GridMask, radius: float) -> np.ndarray:
-    """How much of each pixel may change: float32 (H, W), 1 in and around the edit, falling to exactly 0.
+def margin(cell: float) -> float:
+    """How far from what an edit touches a pixel may change at most, in pixels: the rim, and a fade of half a latent cell.
 
-    It grows by `radius` pixels, where shadows of the edit fall in latents, and fades over as many again.
+    Args:
+        cell: the side of a latent cell in pixels of the picture.
     """
-    return feather(dilate(~preserve, radius), radius)
+    return RIM + max(cell / 2, 1.0)
+
+
+def edit_region(touched: GridMask, cell: float) -> np.ndarray:
+    """How much of each pixel may change: float32 (H, W), 1 on what the edit touches and its rim, falling to exactly 0 at `margin(cell)`."""
+    return feather(dilate(touched, RIM), margin(cell) - RIM)
 
 
 def blend(edited: np.ndarray, original: np.ndarray, region: np.ndarray) -> np.ndarray:

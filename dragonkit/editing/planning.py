@@ -16,7 +16,7 @@ from dragonkit.diffusion.reading import PlannedAttention
 from dragonkit.diffusion.sampling import Anchor, SamplingPlan
 from dragonkit.diffusion.source import Source, feature_grid, latent_grid
 from dragonkit.editing.combining import combined_masks
-from dragonkit.editing.pasting import RIM, Cutout, cut_and_paste, edit_region, resized, to_mask
+from dragonkit.editing.pasting import RIM, Cutout, cut_and_paste, edit_region, free_pixels, resized, to_mask
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.schedules import Span
 from dragonkit.edits.settings import Settings
@@ -40,6 +40,7 @@ class EditPlan:
         pasted: (1, 3, H, W) in [-1, 1], of the picture's size: the edits done with scissors and paste.
         given_latents: (1, c, h, w), z_0 as it were if the model changed nothing: the source's where that stays, else the pasted picture's.
         known: float32 (H, W): 1 where `pasted` shows the content that the edit wants there, 0 where only the model knows it.
+        free: float32 (H, W): how free the model was to change each pixel; 0 where all that it shows was given.
         region: float32 (H, W): how much of each pixel may change.
     """
 
@@ -47,6 +48,7 @@ class EditPlan:
     pasted: Tensor
     given_latents: Tensor
     known: np.ndarray
+    free: np.ndarray
     region: np.ndarray
 
 
@@ -73,9 +75,8 @@ def plan_edits(
     latent_masks = combined_masks(registry, edits, latent_cells)
     feature_masks = combined_masks(registry, edits, feature_cells)
 
-    # one latent cell in pixels of the image; the region grows by it and fades over another
-    radius = latent_cells.cell_width
-    region = edit_region(np.logical_and.reduce([masks.preserve for masks in image_masks]), radius)
+    touched = ~np.logical_and.reduce([masks.preserve for masks in image_masks])
+    region = edit_region(touched, latent_cells.cell_width)
     cutouts = [_cutout(registry, source, *asked) for asked in zip(edits, image_masks, references, strict=True)]
     known = np.ones(region.shape, dtype=np.float32)
     for masks, cutout in zip(image_masks, cutouts, strict=True):
@@ -83,7 +84,8 @@ def plan_edits(
             known[masks.source | masks.target] = 0
     pasted = cut_and_paste(_tensor(source), *(cutout for cutout in cutouts if cutout is not None))
     pasted_latents = backbone.encode(resized(pasted, source.size))
-    untouched = cell_coverage(region > 0, latent_cells) == 0
+    # an encoder sees further than a cell: the source's latents next to an object know of it
+    untouched = cell_coverage(dilate(touched, 2 * latent_cells.cell_width), latent_cells) == 0
     everything = zip(image_masks, latent_masks, references, cutouts, strict=True)
     placed = [_Placed(pixels, cells, reference) for pixels, cells, reference, cutout in everything if cutout is not None]
 
@@ -120,7 +122,10 @@ def plan_edits(
         seed=settings.seed,
     )
     given_latents = torch.where(to_mask(untouched, pasted_latents), source.latents_at(0), pasted_latents)
-    return EditPlan(sampling, pasted, given_latents, known, region)
+    held = np.zeros(region.shape, bool)
+    for one in placed:
+        held |= (one.pixels.target & (settings.hold == 1)) | (one.pixels.vacated & (settings.hold_vacated == 1))
+    return EditPlan(sampling, pasted, given_latents, known, free_pixels(held, latent_cells.cell_width), region)
 
 
 @dataclass(frozen=True, eq=False)

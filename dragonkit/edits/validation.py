@@ -7,20 +7,20 @@ all that the doors (command line, notebook) need to report a bad value in their 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic.errors import PydanticUserError
 from pydantic_core import ErrorDetails
 
-from dragonkit.errors import EditError, MaskError, PointError
+from dragonkit.edits.schema import Allowed, allowed_in
+from dragonkit.errors import DragonkitError, EditError, MaskError, PointError
 from dragonkit.words import closest, short
 
-__all__ = ["Model", "explain", "relative_to", "resolved"]
+__all__ = ["Model", "explain", "relative_to"]
 
 # Pydantic's __init__ takes no context; a context variable is the way its documentation gives.
 _context: ContextVar[dict[str, Any] | None] = ContextVar("dragonkit_validation_context", default=None)
@@ -59,7 +59,7 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str | Callab
 
     Args:
         error: what pydantic raised while validating `model`.
-        model: the class that was validated; its JSON schema tells what is allowed.
+        model: the class that was validated; its schema tells what is allowed.
         prefix: put in front of field names; default "ClassName.". Or a function from "field" or "field[0].part" to what users know
             it as, such as the command line's options.
 
@@ -68,32 +68,11 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str | Callab
     """
     if not callable(prefix):
         prefix = (f"{model.__name__}." if prefix is None else prefix).__add__
-    try:
-        schema = model.model_json_schema()
-    except PydanticUserError:  # a plugin's field type may have no JSON schema; pydantic's own words must do
-        schema = {}
-    sentences: dict[str, str] = {}
+    root, sentences = allowed_in(model), dict[str, str]()
     for item in error.errors(include_url=False):
-        path, allowed = _locate(item["loc"], schema)
+        path, allowed = _locate(item["loc"], root)
         sentences.setdefault(path, _sentence(item, prefix(path) if path else model.__name__, model, allowed))
     return " ".join(sentences.values())
-
-
-def resolved(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """A JSON schema with references followed, constants as enums, and null taken out of unions; objects stay as they are."""
-    if "$ref" in schema:
-        schema = definitions.get(schema["$ref"].rsplit("/", 1)[-1], {})
-    if "format" not in schema and "anyOf" in schema:
-        parts = [resolved(part, definitions) for part in schema["anyOf"] if part.get("type") != "null"]
-        return parts[0] if len(parts) == 1 else {**schema, "anyOf": parts}
-    if "allOf" in schema and len(schema["allOf"]) == 1:
-        return resolved(schema["allOf"][0], definitions)
-    if "const" in schema:
-        return {**schema, "enum": [schema["const"]]}
-    inner = {key: resolved(schema[key], definitions) for key in ("items",) if isinstance(schema.get(key), Mapping)}
-    if "prefixItems" in schema:
-        inner["prefixItems"] = [resolved(part, definitions) for part in schema["prefixItems"]]
-    return {**schema, **inner}
 
 
 def _error_type(error: ValidationError, model: type[Model]) -> type[EditError]:
@@ -104,11 +83,11 @@ def _error_type(error: ValidationError, model: type[Model]) -> type[EditError]:
     return cause if one_field and model.error_type is EditError and cause in (MaskError, PointError) else model.error_type
 
 
-def _sentence(item: ErrorDetails, name: str, model: type[BaseModel], allowed: str) -> str:
+def _sentence(item: ErrorDetails, name: str, model: type[BaseModel], allowed: Allowed) -> str:
     kind, value = item["type"], short(item["input"])
     cause = item.get("ctx", {}).get("error")
     if kind == "missing":
-        return f"{name} is missing: give {allowed or 'a value'}."
+        return f"{name} is missing: give {allowed.words or 'a value'}."
     if kind == "extra_forbidden":
         for part in item["loc"][:-1]:  # a field of a field
             inner = getattr(model.model_fields.get(str(part)), "annotation", None)
@@ -117,83 +96,24 @@ def _sentence(item: ErrorDetails, name: str, model: type[BaseModel], allowed: st
         word = str(item["loc"][-1])
         known = ", ".join(fields) or "none"
         return f"{model.__name__} has no field {word!r} (received {value}).{closest(word, fields)} Its fields: {known}."
-    if isinstance(cause, EditError):  # already a whole sentence, from a nested model or a validator
+    if isinstance(cause, DragonkitError):  # already a whole sentence, from a nested model or a validator
         return f"{name}: {cause}" if item["loc"] else str(cause)
     if cause is not None:
         return f"{name} is {value}: {str(cause).rstrip('.')}."
-    if allowed:
-        guess = closest(item["input"], _words_in(allowed)) if isinstance(item["input"], str) else ""
-        return f"{name} is {value}, but must be {allowed}.{guess}"
+    if allowed.words:  # else pydantic's own must do
+        choices = [str(choice) for part in (allowed, *allowed.parts) for choice in part.choices]
+        guess = closest(item["input"], choices) if isinstance(item["input"], str) else ""
+        return f"{name} is {value}, but must be {allowed.words}.{guess}"
     return f"{name} is {value}: {item['msg'].rstrip('.')}."
 
 
-def _locate(loc: Sequence[str | int], root: Mapping[str, Any]) -> tuple[str, str]:
-    """Follow a pydantic error location through the JSON schema: the path as text ("shift[0]"), and what is allowed there."""
-    definitions = root.get("$defs", {})
-    path, schema = "", root
+def _locate(loc: Sequence[str | int], root: Allowed) -> tuple[str, Allowed]:
+    """Follow a pydantic error location: the path as text ("shift[0]"), and what is allowed there."""
+    path, allowed = "", root
     for depth, key in enumerate(loc):
-        schema = _resolve(schema, definitions)
-        if isinstance(key, str):
-            inner = schema.get("properties", {}).get(key)
-            if inner is None and depth > 0:
-                break  # the name of a union's branch, not of a field
-            path += f".{key}" if path else key
-        else:
-            items = schema.get("prefixItems")
-            inner = items[key] if items and key < len(items) else schema.get("items")
-            if inner is None:
-                break
-            path += f"[{key}]"
-        schema = inner or {}
-    return path, _describe(schema, definitions) if path else ""
-
-
-def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    reference = schema.get("$ref")
-    return definitions.get(reference.rsplit("/", 1)[-1], {}) if reference else schema
-
-
-def _describe(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    """What a JSON schema allows, in words; "" when it cannot tell."""
-    schema = _resolve(schema, definitions)
-    if "accepts" in schema:
-        return str(schema["accepts"])
-    if "anyOf" in schema:
-        parts = [_describe(part, definitions) for part in schema["anyOf"]]
-        return " or ".join(dict.fromkeys(parts)) if all(parts) else ""
-    if "enum" in schema or "const" in schema:
-        return " or ".join(repr(value) for value in schema.get("enum", [schema.get("const")]))
-    kind = schema.get("type")
-    if kind in ("integer", "number"):
-        return f"{'an integer' if kind == 'integer' else 'a number'}{_range(schema)}"
-    if kind == "array":
-        return _describe_array(schema, definitions)
-    if kind == "string" and schema.get("minLength"):
-        return "non-empty text"
-    words = {"string": "text", "boolean": "true or false", "null": "None", "object": "a mapping"}
-    return words.get(kind, "") if isinstance(kind, str) else ""
-
-
-def _describe_array(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    if "prefixItems" in schema:
-        parts = [_describe(part, definitions) for part in schema["prefixItems"]]
-        if len(set(parts)) == 1:
-            return f"{len(parts)} values, each {parts[0] or 'anything'}"
-        return f"{len(parts)} values: {', '.join(part or 'anything' for part in parts)}"
-    least = f" of at least {schema['minItems']}" if schema.get("minItems") else ""
-    inner = _describe(schema.get("items", {}), definitions)
-    return f"a list{least}{f', each {inner}' if inner else ''}"
-
-
-def _range(schema: Mapping[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if low is not None and high is not None:
-        return f" from {low:g} to {high:g}" if abs(high) < 1e6 else f" from {low:g} to {high}"
-    bounds = (("of at least", low), ("above", above), ("of at most", high), ("below", below))
-    words = [f"{text} {bound:g}" for text, bound in bounds if bound is not None]
-    return f" {' and '.join(words)}" if words else ""
-
-
-def _words_in(allowed: str) -> list[str]:
-    return [word[1:-1] for word in allowed.split(" or ") if word.startswith("'")]
+        inner = allowed.at(key)
+        if inner is None and (depth > 0 or isinstance(key, int)):
+            break  # the name of a union's branch, not of a field
+        path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else key
+        allowed = inner or Allowed()
+    return path, allowed if path else Allowed()

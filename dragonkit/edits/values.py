@@ -1,4 +1,4 @@
-"""Masks and pictures as values of edits: how they are checked, compared and written as JSON.
+"""Masks, pictures and gestures as values of edits: how they are checked, compared and written as JSON.
 
 A mask field takes whatever `dragonkit.imaging.masks.load_mask` takes and keeps it unread: the image's size is known only later.
 """
@@ -9,19 +9,33 @@ import base64
 import io
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from PIL import Image
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic_core import CoreSchema
 
-from dragonkit.errors import EditError, ImageError, MaskError
+from dragonkit.errors import DragonkitError, ImageError, MaskError
 from dragonkit.imaging.images import is_tensor, load_image, open_image
 from dragonkit.imaging.masks import decode_mask, encode_mask, load_mask
 from dragonkit.words import short
 
-__all__ = ["Mask", "Picture", "image_from_text", "image_to_text", "mask_to_json", "picture_to_json", "same"]
+__all__ = [
+    "Format",
+    "Mask",
+    "Picture",
+    "Points",
+    "Region",
+    "Shift",
+    "image_from_text",
+    "image_to_text",
+    "mask_to_json",
+    "picture_to_json",
+    "same",
+]
 
 _FORMS = "a mask: a path, a PIL image, an array, a tensor or {'png': base64}"
 _PICTURE_FORMS = "a picture: a path, a PIL image, an array, a tensor or 'data:image/png;base64,...' text"
@@ -52,6 +66,8 @@ def image_from_text(text: str, folder: Path | None = None) -> Image.Image:
         if text.startswith("data:"):
             return load_image(Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2], validate=True))))
         return load_image((folder or Path()) / text)
+    except ImageError:  # it says more
+        raise
     except (OSError, ValueError) as error:
         raise ImageError(f"{short(text)} is neither a path nor 'data:image/png;base64,...' text: {error}.") from error
 
@@ -81,7 +97,7 @@ def _check_mask(value: Any, info: ValidationInfo) -> Any:
 
 
 def _check_path(
-    path: str | os.PathLike[str], folder: Path | None, what: str = "mask", error: type[EditError] = MaskError
+    path: str | os.PathLike[str], folder: Path | None, what: str = "mask", error: type[DragonkitError] = MaskError
 ) -> str | os.PathLike[str]:
     if not os.fspath(path):
         raise ValueError(f"a {what}'s path must not be empty")
@@ -122,6 +138,28 @@ Mask = Annotated[
 """The type of a mask field: `mask: Mask`, or `mask: Mask | None = None`. Read it with `load_mask(edit.mask, image.size)`."""
 
 
+@dataclass(frozen=True)
+class Format:
+    """Names what a field is in its JSON schema, from which the notebook and the command line know it."""
+
+    name: str
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core_schema), "format": self.name}
+
+
+Region = Annotated[Mask, Format("region")]
+"""A mask of the same picture besides the one that says what is edited, such as what a vacated place shall resemble."""
+
+Point = tuple[float, float]
+
+Points = Annotated[tuple[tuple[Point, Point], ...], Format("points")]
+"""Pairs ((x, y), (x, y)) of places in pixels, from where to where; the notebook draws them as arrows."""
+
+Shift = Annotated[Point, Format("shift")]
+"""How far, (dx, dy) in pixels; in the notebook an arrow sets it."""
+
+
 def picture_to_json(picture: Any) -> str | None:
     """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError."""
     return None if picture is None else image_to_text(load_image(picture))
@@ -130,12 +168,9 @@ def picture_to_json(picture: Any) -> str | None:
 def _check_picture(value: Any, info: ValidationInfo) -> Any:
     """Accept what `load_image` accepts, and the text that `picture_to_json` writes. Arrays and pictures are copied, as masks are."""
     if isinstance(value, str) and value.startswith("data:"):
-        try:
-            return image_from_text(value)
-        except ImageError as error:  # no ValueError, so pydantic would not say which field it is
-            raise EditError(str(error)) from error
+        return image_from_text(value)
     if isinstance(value, (str, os.PathLike)):
-        return _check_path(value, (info.context or {}).get("folder"), "picture", EditError)
+        return _check_path(value, (info.context or {}).get("folder"), "picture", ImageError)
     if isinstance(value, (np.ndarray, Image.Image)):
         return value.copy()
     if is_tensor(value):

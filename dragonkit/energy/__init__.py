@@ -5,8 +5,9 @@ The names below load torch when they are first used; `terms` loads none.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dragonkit.lazy import loader
 
 _HOMES = {
     "gather": "energy.similarity",
@@ -21,9 +22,5 @@ __all__ = ["gather", "global_similarity", "inverse_energy", "local_similarity", 
 if TYPE_CHECKING:
     from dragonkit.energy.similarity import gather, global_similarity, inverse_energy, local_similarity
     from dragonkit.imaging.lookup import warp
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"dragonkit.{_HOMES[name]}"), name)
-    raise AttributeError(f"dragonkit.energy has no {name!r}; see dragonkit.energy.__all__ for what it has")
+else:
+    __getattr__ = loader(__name__, _HOMES)

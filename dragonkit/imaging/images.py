@@ -65,6 +65,8 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
         if not file.exists():
             raise ImageError(f"{what} does not exist (looked for {str(file.absolute())!r}). Check the path.")
         image = Image.open(file)
+    except ImageError:
+        raise
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{what} is not in a format that can be read ({_leading_bytes(file)}). Save it as PNG, JPEG, WebP or TIFF."

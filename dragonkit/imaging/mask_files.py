@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from PIL import Image
 
-from dragonkit.errors import ImageError, MaskError
+from dragonkit.errors import MaskError
 from dragonkit.imaging.images import is_tensor, open_image, to_numpy, upright
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _mask_values(mask: MaskSource, shape: tuple[int, int]) -> np.ndarray:
     if isinstance(mask, (str, os.PathLike, Image.Image)):
         try:
             return _pil_values(upright(mask, "the PIL image") if isinstance(mask, Image.Image) else open_image(mask))
-        except (ImageError, ValueError) as error:  # ValueError: a colour mode that PIL cannot convert
+        except ValueError as error:  # an ImageError, or a colour mode that PIL cannot convert
             raise MaskError(f"the mask cannot be read: {error}") from error
     tensor = is_tensor(mask)
     if not tensor and not isinstance(mask, np.ndarray):

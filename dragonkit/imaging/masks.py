@@ -1,6 +1,6 @@
 """Masks and their geometry, in pixels of the image: bool arrays (H, W), True inside.
 
-Reading and writing lives in `maskfiles`, the exact computations in `rasters`; import all mask functions from here.
+Reading and writing lives in `mask_files`, the exact computations in `rasters`; import all mask functions from here.
 
 Positions are (x, y), origin top left; pixel (column i, row j) covers the square [i, i + 1] x [j, j + 1], its centre is
 (i + 0.5, j + 0.5). Whatever leaves the image is lost.
@@ -19,7 +19,7 @@ from dragonkit.imaging.rasters import area_average, squared_distance
 
 __all__ = [
     "Grid", "MaskSource", "bounding_box", "cell_coverage", "center_of", "decode_mask", "dilate", "encode_mask",
-    "erode", "feather", "load_mask", "scale_mask", "shift_mask", "to_grid",
+    "erode", "feather", "load_mask", "shift_mask", "to_grid",
 ]  # fmt: skip
 
 _TIE = 1e-9  # areas closer than this are equal: cells cut at exactly one half must not flip with rounding
@@ -68,21 +68,6 @@ def shift_mask(mask: np.ndarray, dx: float, dy: float) -> np.ndarray:
             max(-y, 0) : height + min(-y, 0), max(-x, 0) : width + min(-x, 0)
         ]
     return moved
-
-
-def scale_mask(mask: np.ndarray, scale: float, center: tuple[float, float] | None = None) -> np.ndarray:
-    """The mask scaled about `center` (x, y), its own centre by default; pixels at least half covered are inside."""
-    mask = checked_mask(mask)
-    _finite(scale=scale)
-    if scale <= 0:
-        raise EditError(f"scale must be positive, got {scale}. Use 2 for twice and 0.5 for half the size.")
-    if not mask.any():
-        return mask.copy()
-    x, y = center_of(mask) if center is None else center
-    _finite(x=x, y=y)
-    rows = y + (np.arange(mask.shape[0] + 1) - y) / scale
-    columns = x + (np.arange(mask.shape[1] + 1) - x) / scale
-    return area_average(mask, rows, columns) >= 0.5 - _TIE
 
 
 def dilate(mask: np.ndarray, radius: float) -> np.ndarray:
@@ -166,7 +151,7 @@ def _nonempty(mask: np.ndarray) -> np.ndarray:
 def _finite(**numbers: float) -> None:
     for name, value in numbers.items():
         if not math.isfinite(value):
-            raise EditError(f"{name} must be a finite number, got {value}. Pass pixels, or a factor for scale.")
+            raise EditError(f"{name} must be a finite number, got {value}. Pass pixels.")
 
 
 def _check_radius(radius: float) -> None:

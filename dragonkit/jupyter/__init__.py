@@ -9,9 +9,7 @@ Importing this package needs `pip install 'dragonkit[jupyter]'`; without it an I
 
 from __future__ import annotations
 
-import importlib
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
 
 _missing = [name for name in ("ipywidgets", "ipycanvas") if find_spec(name) is None]
 if _missing:
@@ -19,22 +17,3 @@ if _missing:
         f"the notebook editor needs {' and '.join(_missing)}, which is not installed: run pip install 'dragonkit[jupyter]' "
         "and restart the kernel"
     )
-
-_HOMES = {
-    "CanvasView": "canvas.view",
-    "EditorWidget": "editor_widget",
-    "MarkState": "marks.state",
-}
-
-__all__ = ["CanvasView", "EditorWidget", "MarkState"]
-
-if TYPE_CHECKING:
-    from dragonkit.jupyter.canvas.view import CanvasView
-    from dragonkit.jupyter.editor_widget import EditorWidget
-    from dragonkit.jupyter.marks.state import MarkState
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"dragonkit.jupyter.{_HOMES[name]}"), name)
-    raise AttributeError(f"dragonkit.jupyter has no {name!r}; see dragonkit.jupyter.__all__ for what it has")

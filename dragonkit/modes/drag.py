@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from dragonkit.edits.edit import Edit
-from dragonkit.edits.values import Mask
+from dragonkit.edits.values import Mask, Points
 from dragonkit.energy.terms import preserve
 from dragonkit.errors import PointError
 from dragonkit.imaging.deform import Deformation
@@ -39,7 +39,7 @@ class Drag(Edit):
 
     mode: ClassVar[str] = "drag"
 
-    points: tuple[tuple[Point, Point], ...] = Field(
+    points: Points = Field(
         min_length=1, description="from and to, in pixels from the top left corner; a point that goes nowhere holds its place"
     )
     mask: Mask | None = Field(

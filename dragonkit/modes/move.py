@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.values import Shift
 from dragonkit.energy.terms import moving_terms
 from dragonkit.errors import EditError
 from dragonkit.imaging.affine import affine_about, warp_mask
@@ -42,7 +43,7 @@ class Move(Edit):
     mode: ClassVar[str] = "move"
 
     mask: ObjectMask
-    shift: tuple[float, float] = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
+    shift: Shift = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
     scale: float = Field(default=1.0, gt=0, le=10, description="how much larger the object becomes, about its centre")
     fill: Fill = None
     edit_weight: EditWeight = 4.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from dragonkit.edits.values import Mask
+from dragonkit.edits.values import Mask, Region
 from dragonkit.plugins.answers import AttentionPlan, EditMasks
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["ContrastWeight", "EditWeight", "Fill", "InpaintWeight", "ObjectMask"
 
 ObjectMask = Annotated[Mask, Field(description="the object, white on black, of the picture's size")]
 Fill = Annotated[
-    Mask | None, Field(description="the region that the vacated place shall resemble; all that is not the object when left out")
+    Region | None, Field(description="the region that the vacated place shall resemble; all that is not the object when left out")
 ]
 EditWeight = Annotated[float, Field(ge=0, description="weight of looking like the object at the target (eq. 5)")]
 PreserveWeight = Annotated[float, Field(ge=0, description="weight of what must not change (eq. 5)")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from dragonkit.edits.values import Mask, Picture
+from dragonkit.edits.values import Format, Mask, Picture
 from dragonkit.errors import EditError, MaskError
 from dragonkit.imaging.images import load_image
 from dragonkit.imaging.masks import Grid, load_mask
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["ReferenceMask", "ReferencePicture", "ReferencePrompt", "load_reference_mask", "reference_attention", "reference_features"]
 
 ReferencePicture = Annotated[Picture, Field(description="the second picture, of any size")]
-ReferenceMask = Annotated[Mask, Field(description="the object in the second picture, white on black, of that picture's size")]
+ReferenceMask = Annotated[
+    Mask, Format("reference-mask"), Field(description="the object in the second picture, white on black, of that picture's size")
+]
+"""A mask of the second picture, which is the `Picture` field before it."""
 ReferencePrompt = Annotated[str | None, Field(description="what the second picture shows; the same as the first when left out")]
 
 

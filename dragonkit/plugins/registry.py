@@ -33,14 +33,13 @@ from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Refe
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.loading import Plugin, entry_points, flag, wanted_plugins
 from dragonkit.plugins.selector import Selector
-from dragonkit.plugins.specs import hookimpl
 from dragonkit.words import closest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = ["BUILTIN", "Plugin", "PluginRegistry", "get_registry", "hookimpl", "register"]
+__all__ = ["BUILTIN", "PluginRegistry", "get_registry", "register"]
 
 BUILTIN = (
     "dragonkit.modes.move",

@@ -1,6 +1,7 @@
 """One scene, and the edits whose right answer is to draw it again with other numbers.
 
-Points are (x, y) in pixels, x to the right and y down; (0, 0) is the middle of the top left pixel, so `mask[y, x]` is what lies at (x, y).
+Points are (x, y) in pixels, origin top left, as in edits and masks: the middle of the first pixel is (0.5, 0.5), and what lies at (x, y)
+is `mask[int(y), int(x)]`.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class Scene:
     def pasted(self, other: Scene, j: int, center: Point) -> Scene:
         """A copy of `other`'s object `j`, as many pixels large as there, added in front of everything and centred at `center` = (x, y)."""
         j = other._index(j)
-        place = (_pair(center, "center") + 0.5) * (2 / self.size) - 1
+        place = _pair(center, "center") * (2 / self.size) - 1
         columns = {}
         for f in fields(SceneBatch):
             mine, theirs = getattr(self.batch, f.name), getattr(other.batch, f.name)
@@ -200,7 +201,7 @@ class Scene:
         return replace(self, batch=replace(self.batch, **changed))
 
     def _to_pixels(self, place: Tensor) -> Tensor:
-        return (place + 1) * (self.size / 2) - 0.5
+        return (place + 1) * (self.size / 2)
 
     def _frame(self, i: int) -> Tensor:
         """Matrix (2, 2) that takes the object's own frame, as a column, to the picture's units."""
@@ -214,7 +215,7 @@ class Scene:
 
     def _to_own(self, i: int, pixels: Tensor) -> Tensor:
         """A point (2,) in pixels in object i's own frame."""
-        return torch.linalg.solve(self._frame(i), (pixels + 0.5) * (2 / self.size) - 1 - self.batch.place[0, i])
+        return torch.linalg.solve(self._frame(i), pixels * (2 / self.size) - 1 - self.batch.place[0, i])
 
 
 _PER_OBJECT = frozenset({"category", "place", "scale", "angle", "mirror", "shape", "color", "paint", "pattern", "weave"})

@@ -12,22 +12,35 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import Field
 
-from dragonkit.edits.edit import Edit
-from dragonkit.energy import terms
-from dragonkit.errors import EditError
-from dragonkit.imaging.affine import affine_about, inverse_affine, map_points, warp_mask
-from dragonkit.imaging.masks import Grid, bounding_box, center_of, to_grid
-from dragonkit.modes.moving import EditWeight, PreserveWeight
-from dragonkit.modes.referring import (
+from dragonkit.plugin_api import (
+    AttentionPlan,
+    Edit,
+    EditError,
+    EditMasks,
+    EditWeight,
+    EnergyTerm,
+    Features,
+    Grid,
+    PreserveWeight,
+    Reference,
     ReferenceMask,
     ReferencePicture,
     ReferencePrompt,
+    Shift,
+    affine_about,
+    bounding_box,
+    center_of,
+    hookimpl,
+    identity_correspondence,
+    inverse_affine,
     load_reference_mask,
+    map_points,
+    preserve,
     reference_attention,
     reference_features,
+    to_grid,
+    warp_mask,
 )
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference, identity_correspondence
-from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +61,7 @@ class Paste(Edit):
 
     reference: ReferencePicture
     reference_mask: ReferenceMask
-    shift: tuple[float, float] = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
+    shift: Shift = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
     scale: float = Field(default=1.0, gt=0, le=100, description="how much larger the object becomes, about its centre")
     reference_prompt: ReferencePrompt = None
     edit_weight: EditWeight = 4.0
@@ -104,15 +117,14 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
         return None
 
     def resemble_reference(features: Features) -> Tensor:
-        from dragonkit.energy.similarity import gather, inverse_energy, local_similarity
-        from dragonkit.imaging.lookup import warp
+        from dragonkit.plugin_api import gather, inverse_energy, local_similarity, warp
 
         reference, grid = reference_features(features)
         pasted = warp(reference, masks.correspondence_on(grid))
         return inverse_energy(local_similarity(gather(features.generated, masks.target), gather(pasted, masks.target)))
 
     look = EnergyTerm("edit", resemble_reference, edit.edit_weight, region="target")
-    return [look, terms.preserve(masks, edit.preserve_weight)] if masks.preserve.any() else [look]
+    return [look, preserve(masks, edit.preserve_weight)] if masks.preserve.any() else [look]
 
 
 @hookimpl

@@ -12,24 +12,28 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from dragonkit.edits.edit import Edit
-from dragonkit.energy.terms import moving_terms
-from dragonkit.errors import PointError
-from dragonkit.imaging.affine import affine_through
-from dragonkit.imaging.masks import Grid, load_mask
-from dragonkit.modes.geometry import warped_masks
-from dragonkit.modes.moving import (
+from dragonkit.plugin_api import (
+    AttentionPlan,
     ContrastWeight,
+    Edit,
+    EditMasks,
     EditWeight,
+    EnergyTerm,
     Fill,
+    Grid,
     InpaintWeight,
     ObjectMask,
+    PointError,
+    Points,
     PreserveWeight,
+    affine_through,
+    hookimpl,
+    load_mask,
     moved_noise,
+    moving_terms,
     source_attention,
+    warped_masks,
 )
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm
-from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +55,7 @@ class RegionDrag(Edit):
     mode: ClassVar[str] = "region"
 
     mask: ObjectMask
-    points: tuple[tuple[Point, Point], ...] = Field(min_length=1, description="pairs of places in pixels: from where to where")
+    points: Points = Field(min_length=1, description="pairs of places in pixels: from where to where")
     fill: Fill = None
     edit_weight: EditWeight = 4.0
     preserve_weight: PreserveWeight = 6.0

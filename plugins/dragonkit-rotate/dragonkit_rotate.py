@@ -11,23 +11,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from dragonkit.edits.edit import Edit
-from dragonkit.energy.terms import moving_terms
-from dragonkit.imaging.affine import affine_about
-from dragonkit.imaging.masks import Grid, center_of, load_mask
-from dragonkit.modes.geometry import warped_masks
-from dragonkit.modes.moving import (
+from dragonkit.plugin_api import (
+    AttentionPlan,
     ContrastWeight,
+    Edit,
+    EditMasks,
     EditWeight,
+    EnergyTerm,
     Fill,
+    Grid,
     InpaintWeight,
     ObjectMask,
     PreserveWeight,
+    affine_about,
+    center_of,
+    hookimpl,
+    load_mask,
     moved_noise,
+    moving_terms,
     source_attention,
+    warped_masks,
 )
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm
-from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor

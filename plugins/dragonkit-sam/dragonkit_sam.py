@@ -21,9 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from dragonkit.errors import ModelNotFoundError, UnsupportedModelError
-from dragonkit.plugins.selector import Box, Click, Selector
-from dragonkit.plugins.specs import hookimpl
+from dragonkit.plugin_api import Box, Click, ModelNotFoundError, Selector, UnsupportedModelError, hookimpl
 
 if TYPE_CHECKING:
     import torch

@@ -46,8 +46,8 @@ def test_help_of_a_mode_is_made_from_its_fields(invoke: Invoke, nudge: NudgePlug
     assert "--points NUMBER,NUMBER:NUMBER,NUMBER From and to. [repeatable]" in words
     assert "--how soft|hard Which way. [default: soft]" in words
     assert "--strong / --no-strong Use force. [default: off]" in words
-    assert "--nudge-seed INTEGER Its own seed. [0 to 9]" in words
-    assert "--steps INTEGER Denoising steps. [default: 50 or the model's; 1 to 1000]" in words
+    assert "--nudge-seed INTEGER Its own seed. [from 0 to 9]" in words
+    assert "--steps INTEGER Denoising steps. [default: 50 or the model's; from 1 to 1000]" in words
     assert text.index("Nudge:") < text.index("Options:") < text.index("Settings:")
 
 
@@ -85,7 +85,7 @@ def test_modes(invoke: Invoke, nudge: NudgePlugin) -> None:
     assert fields["seed"] == {
         "name": "seed",
         "type": "integer",
-        "range": "0 to 9",
+        "range": "from 0 to 9",
         "choices": None,
         "repeatable": False,
         "required": False,

@@ -10,28 +10,30 @@ from helpers.nudging import Nudge
 from pydantic import ConfigDict
 from pydantic import Field as PydanticField
 
-from dragonkit.cli.options import Field, build, fields_of, written
+from dragonkit.cli.options import Option, build, options_of, written
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, PointError
+from dragonkit.modes.appearance import Appearance
+from dragonkit.modes.drag import Drag
 from dragonkit.modes.move import Move
 
 
-def field(name: str, model: Any = Nudge) -> Field:
-    return next(one for one in fields_of(model) if one.name == name)
+def field(name: str, model: Any = Nudge) -> Option:
+    return next(one for one in options_of(model) if one.name == name)
 
 
 def built(**values: Any) -> Nudge:
-    return build(Nudge, fields_of(Nudge), {"mask": "mask.png", **values})
+    return build(Nudge, options_of(Nudge), {"mask": "mask.png", **values})
 
 
 def test_options_follow_the_fields_and_their_order() -> None:
-    assert [one.option for one in fields_of(Move)][:5] == ["--mask", "--shift", "--scale", "--fill", "--edit-weight"]
-    assert [one.name for one in fields_of(Settings)] == list(Settings.model_fields)
+    assert [one.option for one in options_of(Move)][:5] == ["--mask", "--shift", "--scale", "--fill", "--edit-weight"]
+    assert [one.name for one in options_of(Settings)] == list(Settings.model_fields)
 
 
 def test_a_taken_option_gets_the_prefix() -> None:
-    options = {one.name: one.option for one in fields_of(Nudge, {"--seed", "--out"}, "nudge")}
+    options = {one.name: one.option for one in options_of(Nudge, {"--seed", "--out"}, "nudge")}
     assert (options["seed"], options["how"]) == ("--nudge-seed", "--how")
 
 
@@ -47,37 +49,38 @@ def test_a_taken_option_gets_the_prefix() -> None:
         ("strong", "boolean", "", "off", False),
         ("extra", "json", "", "{}", False),
         ("size", "number or number,number", "", "1", False),
-        ("seed", "integer", "0 to 9", "", False),
+        ("seed", "integer", "from 0 to 9", "", False),
     ],
 )
 def test_a_field_of_every_kind(name: str, type_: str, range_: str, default: str, repeated: bool) -> None:
     one = field(name)
-    assert (one.type, one.range, one.default_text, one.repeated) == (type_, range_, default, repeated)
+    assert (one.type, one.allowed.range, one.default_text, one.repeated) == (type_, range_, default, repeated)
     assert one.required == (name == "mask")
 
 
 @pytest.mark.parametrize(
     ("name", "range_"),
     [
-        ("steps", "1 to 1000"),
-        ("seed", "at least 0"),
-        ("hold", "0 to 1"),
-        ("layers", "each 0 to 3"),
+        ("steps", "from 1 to 1000"),
+        ("seed", "from 0 to 2**63 - 1"),
+        ("hold", "from 0 to 1"),
+        ("layers", "each from 0 to 3"),
         ("keep", ""),
     ],
 )
 def test_ranges_of_settings(name: str, range_: str) -> None:
-    assert field(name, Settings).range == range_
+    assert field(name, Settings).allowed.range == range_
 
 
 def test_an_open_range() -> None:
-    assert field("scale", Move).range == "above 0, at most 10"
+    assert field("scale", Move).allowed.range == "above 0 and at most 10"
 
 
 def test_choices() -> None:
     assert field("how").choices == ("soft", "hard")
     assert field("how").metavar == "soft|hard"
-    assert field("mask").metavar == "PATH"
+    assert field("mask").metavar == field("fill", Move).metavar == field("reference_mask", Appearance).metavar == "PATH"
+    assert (field("shift", Move).metavar, field("points", Drag).metavar) == ("DX,DY", "X0,Y0:X1,Y1")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_values(name: str, given: Any, value: Any) -> None:
 
 
 def test_what_is_not_given_keeps_its_default_and_counts_as_unset() -> None:
-    settings = build(Settings, fields_of(Settings), {"steps": "7", "seed": None})
+    settings = build(Settings, options_of(Settings), {"steps": "7", "seed": None})
     assert settings == Settings(steps=7)
     assert settings.model_fields_set == {"steps"}
 
@@ -126,9 +129,15 @@ def test_a_wrong_value_is_told_by_its_option(values: dict[str, Any], message: st
     assert str(caught.value).startswith(message)
 
 
+def test_a_gesture_is_asked_for_by_its_parts() -> None:
+    with pytest.raises(EditError, match=r"^--shift is '5', but must have the form DX,DY\.$"):
+        build(Move, options_of(Move), {"mask": "mask.png", "shift": "5"})
+    assert build(Drag, options_of(Drag), {"points": ["1,2:3,4"]}).points == (((1.0, 2.0), (3.0, 4.0)),)
+
+
 def test_options_have_dashes_in_messages() -> None:
     with pytest.raises(EditError, match=r"^--guidance-scale is '-1', but must be a number from 0 to 100\.$"):
-        build(Settings, fields_of(Settings), {"guidance_scale": "-1"})
+        build(Settings, options_of(Settings), {"guidance_scale": "-1"})
 
 
 def test_the_class_of_an_error_is_kept() -> None:
@@ -140,7 +149,7 @@ def test_the_class_of_an_error_is_kept() -> None:
             raise PointError("the point is nowhere")
 
     with pytest.raises(PointError, match="nowhere"):
-        build(Pin, fields_of(Pin), {"at": "1,2"})
+        build(Pin, options_of(Pin), {"at": "1,2"})
 
 
 def test_a_type_without_a_schema_takes_text() -> None:
@@ -150,7 +159,7 @@ def test_a_type_without_a_schema_takes_text() -> None:
         raster: np.ndarray | None = None
         name: str = "x"
 
-    odd = fields_of(Odd)
+    odd = options_of(Odd)
     assert [(one.option, one.type, one.required) for one in odd] == [("--raster", "value", False), ("--name", "value", False)]
     assert build(Odd, odd, {"name": "y"}).name == "y"
 

@@ -20,9 +20,9 @@ MOVE = ["move", "photo.png", "--mask", "mask.png", "--shift", "8,0"]
     [
         (["--shift", "900,0"], "the shift (900.0, 0.0) takes the whole object out of the 48x32 picture"),
         (["--shift", "0,0"], "the move has shift (0.0, 0.0) and scale 1, so nothing would change"),
-        (["--shift", "8"], "--shift is '8', but must have the form NUMBER,NUMBER."),
+        (["--shift", "8"], "--shift is '8', but must have the form DX,DY."),
         (["--shift", "8,x"], "--shift[1] is 'x', but must be a number."),
-        (["--scale", "11"], "--scale is '11', but must be a number above 0 and of at most 10."),
+        (["--scale", "11"], "--scale is '11', but must be a number above 0 and at most 10."),
         (["--edit-weight", "-1"], "--edit-weight is '-1', but must be a number of at least 0."),
         (["--steps", "0"], "--steps is '0', but must be an integer from 1 to 1000."),
         (["--steps", "many"], "--steps is 'many', but must be an integer from 1 to 1000."),

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragonkit.editing.pasting import RIM, Cutout, blend, cut_and_paste, edit_region, fill_hole, resized, with_detail
+from dragonkit.editing.pasting import RIM, Cutout, blend, cut_and_paste, edit_region, fill_hole, free_pixels, margin, resized, with_detail
 from dragonkit.imaging.masks import Grid, dilate
 from dragonkit.modes.move import Move, dragonkit_build_masks
 from dragonkit.plugins.answers import EditMasks, identity_correspondence
@@ -150,36 +150,47 @@ def test_resized_keeps_constants_and_leaves_the_right_size_alone() -> None:
 def test_detail_of_the_pasted_picture_comes_back_where_the_model_changed_nothing() -> None:
     pasted, decoded = torch.rand(1, 3, 37, 50) * 2 - 1, torch.rand(1, 3, 32, 32) * 2 - 1
     everywhere, nowhere = np.ones((37, 50), np.float32), np.zeros((37, 50), np.float32)
-    assert torch.allclose(with_detail(decoded, decoded, pasted, everywhere), pasted, atol=1e-5)
-    assert torch.allclose(with_detail(decoded, -decoded, pasted, nowhere), resized(decoded, (50, 37)), atol=1e-5)
+    assert torch.allclose(with_detail(decoded, decoded, pasted, everywhere, everywhere), pasted, atol=1e-5)
+    assert torch.allclose(with_detail(decoded, -decoded, pasted, nowhere, everywhere), resized(decoded, (50, 37)), atol=1e-5)
 
 
 def test_what_the_model_changed_is_added_to_the_detail() -> None:
     pasted, round_trip, everywhere = torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.2), np.ones((8, 8), np.float32)
     changed = round_trip.clone()
     changed[..., 2:4, 2:4] += 0.5
-    result = with_detail(changed, round_trip, pasted, everywhere)
+    result = with_detail(changed, round_trip, pasted, everywhere, everywhere)
     assert torch.allclose(result, changed - round_trip, atol=1e-6)
-    assert with_detail(4 * changed, round_trip, pasted, everywhere).max() == 1  # and clipped
+    assert with_detail(4 * changed, round_trip, pasted, everywhere, everywhere).max() == 1  # and clipped
+
+
+def test_what_was_given_to_the_end_keeps_its_own_pixels() -> None:
+    pasted, round_trip = torch.rand(1, 3, 16, 16) * 2 - 1, torch.rand(1, 3, 16, 16) * 2 - 1
+    held = box(16, 16, slice(2, 9), slice(2, 9))
+    free = free_pixels(held, 4.0)
+    result = with_detail(round_trip + 0.3, round_trip, pasted, np.ones((16, 16), np.float32), free)
+    inside = torch.from_numpy(held)
+    assert torch.equal(result[..., inside], pasted[..., inside].clamp(-1, 1))
+    far = torch.from_numpy(~dilate(held, margin(4.0)))
+    assert torch.allclose(result[..., far], (pasted + 0.3)[..., far].clamp(-1, 1), atol=1e-6)
 
 
 # --- what may change ----------------------------------------------------------------------------------------------------
 
 
-@given(seeds, st.sampled_from([1.0, 2.5, 4.0]))
-def test_the_region_is_one_at_the_edit_and_zero_away_from_it(seed: int, radius: float) -> None:
+@given(seeds, st.sampled_from([1.0, 4.0, 8.0]))
+def test_the_region_is_one_at_the_edit_and_zero_away_from_it(seed: int, cell: float) -> None:
     random = np.random.default_rng(seed)
     (top, bottom), (left, right) = np.sort(random.integers(0, 40, 2)), np.sort(random.integers(0, 50, 2))
     edited = box(40, 50, slice(top, bottom + 1), slice(left, right + 1))
-    region = edit_region(~edited, radius)
+    region = edit_region(edited, cell)
     assert region.dtype == np.float32 and region.shape == (40, 50)
-    assert (region[dilate(edited, radius)] == 1).all()
-    assert (region[~dilate(edited, 2 * radius + 1.5)] == 0).all()
+    assert (region[dilate(edited, RIM)] == 1).all()
+    assert (region[~dilate(edited, margin(cell) + 0.5)] == 0).all()  # half a pixel: distances are those of pixel centres
     assert region.min() >= 0
 
 
 def test_no_edit_no_region() -> None:
-    assert not edit_region(np.ones((8, 8), bool), 2.0).any()
+    assert not edit_region(np.zeros((8, 8), bool), 2.0).any()
 
 
 @given(seeds)

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from pydantic import field_validator
 
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.validation import relative_to
 from dragonkit.edits.values import Mask, Picture, image_from_text, image_to_text, mask_to_json, picture_to_json, same
-from dragonkit.errors import EditError, ImageError, MaskError
+from dragonkit.errors import EditError, ImageError, MaskError, ShapeError
 from dragonkit.imaging.images import load_image
 from dragonkit.imaging.masks import decode_mask, load_mask
 
@@ -210,6 +211,26 @@ def test_what_is_no_picture_is_refused(bad: object) -> None:
         Framed(picture=bad)
     with pytest.raises(EditError, match=r"^Framed\.picture is missing: give a picture: a path, a PIL image"):
         Framed()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("error", [ImageError("it is too dark. Pass a lighter one."), ShapeError((4, 6), (6, 4), "the picture")])
+def test_an_error_about_a_value_names_its_field(error: Exception) -> None:
+    class Lit(Framed):
+        @field_validator("second")
+        @classmethod
+        def _light_enough(cls, picture: Any) -> Any:
+            raise error
+
+    with pytest.raises(EditError) as caught:
+        Lit(picture=COLORS, second=COLORS)
+    assert str(caught.value) == f"Lit.second: {error}"
+
+
+@pytest.mark.parametrize("text", ["data:image/png;base64,??", "data:image/png;base64,AAAA"])
+def test_broken_text_of_a_picture_is_told_once_with_its_field(text: str) -> None:
+    with pytest.raises(EditError, match=r"^Framed\.second: 'data:image/png;base64,.* is neither a path nor") as caught:
+        Framed(picture=COLORS, second=text)
+    assert str(caught.value).count("is neither") == 1
 
 
 def test_an_array_that_is_no_picture_is_refused_when_written() -> None:

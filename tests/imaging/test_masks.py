@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -28,7 +28,6 @@ from dragonkit.imaging.masks import (
     erode,
     feather,
     load_mask,
-    scale_mask,
     shift_mask,
     to_grid,
 )
@@ -203,41 +202,10 @@ def test_shift_right_and_down() -> None:
 
 
 @given(MASKS)
-def test_scale_by_one_and_shift_by_zero_change_nothing(mask: np.ndarray) -> None:
-    for same in (scale_mask(mask, 1.0), shift_mask(mask, 0, 0)):
-        np.testing.assert_array_equal(same, mask)
-        assert same is not mask
-
-
-@given(MASKS.filter(lambda mask: mask.any()), st.integers(1, 4))
-def test_integer_scale_there_and_back(mask: np.ndarray, scale: int) -> None:
-    height, width = mask.shape
-    roomy = np.zeros((height * 5, width * 5), bool)
-    roomy[:height, :width] = mask
-    bigger = scale_mask(roomy, scale, center=(0, 0))
-    np.testing.assert_array_equal(bigger[: height * scale, : width * scale], mask.repeat(scale, 0).repeat(scale, 1))
-    assert bigger.sum() == mask.sum() * scale**2
-    np.testing.assert_array_equal(scale_mask(bigger, 1 / scale, center=(0, 0)), roomy)
-
-
-@given(st.integers(2, 10), st.integers(2, 10), st.floats(0.3, 3.0))
-def test_scale_about_the_own_centre(half_width: int, half_height: int, scale: float) -> None:
-    mask = box(50 - half_width, 40 - half_height, 50 + half_width, 40 + half_height, size=(100, 80))
-    scaled = scale_mask(mask, scale)
-    assume(scaled.any())
-    assert center_of(scaled) == pytest.approx((50, 40))
-    left, top, right, bottom = bounding_box(scaled)
-    assert right - left == pytest.approx(2 * half_width * scale, abs=2)  # one pixel at each end
-    assert bottom - top == pytest.approx(2 * half_height * scale, abs=2)  # one pixel at each end
-
-
-def test_scale_about_another_centre() -> None:
-    np.testing.assert_array_equal(scale_mask(box(10, 10, 14, 12), 2, center=(10, 10)), box(10, 10, 18, 14))
-    np.testing.assert_array_equal(scale_mask(box(10, 10, 18, 14), 0.5, center=(18, 14)), box(14, 12, 18, 14))
-
-
-def test_scaling_nothing_gives_nothing() -> None:
-    assert not scale_mask(np.zeros((4, 4), bool), 2).any()
+def test_a_shift_by_zero_changes_nothing(mask: np.ndarray) -> None:
+    same = shift_mask(mask, 0, 0)
+    np.testing.assert_array_equal(same, mask)
+    assert same is not mask
 
 
 # ---- growing, shrinking, softening
@@ -407,7 +375,6 @@ def test_coverages_that_make_no_sense(coverage: float) -> None:
 
 FUNCTIONS: list[Callable[[Any], object]] = [
     lambda mask: shift_mask(mask, 1, 1),
-    lambda mask: scale_mask(mask, 2),
     lambda mask: dilate(mask, 1),
     lambda mask: erode(mask, 1),
     lambda mask: feather(mask, 1),
@@ -430,10 +397,6 @@ def test_geometry_wants_bool_arrays(function: Callable[[Any], object], mask: Any
     [
         lambda: shift_mask(MASK, math.nan, 0),
         lambda: shift_mask(MASK, 0, math.inf),
-        lambda: scale_mask(MASK, math.inf),
-        lambda: scale_mask(MASK, 0),
-        lambda: scale_mask(MASK, -1),
-        lambda: scale_mask(MASK, 1, center=(math.nan, 0)),
     ],
 )
 def test_numbers_that_make_no_sense(call: Callable[[], object]) -> None:

@@ -301,7 +301,7 @@ def test_a_shift_that_is_typed_turns_the_arrow(open_editor: Any) -> None:
     editor = open_editor(mask=blob())
     editor.form.update({"shift": (3, 3)})
     assert editor.marks.drags == [] and editor.edits[0].shift == (3, 3)
-    editor.view.apply(lambda state: state.add_drag((10, 12), (14, 12)))
+    editor.view.apply(lambda state: state.change(drags=[((10, 12), (14, 12))]))
     assert editor.edits[0].shift == (4, 0)
     editor.form.update({"shift": (-2.5, 6)})
     assert editor.marks.drags == [((10.0, 12.0), (7.5, 18.0))] and editor.edits[0].shift == (-2.5, 6)
@@ -326,7 +326,7 @@ def test_the_preview_follows_the_fields_in_any_mode(open_editor: Any, model: dk.
 
 def test_a_reload_finds_everything(open_editor: Any, browser: Browser) -> None:
     editor = open_editor(mask=blob())
-    editor.view.apply(lambda state: state.add_drag((10, 12), (22, 16)))
+    editor.view.apply(lambda state: state.change(drags=[((10, 12), (22, 16))]))
     emit(canvas(editor), "client_ready")
     before, fields = browser.layers[layer_id(canvas(editor), 1)].copy(), editor.form.values()
     assert before.any()
@@ -341,7 +341,7 @@ def test_a_reload_finds_everything(open_editor: Any, browser: Browser) -> None:
 
 def test_marks_outlive_modes_tools_and_errors(open_editor: Any) -> None:
     editor = open_editor(mask=blob())
-    editor.view.apply(lambda state: state.add_drag((10, 12), (22, 16)))
+    editor.view.apply(lambda state: state.change(drags=[((10, 12), (22, 16))]))
     for mode in ("drag", "appearance", "resize", "move"):
         editor.mode = mode
         assert editor.mode == mode and np.array_equal(editor.mask, blob()) and len(editor.marks.drags) == 1
@@ -398,6 +398,49 @@ def test_modes_appear_by_themselves(open_editor: Any, model: dk.Editor) -> None:
     result = ran(editor, by=7)
     assert result.report.modes == ("nudge",)
     assert result.image.tobytes() == model.edit(PICTURE, Nudge(mask=blob(), by=7), STEPS, prompt="a fish").image.tobytes()
+
+
+class Slide(dk.Edit):
+    """Slide the object along an arrow."""
+
+    mode: ClassVar[str] = "slide"
+
+    mask: dk.Mask
+    way: dk.Shift
+
+
+class Drift(dk.Edit):
+    """Slide the object along an arrow, if there is one."""
+
+    mode: ClassVar[str] = "drift"
+
+    mask: dk.Mask
+    way: dk.Shift | None = None
+
+
+@pytest.mark.parametrize("edit_type", [Slide, Drift])
+def test_an_arrow_sets_the_shift_whatever_it_is_called_and_whether_it_must_be_given(
+    open_editor: Any, model: dk.Editor, edit_type: type[dk.Edit]
+) -> None:
+    class Sliding:
+        @dk.hookimpl
+        def dragonkit_edits(self) -> list[type[dk.Edit]]:
+            return [edit_type]
+
+        @dk.hookimpl
+        def dragonkit_build_masks(self, edit: Any, grid: dk.Grid) -> dk.EditMasks:
+            return move.dragonkit_build_masks(dk.Move(mask=edit.mask, shift=edit.way or (1, 1)), grid)
+
+    model.registry.register(Sliding(), edit_type.mode)
+    editor = open_editor(mask=blob())
+    editor.mode = edit_type.mode
+    before = editor.form.values()
+    editor.view.apply(lambda state: state.change(drags=[((10, 12), (14, 12))]))
+    assert editor.edits[0].way == (4, 0)
+    editor.form.update({"way": (-2.5, 6)})
+    assert editor.marks.drags == [((10.0, 12.0), (7.5, 18.0))] and editor.edits[0].way == (-2.5, 6)
+    editor.view.apply(lambda state: state.change(drags=[]))
+    assert editor.form.values() == before and alert_of(editor) == ""
 
 
 def test_arrows_are_points_for_a_drag(open_editor: Any) -> None:
@@ -458,7 +501,7 @@ def test_before_and_after(open_editor: Any) -> None:
 
 def test_revert_brings_everything_back_and_loses_nothing(open_editor: Any, model: dk.Editor) -> None:
     editor = open_editor(mask=blob())
-    editor.view.apply(lambda state: state.add_drag((10, 12), (22, 16)))
+    editor.view.apply(lambda state: state.change(drags=[((10, 12), (22, 16))]))
     first = ran(editor)
     named(editor._shelf.widget, "continue from here").click()
     assert editor._session.picture is first.image and np.array_equal(shown(editor), np.asarray(first.image))
@@ -571,7 +614,7 @@ def test_a_still_picture_for_places_without_widgets(open_editor: Any) -> None:
     editor.mask = blob()
     marked = (still_of(editor) != plain).any(axis=2)[factor // 2 :: factor, factor // 2 :: factor]
     assert np.array_equal(marked, blob()), "the mask shows"
-    editor.view.apply(lambda state: state.add_drag((30, 20), (36, 28)))
+    editor.view.apply(lambda state: state.change(drags=[((30, 20), (36, 28))]))
     assert (still_of(editor) != plain).any(axis=2)[28 * factor - 2, 36 * factor - 2], "so does the arrow"
     result = np.asarray(ran(editor, shift=(12, 4)).image)
     assert np.array_equal(still_of(editor)[::factor, ::factor], result)

@@ -16,7 +16,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dragonkit.cli.options import build as build_from_options
-from dragonkit.cli.options import fields_of
+from dragonkit.cli.options import options_of
 from dragonkit.editing.pasting import Cutout, cut_and_paste
 from dragonkit.errors import EditError, MaskError, PointError
 from dragonkit.imaging.deform import Deformation
@@ -220,7 +220,7 @@ def test_a_point_said_twice_is_said_once() -> None:
 
 
 def test_the_command_line_takes_one_pair_at_a_time() -> None:
-    fields = fields_of(Drag)
+    fields = options_of(Drag)
     points = fields[0]
     assert (points.option, points.type, points.repeated, points.required) == ("--points", "number,number:number,number", True, True)
     edit = build_from_options(Drag, fields, {"points": ["20.5,16.5:28.5,12.5", "3,4:3,4"], "init": "patches"})

@@ -405,7 +405,8 @@ def test_the_builtin_plugins_are_these() -> None:
 
 def test_importing_plugins_loads_no_torch() -> None:
     code = (
-        "import sys; from dragonkit.plugins.registry import PluginRegistry, hookimpl; PluginRegistry(builtin=()); "
+        "import sys; from dragonkit.plugins.registry import PluginRegistry; "
+        "from dragonkit.plugins.specs import hookimpl; PluginRegistry(builtin=()); "
         "sys.exit(bool({'torch', 'diffusers', 'dragonkit.models'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

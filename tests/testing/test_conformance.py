@@ -147,7 +147,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return write
 
 
-HOOKS = "from dragonkit.plugins.registry import hookimpl\n@hookimpl\ndef dragonkit_commands(cli): pass\n"
+HOOKS = "from dragonkit.plugins.specs import hookimpl\n@hookimpl\ndef dragonkit_commands(cli): pass\n"
 
 
 def test_a_module_may_load_torch_in_functions_only(write: Write, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dragonkit import toybox
 from dragonkit.errors import EditError, PointError
+from dragonkit.imaging.masks import center_of
 
 SIZE = 64
 seeds = st.integers(0, 10**6)
@@ -139,7 +140,33 @@ def test_keypoints_lie_on_or_beside_their_object(category):
         scene = of_category(category)._with(0, shape=torch.tensor(corner, dtype=torch.float64))
         ys, xs = scene.objects[0].mask.nonzero()
         for name, (x, y) in scene.objects[0].keypoints.items():
-            assert np.hypot(xs - x, ys - y).min() < 5, name
+            assert np.hypot(xs + 0.5 - x, ys + 0.5 - y).min() < 5, name
+
+
+@given(x=st.floats(30, 66), y=st.floats(30, 66), quarters=st.integers(0, 3))
+@settings(max_examples=15, deadline=None)
+def test_points_of_a_scene_are_those_of_masks_and_edits(x, y, quarters):
+    scene = of_category("balloon").resized(0, 0.6)
+    scene = scene.rotated(0, 90 * quarters - scene.objects[0].params["angle"])
+    balloon = scene.pasted(scene, 0, (x, y)).objects[1]
+    assert balloon.center == pytest.approx((x, y), abs=1e-6)
+    # it is symmetric, so its middle and its top lie on the line through its centre of gravity
+    across = quarters % 2
+    assert center_of(balloon.mask)[across] == pytest.approx(balloon.center[across], abs=0.2)
+    assert balloon.keypoints["top"][across] == pytest.approx(balloon.center[across], abs=1e-6)
+    ways = np.indices(balloon.coverage.shape)[1 - across] + 0.5
+    assert (ways * balloon.coverage).sum() / balloon.coverage.sum() == pytest.approx(balloon.center[across], abs=0.02)
+
+
+@pytest.mark.parametrize("up", [-2.0, 0.0, 1.6])
+def test_a_keypoint_is_dragged_to_a_point_as_edits_count_it(up):
+    scene = of_category("balloon")
+    scene = scene.rotated(0, -scene.objects[0].params["angle"])
+    x, y = scene.objects[0].keypoints["top"]
+    dragged = scene.dragged(0, "top", (x, y + up)).objects[0]
+    column = dragged.coverage[: int(dragged.center[1]), int(x)]
+    assert dragged.keypoints["top"] == pytest.approx((x, y + up), abs=0.01)
+    assert int(dragged.center[1]) - column.sum() == pytest.approx(y + up, abs=0.1), "the top is where the balloon begins"
 
 
 def test_dressing_takes_looks_and_keeps_shape():
@@ -166,7 +193,7 @@ def test_other_sizes_show_the_same_scene(seed):
     for a, b in zip(small.objects, large.objects, strict=True):
         assert b.coverage.sum() / 9 == pytest.approx(a.coverage.sum(), rel=0.08, abs=3)
         for name, (x, y) in a.keypoints.items():
-            assert b.keypoints[name] == pytest.approx(((x + 0.5) * 3 - 0.5, (y + 0.5) * 3 - 0.5))
+            assert b.keypoints[name] == pytest.approx((x * 3, y * 3))
     shrunk = pixels(large).reshape(64, 3, 64, 3, 3).mean((1, 3))
     assert np.abs(shrunk - pixels(small)).mean() < 4
 

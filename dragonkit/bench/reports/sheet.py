@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dragonkit.bench.tasks.catalogue import Task
+from dragonkit.bench.tasks.parts import Task
 from dragonkit.imaging.masks import center_of
 
 __all__ = ["contact_sheet", "wish"]

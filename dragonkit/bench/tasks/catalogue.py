@@ -11,12 +11,10 @@ import numpy as np
 from dragonkit.bench.tasks.parts import (
     Task,
     changed,
-    mask_point,
     outline_points,
     painted,
     random_scene,
     random_shift,
-    scene_point,
     searched,
     segment,
     similarity,
@@ -27,7 +25,7 @@ from dragonkit.bench.tasks.parts import (
 from dragonkit.imaging.masks import bounding_box, center_of, dilate, shift_mask
 from dragonkit.toybox.scenes import Scene, scene
 
-__all__ = ["TASKS", "Task", "move_task"]
+__all__ = ["TASKS", "move_task"]
 
 NEAREST, FARTHEST = 0.25, 0.55
 """How far objects are moved, as fractions of the picture's side."""
@@ -119,7 +117,7 @@ def _paste(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
     if (highest < lowest).any() or not whole(pasted):
         return None
     dx, dy = (int(part) for part in rng.integers(lowest, highest + 1))
-    origin = similarity(scene_point(_pair(center)), (dx, dy), scale, 0)(np.array(pasted.center))
+    origin = similarity(_pair(center), (dx, dy), scale, 0)(np.array(pasted.center))
     index = len(picture.objects)
     answer = picture.pasted(reference, pasted.index, _pair(origin)).resized(index, scale)
     if not suits(picture, answer, index):
@@ -139,7 +137,7 @@ def _drag(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
         here = one.keypoints[keypoint]
         answer = picture.dragged(index, keypoint, (here[0] + length * math.cos(angle), here[1] + length * math.sin(angle)))
         # the shape does not always allow the whole way, so the wish is what it does allow
-        start, end = mask_point(here), mask_point(answer.objects[index].keypoints[keypoint])
+        start, end = here, answer.objects[index].keypoints[keypoint]
         if math.dist(start, end) < 0.08 * size or not suits(picture, answer, index):
             continue
         way, different = segment(start, end, size), changed(picture, answer)
@@ -160,8 +158,7 @@ def _drag_rigid(seed: int, rng: np.random.Generator, picture: Scene) -> Task | N
     one = picture.objects[index]
     dx, dy = random_shift(rng, one.mask, 0.12, 0.25)
     answer = picture.moved(index, (dx, dy))
-    starts = [mask_point(place) for place in [*one.keypoints.values(), one.center][:3]]
-    points = [((x, y), (x + dx, y + dy)) for x, y in starts]
+    points = [((x, y), (x + dx, y + dy)) for x, y in [*one.keypoints.values(), one.center][:3]]
     inside = all(0 < part < size for pair in points for place in pair for part in place)
     if not (inside and 0.12 * size <= math.hypot(dx, dy) <= 0.25 * size and suits(picture, answer, index)):
         return None

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from dragonkit.bench.tasks.catalogue import Task
+from dragonkit.bench.tasks.parts import Task
 from dragonkit.imaging.images import psnr
 
 __all__ = ["Figures", "copy_and_inpaint", "judge"]

@@ -30,8 +30,7 @@ class Task:
         name: key of `TASKS`.
         seed: of the task; with the size it decides everything.
         scene, answer: before and after.
-        edits: (mode, fields), one for each edit: `registry.edit_types()[mode](**fields)` is the edit. Masks are bool (H, W). Points are
-            (x, y) in pixels with pixel centres at integer + 0.5, as in `dragonkit.imaging.masks`; points of a `Scene` lie 0.5 lower.
+        edits: (mode, fields), one for each edit: `registry.edit_types()[mode](**fields)` is the edit. Masks are bool (H, W).
         index: the object edited, in `answer.objects`, and in `scene.objects` where it is there already.
         reference: the second picture of appearance and paste, whose front object is meant.
         keypoint: the one that is dragged.
@@ -121,7 +120,7 @@ def transformed(picture: Scene, index: int, shift: Point = (0, 0), scale: float 
     one = picture.objects[index]
     origin = np.array(one.center)
     # a scene scales and turns about the object's origin, which is not where its mask's centre is; the way between them turns as well
-    landed = similarity(scene_point(center_of(one.mask)), shift, scale, degrees)(origin)
+    landed = similarity(center_of(one.mask), shift, scale, degrees)(origin)
     return picture.resized(index, scale).rotated(index, degrees).moved(index, tuple(landed - origin))
 
 
@@ -130,16 +129,6 @@ def similarity(center: Point, shift: Point, scale: float, degrees: float) -> Cal
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     turn = np.array([[cos, -sin], [sin, cos]])
     return lambda points: (np.asarray(points) - center) @ (scale * turn).T + center + shift
-
-
-def mask_point(point: Point) -> Point:
-    """A point of a scene in the coordinates of edits and masks, whose pixel centres are at integer + 0.5."""
-    return float(point[0]) + 0.5, float(point[1]) + 0.5
-
-
-def scene_point(point: Point) -> Point:
-    """The way back."""
-    return point[0] - 0.5, point[1] - 0.5
 
 
 def random_shift(rng: np.random.Generator, mask: np.ndarray, nearest: float, farthest: float) -> tuple[int, int]:

@@ -56,10 +56,10 @@ def drag(
     A result goes to OUT/<category>/<sample>/dragged_image.png, where the public evaluators look for it. What is finished is not done again.
     """
     from dragonkit.bench.drags.sets import open_set
-    from dragonkit.cli.options import build, fields_of
+    from dragonkit.cli.options import build, options_of
     from dragonkit.edits.settings import Settings
 
-    fields = fields_of(Settings)
+    fields = options_of(Settings)
     given = build(Settings, fields, {field.name: values[f"settings_{field.name}"] for field in fields})
     settings = Settings.preset(preset, **{name: getattr(given, name) for name in given.model_fields_set})
     found = open_set(folder)
@@ -101,7 +101,7 @@ drag.__signature__ = inspect.Signature([one for one in _parameters if one.kind i
 
 
 def _whole_command() -> Any:
-    from dragonkit.cli.options import fields_of
+    from dragonkit.cli.options import options_of
     from dragonkit.edits.settings import Settings
 
     def command(**values: Any) -> None:
@@ -109,7 +109,7 @@ def _whole_command() -> Any:
 
     own = inspect.signature(drag).parameters.values()
     settings = [
-        parameter_for(field, f"settings_{field.name}", "Settings", f"{field.default_text} or the model's") for field in fields_of(Settings)
+        parameter_for(field, f"settings_{field.name}", "Settings", f"{field.default_text} or the model's") for field in options_of(Settings)
     ]
     command.__signature__ = inspect.Signature([*own, *settings])  # type: ignore[attr-defined]
     maker = typer.Typer(rich_markup_mode=None, add_completion=False)

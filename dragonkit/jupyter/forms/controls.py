@@ -10,9 +10,10 @@ from typing import Any
 import ipywidgets as W
 from pydantic_core import to_jsonable_python
 
+from dragonkit.edits.schema import NUMBERS
 from dragonkit.errors import EditError
 from dragonkit.jupyter.elements import row
-from dragonkit.jupyter.forms.roles import FormField, numbers_in
+from dragonkit.jupyter.forms.roles import FormField
 
 __all__ = ["LEFT_OUT", "Control", "control_for"]
 
@@ -44,21 +45,21 @@ class Control:
 
 def control_for(field: FormField) -> Control:
     """A slider for a number between two bounds, a box for any other, a list for choices, a tick, text; JSON for what is left."""
-    schema = field.schema
-    if "enum" in schema or "const" in schema:
-        return _choice(field, {str(value): value for value in schema.get("enum", [schema.get("const")])})
-    if schema.get("type") == "boolean":
-        return _choice(field, {"yes": True, "no": False}) if field.optional else _tick(field)
-    if schema.get("type") in ("integer", "number"):
-        return _text(field, str) if field.optional else _number(field)
-    if numbers_in(schema) and not field.optional:
+    allowed = field.allowed
+    if allowed.kind == "choice":
+        return _choice(field, {str(value): value for value in allowed.choices})
+    if allowed.kind == "flag":
+        return _choice(field, {"yes": True, "no": False}) if allowed.optional else _tick(field)
+    if allowed.kind in NUMBERS:
+        return _text(field, str) if allowed.optional else _number(field)
+    if allowed.kind == "tuple" and not allowed.optional and all(part.kind in NUMBERS for part in allowed.parts):
         return _numbers(field)
-    return _text(field, str) if schema.get("type") == "string" else _text(field, _json, _read_json)
+    return _text(field, str) if allowed.kind == "text" else _text(field, _json, _read_json)
 
 
 def _number(field: FormField) -> Control:
-    whole = field.schema["type"] == "integer"
-    low, high = _bounds(field.schema)
+    whole, bounds = field.allowed.kind == "integer", field.allowed.bounds
+    low, high = (bounds.get(end, bounds.get(f"exclusive{end.capitalize()}")) for end in ("minimum", "maximum"))
     start = (int if whole else float)(_start(field, low, high))
     common = {"value": start, **_common(field)}
     if low is not None and high is not None and high - low < 1e6:
@@ -75,20 +76,16 @@ def _start(field: FormField, low: float | None, high: float | None) -> float:
     """The default; without one, a factor (above 0) starts at 1 and anything else as near to 0 as it may."""
     if field.default is not None:
         return float(field.default)
-    wanted = 1.0 if field.schema.get("exclusiveMinimum") == 0 else 0.0
+    wanted = 1.0 if field.allowed.bounds.get("exclusiveMinimum") == 0 else 0.0
     return min(max(wanted, -math.inf if low is None else low), math.inf if high is None else high)
 
 
-def _bounds(schema: Mapping[str, Any]) -> tuple[Any, Any]:
-    return schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum", schema.get("exclusiveMaximum"))
-
-
 def _numbers(field: FormField) -> Control:
-    parts = field.schema["prefixItems"]
+    parts = field.allowed.parts
     starts = list(field.default) if field.default is not None else [0] * len(parts)
     names = ("x", "y") if field.role == "arrow" else map(str, range(1, len(parts) + 1))
     boxes = [
-        (W.IntText if part["type"] == "integer" else W.FloatText)(
+        (W.IntText if part.kind == "integer" else W.FloatText)(
             value=start,
             description=name,  # a screen reader reads it
             tooltip=field.description,
@@ -98,7 +95,7 @@ def _numbers(field: FormField) -> Control:
         )
         for part, start, name in zip(parts, starts, names, strict=True)
     ]
-    label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
+    label = W.Label(field.title, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
 
     def set(value: Any) -> None:
         for box, number in zip(boxes, starts if value is LEFT_OUT else value, strict=True):
@@ -108,7 +105,7 @@ def _numbers(field: FormField) -> Control:
 
 
 def _choice(field: FormField, choices: Mapping[str, Any]) -> Control:
-    options = [*choices.items()] if field.required or not field.optional else [("left out", LEFT_OUT), *choices.items()]
+    options = [*choices.items()] if field.required or not field.allowed.optional else [("left out", LEFT_OUT), *choices.items()]
     values = [value for _, value in options]
     start = LEFT_OUT if LEFT_OUT in values and field.default is None else field.default if field.default in values else values[0]
     return _plain(W.Dropdown(options=options, value=start, **_common(field)), start)
@@ -141,7 +138,7 @@ def _read_json(text: str, field: FormField) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise EditError(f'{field.label} is {text!r}, but must be JSON, such as [1, 2] or {{"a": 1}}: {error}') from error
+        raise EditError(f'{field.title} is {text!r}, but must be JSON, such as [1, 2] or {{"a": 1}}: {error}') from error
 
 
 def _plain(widget: W.Widget, start: Any) -> Control:
@@ -152,4 +149,4 @@ def _plain(widget: W.Widget, start: Any) -> Control:
 
 
 def _common(field: FormField) -> dict[str, Any]:
-    return {"description": field.label, "tooltip": field.description, "style": _STYLE, "layout": _WIDE}
+    return {"description": field.title, "tooltip": field.description, "style": _STYLE, "layout": _WIDE}

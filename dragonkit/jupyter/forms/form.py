@@ -73,8 +73,7 @@ class Form:
     @property
     def use_mask(self) -> bool:
         """Whether a mask that the mode does not need is given to it."""
-        tick = self._controls.get("mask")
-        return tick is None or bool(tick.get())
+        return all(self._controls[field.name].get() for field in self.fields if field.role == "mask" and field.name in self._controls)
 
     def values(self) -> dict[str, Any]:
         """The fields as they stand; what was left out is missing. EditError when something typed cannot be read."""
@@ -112,7 +111,7 @@ class Form:
         except EditError as error:
             if not isinstance(error.__cause__, ValidationError):
                 raise
-            labels = {field.name: field.label for field in self.fields}
+            labels = {field.name: field.title for field in self.fields}
 
             def label(path: str) -> str:
                 return re.sub(r"^\w+", lambda match: labels.get(match.group(), match.group()), path)

@@ -28,8 +28,8 @@ class Region(Control):
         self._painted, self._kept, self._callbacks = painted, LEFT_OUT, list[Callable[[], None]]()
         self._words = W.Label()
         take = button("take the painted mask", field.description, lambda: self._keep(self._painted()), icon="paint-brush")
-        forget = button("leave out", f"{field.label}: leave it out", lambda: self._keep(LEFT_OUT), icon="times")
-        label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
+        forget = button("leave out", f"{field.title}: leave it out", lambda: self._keep(LEFT_OUT), icon="times")
+        label = W.Label(field.title, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
         super().__init__(W.HBox([label, take, forget, self._words], layout=W.Layout(flex_flow="row wrap")), lambda: self._kept, self._set)
         self._keep(LEFT_OUT)
 

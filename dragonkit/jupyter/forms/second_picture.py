@@ -59,7 +59,7 @@ class SecondPicture:
         if picture is not None:
             take = partial(self._guarded, lambda: self.set(picture()))
             chosen.append(button("use this picture", "take something from the picture itself", take, icon="image"))
-        label = W.Label(field.label, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
+        label = W.Label(field.title, tooltip=field.description, layout=W.Layout(width="10em", justify_content="flex-end"))
         self.widget = W.VBox([row(label, *chosen), self._error, self._below]).add_class("dk-second")
 
     def get(self) -> Any:
@@ -99,7 +99,7 @@ class SecondPicture:
         self.view.on_change(self._changed)
         self.view.on_error(self._fail)
         tools = ToolRow(self.view, self._fail, tools=("brush", "eraser", "lasso", "polygon", "box"))
-        asked = W.Label(f"{self._mask_field.label}: mark it here", tooltip=self._mask_field.description)
+        asked = W.Label(f"{self._mask_field.title}: mark it here", tooltip=self._mask_field.description)
         self._below.children = [asked, tools.widget, self.view.widget, tools.help]
 
     def _uploaded(self) -> None:

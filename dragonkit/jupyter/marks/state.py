@@ -118,33 +118,6 @@ class MarkState:
         """Remove everything, as one step."""
         return self.change(np.zeros_like(self._mask), boxes=(), drags=(), points=())
 
-    def add_box(self, box: Rect) -> Rect | None:
-        with self._lock:
-            return self.change(boxes=[*self.boxes, box])
-
-    def remove_box(self, index: int) -> Rect | None:
-        """Remove boxes[index]; an IndexError when there is none."""
-        with self._lock:
-            return self.change(boxes=_without(self.boxes, index))
-
-    def add_drag(self, start: Point, end: Point) -> Rect | None:
-        with self._lock:
-            return self.change(drags=[*self.drags, (start, end)])
-
-    def remove_drag(self, index: int) -> Rect | None:
-        """Remove drags[index]; an IndexError when there is none."""
-        with self._lock:
-            return self.change(drags=_without(self.drags, index))
-
-    def add_point(self, x: float, y: float, positive: bool = True) -> Rect | None:
-        with self._lock:
-            return self.change(points=[*self.points, (x, y, positive)])
-
-    def remove_point(self, index: int) -> Rect | None:
-        """Remove points[index]; an IndexError when there is none."""
-        with self._lock:
-            return self.change(points=_without(self.points, index))
-
     def undo(self) -> Rect | None:
         """Take the last change back; nothing happens when there is none."""
         with self._lock:
@@ -215,8 +188,3 @@ class MarkState:
         if not (math.isfinite(x + y) and 0 <= x <= self.size[0] and 0 <= y <= self.size[1]):
             raise PointError(f"the point ({x:g}, {y:g}) lies outside the {self.size[0]}x{self.size[1]} picture. Pass pixels inside it.")
         return x, y
-
-
-def _without(items: list[Any], index: int) -> list[Any]:
-    del items[index]
-    return items

@@ -12,8 +12,10 @@ from PIL import Image
 from dragonkit.edits.edit import Edit, unknown_mode
 from dragonkit.errors import EditError
 from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.forms.controls import LEFT_OUT
 from dragonkit.jupyter.forms.form import Form
 from dragonkit.jupyter.forms.gestures import arrow_of, missing, suggested, taken_from
+from dragonkit.jupyter.forms.roles import FormField
 from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["ModePanel"]
@@ -73,7 +75,12 @@ class ModePanel:
     @property
     def moves_by_arrow(self) -> bool:
         """Whether an arrow says how far something is shifted."""
-        return any(field.role == "arrow" for field in self.form.fields)
+        return self._shift is not None
+
+    @property
+    def _shift(self) -> FormField | None:
+        """The field that an arrow sets."""
+        return next((field for field in self.form.fields if field.role == "arrow"), None)
 
     def refresh(self) -> None:
         """Look for modes again: a plugin may have been registered since. The mode chosen stays."""
@@ -115,9 +122,8 @@ class ModePanel:
         arrow = arrow_of(self._view.state.drags)
         if arrow != self._arrow:
             self._arrow = arrow
-            if self.moves_by_arrow:
-                default = next(field.default for field in self.form.fields if field.role == "arrow")
-                self.form.update({"shift": default if arrow is None else arrow})
+            if (field := self._shift) is not None:
+                self.form.update({field.name: LEFT_OUT if arrow is None else arrow})
                 return  # the form has told of it
         self._changed()
 
@@ -128,19 +134,20 @@ class ModePanel:
         tool: Any = self._view.tools["drag"]
         tool.single = self.moves_by_arrow
         self._arrow = arrow_of(drags)
-        if self.moves_by_arrow and self._arrow is not None:
-            form.update({"shift": self._arrow})
+        if (field := self._shift) is not None and self._arrow is not None:
+            form.update({field.name: self._arrow})
         else:
             self._changed()
 
     def _changed_field(self) -> None:
         """A shift that was typed turns the arrow that is there; where it would leave the picture, the arrow goes."""
-        shift, drags = self.form.values().get("shift"), self._view.state.drags
-        if self.moves_by_arrow and shift is not None and drags and shift != arrow_of(drags):
+        field, drags = self._shift, self._view.state.drags
+        shift = None if field is None else self.form.values().get(field.name)
+        if isinstance(shift, (list, tuple)) and len(shift) == 2 and drags and tuple(shift) != arrow_of(drags):
             (x, y), (width, height) = drags[0][0], self._view.state.size
             end = (x + shift[0], y + shift[1])
             inside = 0 <= end[0] <= width and 0 <= end[1] <= height
-            self._arrow = shift if inside else None
+            self._arrow = (shift[0], shift[1]) if inside else None
             self._view.apply(lambda state: state.change(drags=[((x, y), end), *drags[1:]] if inside else drags[1:]))
             return  # the marks have told of it
         self._changed()

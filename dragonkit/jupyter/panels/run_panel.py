@@ -71,5 +71,3 @@ class RunPanel:
         self._preview.value = png(image)
         self._preview.layout.width, self._preview.layout.height = (f"{round(side * _PREVIEW / max(size))}px" for side in size)
         self._preview.layout.display = ""
-
-

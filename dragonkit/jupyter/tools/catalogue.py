@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dragonkit.jupyter.tools.areas import Box, Brush, Eraser, Lasso, Polygon
 from dragonkit.jupyter.tools.base import Tool
-from dragonkit.jupyter.tools.points import DragArrows, Pick, Selector
+from dragonkit.jupyter.tools.points import DragArrows, Pick
 
-__all__ = ["TOOLS", "Box", "Brush", "DragArrows", "Eraser", "Lasso", "Pick", "Polygon", "Selector", "Tool"]
+__all__ = ["TOOLS"]
 
 TOOLS: dict[str, type[Tool]] = {tool.name: tool for tool in (Brush, Eraser, Lasso, Polygon, Box, DragArrows, Pick)}

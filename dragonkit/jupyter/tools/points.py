@@ -63,7 +63,9 @@ class DragArrows(Stroke):
         chosen, self._chosen = self._chosen, None
         if key == "Escape" or not state.drags:
             return None
-        return state.remove_drag(state.drags.index(chosen) if chosen in state.drags else -1)
+        drags = state.drags
+        del drags[drags.index(chosen) if chosen in drags else -1]
+        return state.change(drags=drags)
 
     def preview(self, state: MarkState) -> list[Shape]:
         if self._way:

@@ -104,7 +104,7 @@ def _import(edit_type: type[Edit]) -> str:
     if module != "__main__" and getattr(sys.modules.get(module), name, None) is edit_type:
         return f"from {module} import {name}"
     return (
-        f"from dragonkit.plugins.registry import get_registry\n\n{name} = get_registry().edit_types()[{_literal(edit_type.mode)}]"
+        f"from dragonkit.plugin_api import get_registry\n\n{name} = get_registry().edit_types()[{_literal(edit_type.mode)}]"
         "  # register its plugin first: it is not installed\n"
     )
 

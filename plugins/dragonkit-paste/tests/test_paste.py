@@ -20,10 +20,19 @@ from PIL import Image
 from torch.nn import functional
 
 import dragonkit as dk
-from dragonkit.errors import EditFileError, MaskError
-from dragonkit.imaging.lookup import warp
-from dragonkit.imaging.masks import bounding_box, center_of, scale_mask, to_grid
-from dragonkit.plugins.answers import EditMasks, Features, identity_correspondence
+from dragonkit.plugin_api import (
+    EditFileError,
+    EditMasks,
+    Features,
+    MaskError,
+    affine_about,
+    bounding_box,
+    center_of,
+    identity_correspondence,
+    to_grid,
+    warp,
+    warp_mask,
+)
 from dragonkit.testing import check_gradient, check_plugin
 
 WIDTH, HEIGHT = 48, 32
@@ -139,7 +148,7 @@ def test_features_looked_up_are_the_objects(grid: dk.Grid) -> None:
 def test_scale_is_about_the_objects_centre() -> None:
     mask = box(10, 8, 12, 8, (WIDTH, HEIGHT))
     masks = build(mask, scale=2.0, shift=(3, 2))
-    assert np.array_equal(masks.target, np.roll(scale_mask(mask, 2.0), (2, 3), axis=(0, 1)))
+    assert np.array_equal(masks.target, np.roll(warp_mask(mask, affine_about(center_of(mask), 2.0)), (2, 3), axis=(0, 1)))
 
 
 def test_what_falls_outside_is_clipped() -> None:

@@ -17,9 +17,7 @@ from dragonkit_region import RegionDrag
 from torch.autograd import gradcheck
 
 import dragonkit as dk
-from dragonkit.imaging.masks import scale_mask, shift_mask, to_grid
-from dragonkit.plugins.answers import EditMasks, Features, identity_correspondence
-from dragonkit.plugins.registry import PluginRegistry
+from dragonkit.plugin_api import EditMasks, Features, PluginRegistry, affine_about, identity_correspondence, shift_mask, to_grid, warp_mask
 from dragonkit.testing import check_plugin
 
 WIDTH, HEIGHT = 48, 32
@@ -108,7 +106,7 @@ def test_one_pair_by_whole_pixels_is_a_move() -> None:
 
 def test_two_pairs_that_only_scale_are_exact() -> None:
     mask = box(16, 12, 12, 6)
-    assert np.array_equal(build(mask, [((16, 12), (16, 12)), ((28, 18), (34, 21))]).target, scale_mask(mask, 1.5, (16, 12)))
+    assert np.array_equal(build(mask, [((16, 12), (16, 12)), ((28, 18), (34, 21))]).target, warp_mask(mask, affine_about((16, 12), 1.5)))
 
 
 def test_mirroring_is_exact() -> None:

@@ -17,9 +17,7 @@ from dragonkit_rotate import Rotate
 from torch.autograd import gradcheck
 
 import dragonkit as dk
-from dragonkit.imaging.masks import bounding_box, to_grid
-from dragonkit.plugins.answers import EditMasks, Features, identity_correspondence
-from dragonkit.plugins.registry import PluginRegistry
+from dragonkit.plugin_api import EditMasks, Features, PluginRegistry, bounding_box, identity_correspondence, to_grid
 from dragonkit.testing import check_plugin
 
 WIDTH, HEIGHT = 48, 32

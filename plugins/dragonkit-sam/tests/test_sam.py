@@ -35,8 +35,7 @@ from transformers import (
 )
 
 import dragonkit as dk
-from dragonkit.errors import MaskError, ModelNotFoundError, PointError, UnsupportedModelError
-from dragonkit.plugins.registry import PluginRegistry
+from dragonkit.plugin_api import MaskError, ModelNotFoundError, PluginRegistry, PointError, UnsupportedModelError
 from dragonkit.testing import check_plugin
 
 SIDE = 128

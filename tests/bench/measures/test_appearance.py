@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragonkit.bench.measures.appearance import color_distance, outline_overlap, pattern_distance, wasserstein
-from dragonkit.bench.tasks.catalogue import TASKS, Task
+from dragonkit.bench.tasks.catalogue import TASKS
+from dragonkit.bench.tasks.parts import Task
 
 DRESSING = ["appearance", "three"]
 VALUES = st.lists(st.integers(0, 255), min_size=1, max_size=12)

@@ -19,7 +19,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from dragonkit.bench.measures import measure as measures
 from dragonkit.bench.measures.measure import ABOUT, Measures, fraction, measure
-from dragonkit.bench.tasks.catalogue import TASKS, Task
+from dragonkit.bench.tasks.catalogue import TASKS
+from dragonkit.bench.tasks.parts import Task
 from dragonkit.errors import ShapeError
 
 REGIONS = ("changed", "target", "vacated", "elsewhere")

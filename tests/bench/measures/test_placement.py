@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragonkit.bench.measures.placement import best_shift, drag_distance, placement_error
-from dragonkit.bench.tasks.catalogue import TASKS, Task
+from dragonkit.bench.tasks.catalogue import TASKS
+from dragonkit.bench.tasks.parts import Task
 
 
 @cache

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from dragonkit.bench.tasks import parts as task_parts
-from dragonkit.bench.tasks.catalogue import FARTHEST, NEAREST, TASKS, Task, move_task
+from dragonkit.bench.tasks.catalogue import FARTHEST, NEAREST, TASKS, move_task
+from dragonkit.bench.tasks.parts import Task
 from dragonkit.errors import EditError
 from dragonkit.imaging.masks import center_of
 from dragonkit.toybox import Scene, scene
@@ -132,8 +133,8 @@ def test_edited_objects_are_whole_and_others_stay_in_sight(task: Task) -> None:
 def test_keypoints_land_where_the_edit_sends_them(task: Task) -> None:
     before = task.reference.objects[-1] if task.reference else task.scene.objects[task.index]
     after = task.answer.objects[task.index]
-    points = np.array([before.center, *before.keypoints.values()]) + 0.5
-    assert np.array([after.center, *after.keypoints.values()]) + 0.5 == pytest.approx(mapped(task, points), abs=1e-6)
+    points = np.array([before.center, *before.keypoints.values()])
+    assert np.array([after.center, *after.keypoints.values()]) == pytest.approx(mapped(task, points), abs=1e-6)
     assert (after.category, after.color, after.pattern) == (before.category, before.color, before.pattern)
 
 
@@ -182,7 +183,7 @@ def test_appearance_changes_colours_and_nothing_else(task: Task) -> None:
 def test_a_keypoint_is_dragged_within_what_may_change(task: Task) -> None:
     before, after = task.scene.objects[task.index], task.answer.objects[task.index]
     (((start, end),), mask) = (task.edits[0][1][key] for key in ("points", "mask"))
-    assert np.array([start, end]) - 0.5 == pytest.approx(np.array([before.keypoints[task.keypoint], after.keypoints[task.keypoint]]))
+    assert (start, end) == (before.keypoints[task.keypoint], after.keypoints[task.keypoint])
     assert math.dist(start, end) >= 0.08 * 64
     assert mask[int(start[1]), int(start[0])] and mask[int(end[1]), int(end[0])] and not (task.source & ~mask).any()
     assert not (task.changed & ~mask).any() and not mask.all()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dragonkit.bench.tasks.catalogue import TASKS, Task, move_task
+from dragonkit.bench.tasks.catalogue import TASKS, move_task
 from dragonkit.bench.tasks.figures import BEST_PSNR, copy_and_inpaint, judge
+from dragonkit.bench.tasks.parts import Task
 
 REGIONS = ("changed", "target", "vacated", "elsewhere")
 

@@ -18,8 +18,9 @@ from PIL import Image
 
 from dragonkit.errors import EditError, ImageError
 from dragonkit.imaging.strokes import Point, stroke
-from dragonkit.jupyter import CanvasView, MarkState
 from dragonkit.jupyter.canvas.overlay import mask_overlay
+from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.tools.areas import Brush
 from dragonkit.jupyter.tools.base import Tool
 from dragonkit.jupyter.tools.points import DragArrows, Pick
@@ -526,14 +527,6 @@ def test_without_ipycanvas_one_clear_sentence(name: str) -> None:
         f"ImportError: the notebook editor needs {name}, which is not installed: "
         "run pip install 'dragonkit[jupyter]' and restart the kernel"
     )
-
-
-def test_names_are_loaded_when_they_are_used() -> None:
-    import dragonkit.jupyter as jupyter
-
-    assert jupyter.CanvasView is CanvasView and jupyter.MarkState is MarkState
-    with pytest.raises(AttributeError, match=r"dragonkit.jupyter has no 'Canvas'"):
-        jupyter.Canvas  # noqa: B018
 
 
 def test_tab_leaves_the_canvas_which_swallows_keys(view: CanvasView, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ class Everything(dk.Edit):
     mode: ClassVar[str] = "everything"
 
     mask: dk.Mask = Field(description="the object")
-    points: tuple[tuple[tuple[float, float], tuple[float, float]], ...] = Field(min_length=1)
-    shift: tuple[float, float] = (0.0, 0.0)
+    points: dk.Points = Field(min_length=1)
+    shift: dk.Shift = (0.0, 0.0)
     scale: float = Field(gt=0, le=10, description="how much larger")
     turn: float = Field(default=0.0, ge=-360, le=360, description="how far it turns")
     count: int = Field(default=2, ge=0, le=8)
@@ -44,8 +44,8 @@ class Everything(dk.Edit):
     limit: float | None = Field(default=None, gt=0)
     names: tuple[str, ...] = ()
     reference: Picture
-    reference_mask: dk.Mask
-    fill: dk.Mask | None = None
+    reference_mask: dk.ReferenceMask
+    fill: dk.Region | None = None
     edit_weight: float = Field(default=4.0, ge=0)
 
     @field_validator("turn")
@@ -298,6 +298,30 @@ def test_masks_are_copied_and_arrows_are_short() -> None:
 
 def test_left_out_is_not_a_value() -> None:
     assert Form(Everything)._controls["note"].get() is LEFT_OUT
+
+
+def test_the_type_and_not_the_name_says_what_is_marked() -> None:
+    class Named(dk.Edit):
+        """All names are its own."""
+
+        mode: ClassVar[str] = "named"
+        thing: dk.Mask
+        sky: dk.Mask
+        sea: dk.Region | None = None
+        arrows: dk.Points
+        way: dk.Shift | None = None
+        hat: dk.Picture
+        its_place: dk.ReferenceMask
+        coat: dk.Picture
+        coat_place: dk.ReferenceMask
+        shift: tuple[float, float] = (0.0, 0.0)
+
+    fields = form_fields(Named)
+    assert [field.role for field in fields] == [
+        "mask", "region", "region", "points", "arrow", "picture", "picture mask", "picture", "picture mask", "value",
+    ]  # fmt: skip
+    assert [field.picture for field in fields if field.picture] == ["hat", "coat"]
+    assert taken_from(fields, blob(), [((1, 2), (3, 4))]).keys() == {"thing", "arrows"}
 
 
 def test_points_of_another_shape_are_written() -> None:
