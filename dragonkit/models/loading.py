@@ -37,7 +37,7 @@ def find_card(model: str, cards: Mapping[str, ModelCard]) -> ModelCard:
 
 def default_dtype(device: torch.device) -> torch.dtype:
     """The precision a model runs in where nobody asks for another: float16 on CUDA; bfloat16 on a CPU that multiplies it natively, which
-    is a fifth faster there and slower elsewhere; float32 otherwise."""
+    is a sixth faster there and slower elsewhere; float32 otherwise."""
     import torch
 
     if device.type == "cuda":
