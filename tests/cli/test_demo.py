@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -31,9 +31,16 @@ def test_one_move(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "bit for bit in 1 of 1" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_task_that_no_plugin_can_do_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+@pytest.fixture
+def no_packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Only the built-in modes; later tests find the packages again."""
     monkeypatch.setenv("DRAGONKIT_PLUGINS", "")
     get_registry.cache_clear()
+    yield
+    get_registry.cache_clear()
+
+
+def test_a_task_that_no_plugin_can_do_is_left_out(no_packages: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo(tmp_path, scenes=1, tasks=["rotate"]) == {}
     assert "left out: rotate, as no installed plugin has the mode rotate" in capsys.readouterr().out
 

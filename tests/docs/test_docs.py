@@ -311,7 +311,7 @@ def test_shell_lines_parse(page: str, line: str, mirror: Path) -> None:
     words = shlex.split(line, comments=True)
     if words[0] == "python":
         application = typer.Typer()
-        application.command()(importlib.import_module(words[2]).train)
+        application.command()(getattr(importlib.import_module(words[2]), words[2].rpartition(".")[2]))
         command, rest = typer.main.get_command(application), words[3:]
     else:
         group = typer.main.get_command(app)

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import typer
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
@@ -92,6 +92,14 @@ def write_sheets(pipeline: StableDiffusionPipeline, folder: Path, count: int = 3
     contact_sheet(torch.stack([scenes, back], 1).flatten(0, 1)).save(folder / "autoencoder.png")
 
 
+def export(
+    model: Annotated[Path, typer.Argument(help="A finished model in diffusers' format.")],
+    folder: Annotated[Path, typer.Argument(help="Where samples.png and autoencoder.png go.")],
+) -> None:
+    """Write the sheets of a finished model: samples, and round trips through its autoencoder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_sheets(StableDiffusionPipeline.from_pretrained(model), folder)
+
+
 if __name__ == "__main__":
-    model, out = map(Path, sys.argv[1:])
-    write_sheets(StableDiffusionPipeline.from_pretrained(model), out)
+    typer.run(export)
