@@ -116,8 +116,8 @@ class StableDiffusion(Backbone):
             out = self.unet(latents, timestep, encoder_hidden_states=condition.expand(len(latents), -1, -1)).sample
         self.calls += len(latents)
         if self.prediction_type == "v_prediction":
-            alpha = self._alphas[timestep].to(latents)
-            out = alpha.sqrt() * out + (1 - alpha).sqrt() * latents
+            alpha = float(self._alphas[timestep])  # in half precision 1 - alpha would be 0 next to the clean end
+            out = alpha**0.5 * out + (1 - alpha) ** 0.5 * latents
         return Prediction(out, {layer: outputs[0] for layer, outputs in seen.items()}, tap.record or {})
 
     @contextmanager

@@ -24,7 +24,7 @@ from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
 from dragonkit.imaging.images import ImageSource, load_image, to_image
-from dragonkit.models.loading import find_card, load_backbone
+from dragonkit.models.loading import default_dtype, find_card, load_backbone
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry, get_registry
@@ -65,7 +65,7 @@ class Editor:
 
         Args:
             device: CUDA where there is one, else the CPU, when left out.
-            dtype: float16 on CUDA and float32 elsewhere, when left out.
+            dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
 
         Raises:
             ModelError: it is not there, not of Stable Diffusion's shape, or a plugin that loads it fails.
@@ -74,7 +74,7 @@ class Editor:
         card = find_card(model, registry.models())
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         with _advice_on_memory():
-            backbone = load_backbone(card, device, dtype or (torch.float16 if device.type == "cuda" else torch.float32))
+            backbone = load_backbone(card, device, dtype or default_dtype(device))
         return cls(backbone, card, registry)
 
     def settings(self, settings: Settings | None = None) -> Settings:

@@ -90,7 +90,15 @@ def _is_count(value: Any) -> bool:
 
 
 # the published scales are for raw gradients, which say nothing about other models; ours does: `dragonkit bench scale`
-_PAPER = {"guidance_scale": 4.0, "energy_scale": 0.03, "keep": "energy", "hold": 0.0, "hold_vacated": 0.0, "inversion_iterations": 1}
+_PAPER = {
+    "steps": 50,
+    "guidance_scale": 4.0,
+    "energy_scale": 0.03,
+    "keep": "energy",
+    "hold": 0.0,
+    "hold_vacated": 0.0,
+    "inversion_iterations": 1,
+}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

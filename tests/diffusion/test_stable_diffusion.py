@@ -78,6 +78,19 @@ def test_without_any_signal_the_velocity_is_the_picture_negated(
 
 
 @torch.no_grad()
+def test_velocity_next_to_the_clean_end_in_half_precision(tiny_pipeline: Any) -> None:
+    """1 - alpha is 0.0015 there: in bfloat16 it would be 0, and no part of the latents noise."""
+    from dragonkit.testing import tiny_pipeline as another
+
+    half, whole = StableDiffusion(another().to(torch.bfloat16)), StableDiffusion(tiny_pipeline)
+    noisy = torch.randn(1, 4, 8, 8).bfloat16()
+    found = half.predict(noisy, 1.0, half.condition(["a fish"], (32, 32))).noise_pred.float()
+    expected = whole.predict(noisy.float(), 1.0, whole.condition(["a fish"], (32, 32))).noise_pred
+    error, lost = (found - expected).square().mean().sqrt(), (1 - whole.pipeline.scheduler.alphas_cumprod[1]).sqrt() * noisy.float().std()
+    assert error < lost / 2, f"{error:.4f}, where the latents' part is {lost:.4f}"
+
+
+@torch.no_grad()
 def test_one_condition_serves_every_row(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor) -> None:
     together = backbone.predict(latents, 300.0, embeds).noise_pred
     assert torch.equal(together, backbone.predict(latents, 300.0, embeds.expand(2, -1, -1)).noise_pred)

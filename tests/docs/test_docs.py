@@ -178,13 +178,15 @@ def test_the_model_card_says_what_the_recipe_is() -> None:
     from dragonkit.toybox.training.denoiser import build_unet
     from dragonkit.toybox.training.recipe import load_recipe
 
-    text, recipe = (DOCS / "toybox-model.md").read_text(encoding="utf-8"), load_recipe("cpu64")
+    text, recipe = (DOCS / "toybox-model.md").read_text(encoding="utf-8"), load_recipe("gpu128")
     for part, network in ((recipe.autoencoder, build_autoencoder(recipe)), (recipe.unet, build_unet(recipe))):
         assert f"channels {', '.join(map(str, part.channels))};" in text
         assert f"{sum(one.numel() for one in network.parameters()) / 1e6:.2f} M" in text
         rate = f"{part.learning_rate:.0e}".replace("e-0", "e-")
-        assert f"{part.minutes:g} minutes, batches of {part.batch}, learning rate {rate} falling to 0" in text
-    assert f"{recipe.pool:,} scenes" in text
+        assert f"batches of {part.batch}, learning rate {rate} falling to 0" in text
+        assert f"moving average {part.ema}" in text
+    assert f"{recipe.minutes:g} minutes, of which the autoencoder has {60 * recipe.autoencoder.minutes:g} seconds" in text
+    assert f"up to {recipe.unet.pool:,}" in text
     assert f"each of the {len(toybox.vocabulary())} words" in text
 
 
@@ -311,7 +313,7 @@ def test_shell_lines_parse(page: str, line: str, mirror: Path) -> None:
     words = shlex.split(line, comments=True)
     if words[0] == "python":
         application = typer.Typer()
-        application.command()(importlib.import_module(words[2]).train)
+        application.command()(getattr(importlib.import_module(words[2]), words[2].rpartition(".")[2]))
         command, rest = typer.main.get_command(application), words[3:]
     else:
         group = typer.main.get_command(app)

@@ -149,7 +149,7 @@ def test_a_plugin_brings_the_family(editor: Editor) -> None:
 
     registry = PluginRegistry(discover=False)
     registry.register(Straight())
-    loaded = Editor.from_pretrained("straight", "cpu", registry=registry)
+    loaded = Editor.from_pretrained("straight", "cpu", torch.float32, registry)
     assert isinstance(loaded.backbone, StraightFlow) and loaded.card is CARD
     assert loaded.settings().layers == ("block.1", "block.2")
     images = [np.asarray(one.edit(picture(), MOVE, prompt="a fish").image) for one in (loaded, editor)]

@@ -515,7 +515,7 @@ def test_progress_and_steps_of_a_run_are_shown(editor: Editor, source: Source) -
 
 def test_a_model_is_loaded_from_a_folder(tiny_pipeline: Any, tmp_path: Path) -> None:
     tiny_pipeline.save_pretrained(tmp_path / "model")
-    editor = Editor.from_pretrained(str(tmp_path / "model"), registry=PluginRegistry(discover=False))
+    editor = Editor.from_pretrained(str(tmp_path / "model"), dtype=torch.float32, registry=PluginRegistry(discover=False))
     assert (editor.backbone.device.type, editor.backbone.dtype) == ("cpu", torch.float32)
     assert editor.card.name == str(tmp_path / "model")
     settings = Settings(steps=STEPS, inversion_iterations=1)

@@ -59,7 +59,7 @@ def test_every_field_is_described() -> None:
 def test_presets_are_settings_with_changes_on_top() -> None:
     assert Settings.preset("default").model_fields_set == set()
     paper = Settings.preset("paper", seed=3)
-    assert (paper.hold, paper.keep, paper.guidance_scale, paper.seed) == (0, "energy", 4, 3)
+    assert (paper.steps, paper.hold, paper.keep, paper.guidance_scale, paper.seed) == (50, 0, "energy", 4, 3)
     assert paper.schedule.guided(50) == frozenset(range(30))
     assert Settings.preset("fast", steps=10).steps == 10
     for name in PRESETS:

@@ -21,7 +21,7 @@ Point = tuple[float, float]
 
 TIMESTEP, TIMESTEPS, LAYER, DRAWS = 261, 1000, 1, 8
 """The noise level, the layer (counted from 0), and draws of noise whose features are averaged: those of DragBench's evaluator."""
-_COARSEST = 16  # cells along the picture's shorter side; a model of small pictures has fewer in that layer, and a finer one is taken
+_COARSEST = 32  # cells along the picture's shorter side, as Stable Diffusion has; a finer layer is taken where there are fewer
 _SEED = 42
 _ROWS = 16  # of pixels that are compared at once: of all pixels at once the features would fill gigabytes
 

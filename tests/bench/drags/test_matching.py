@@ -74,7 +74,7 @@ def test_pictures_of_two_sizes(tiny_pipeline: Any) -> None:
 
 
 def test_the_block_follows_the_model(tiny_pipeline: Any, toybox_matcher: Matcher) -> None:
-    """Block 1, as DragBench's, where its features have at least 16 cells a side, and else the first that has, or the last."""
+    """Block 1, as DragBench's, where its features have at least 32 cells a side, and else the first that has, or the last."""
     backbone = toybox_matcher.backbone
     assert toybox_matcher.layer == "up.2" and "layer up.2" in toybox_matcher.protocol
     assert Matcher(StableDiffusion(tiny_pipeline)).layer == "up.3"
@@ -82,9 +82,9 @@ def test_the_block_follows_the_model(tiny_pipeline: Any, toybox_matcher: Matcher
         for matcher in (toybox_matcher, Matcher(StableDiffusion(tiny_pipeline))):
             backbone = matcher.backbone
             cells = backbone.model_size // backbone.pixels_per_latent
-            latents = torch.zeros(1, backbone.latent_channels, cells, cells)
+            latents = torch.zeros(1, backbone.latent_channels, cells, cells, dtype=backbone.dtype)
             shown = backbone.predict(latents, 261.0, backbone.condition([""], (32, 32)), features=backbone.feature_layers).features
-            large = [layer for layer in backbone.feature_layers[1:] if shown[layer].shape[-1] >= 16]
+            large = [layer for layer in backbone.feature_layers[1:] if shown[layer].shape[-1] >= 32]
             assert matcher.layer == (large[0] if large else "up.3")
 
 
@@ -92,7 +92,7 @@ def test_a_moved_thing_is_found_and_one_that_stayed_is_not_far(toybox_matcher: M
     """Six scenes: in the answer 2.2 px from the goals in the mean, in the source 12.4 px; the drags are 12.5 px long."""
     moved, stayed, same, lengths = [], [], [], []
     for number in range(6):
-        task = TASKS["drag-rigid"](FIRST_SEED + number, 64)
+        task = TASKS["drag-rigid"](FIRST_SEED + number, 128)
         starts, ends = np.array(task.edits[0][1]["points"]).transpose(1, 0, 2)
         places = [(float(x), float(y)) for x, y in starts]
         in_answer, in_source = (
