@@ -33,10 +33,12 @@ _HOMES = {
     "Features": "plugins.answers",
     "Grid": "imaging.masks",
     "GuidanceSchedule": "edits.schedules",
+    "Inversion": "plugins.inversion",
     "Mask": "edits.values",
     "ModelCard": "plugins.card",
     "Move": "modes.move",
     "Picture": "edits.values",
+    "Placement": "plugins.placement",
     "Points": "edits.values",
     "Reference": "plugins.answers",
     "ReferenceMask": "modes.referring",
@@ -77,6 +79,8 @@ if TYPE_CHECKING:
     from dragonkit.modes.resize import Resize
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
     from dragonkit.plugins.card import ModelCard
+    from dragonkit.plugins.inversion import Inversion
+    from dragonkit.plugins.placement import Placement
     from dragonkit.plugins.registry import register
     from dragonkit.plugins.selector import Selector
     from dragonkit.plugins.specs import hookimpl

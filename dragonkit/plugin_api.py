@@ -2,8 +2,8 @@
 
     from dragonkit.plugin_api import Edit, EnergyTerm, hookimpl, load_mask
 
-Names are loaded when they are first used. Those of `dragonkit.energy` and `warp` load torch: import them inside the functions that
-need them, since a plugin's module must import without it. What tests need is in `dragonkit.testing`.
+Names are loaded when they are first used. Those of `dragonkit.energy` and `dragonkit.diffusion`, and `warp`, load torch: import them
+inside the functions that need them, since a plugin's module must import without it. What tests need is in `dragonkit.testing`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dragonkit.lazy import loader
 
 _HOMES = {
     "AttentionPlan": "plugins.answers",
+    "Backbone": "diffusion.backbone",
     "Box": "plugins.selector",
     "Cancelled": "errors",
     "Click": "plugins.selector",
@@ -31,23 +32,29 @@ _HOMES = {
     "Grid": "imaging.masks",
     "ImageError": "errors",
     "InpaintWeight": "modes.moving",
+    "Inversion": "plugins.inversion",
+    "InversionOptions": "plugins.inversion",
     "Mask": "edits.values",
     "MaskError": "errors",
     "ModelCard": "plugins.card",
     "ModelError": "errors",
     "ModelNotFoundError": "errors",
+    "MovingEdit": "modes.moving",
     "ObjectMask": "modes.moving",
     "Options": "plugins.selector",
     "Picture": "edits.values",
+    "Placement": "plugins.placement",
     "PluginRegistry": "plugins.registry",
     "PointError": "errors",
     "Points": "edits.values",
+    "Prediction": "diffusion.backbone",
     "PreserveWeight": "modes.moving",
     "Reference": "plugins.answers",
     "ReferenceMask": "modes.referring",
     "ReferencePicture": "modes.referring",
     "ReferencePrompt": "modes.referring",
     "Region": "edits.values",
+    "Schedule": "diffusion.schedule",
     "Selector": "plugins.selector",
     "ShapeError": "errors",
     "Shift": "edits.values",
@@ -74,8 +81,7 @@ _HOMES = {
     "load_reference_mask": "modes.referring",
     "local_similarity": "energy.similarity",
     "map_points": "imaging.affine",
-    "masks_in_place": "modes.geometry",
-    "moved_noise": "modes.moving",
+    "moved_along": "modes.geometry",
     "moving_terms": "energy.terms",
     "preserve": "energy.terms",
     "reference_attention": "modes.referring",
@@ -87,11 +93,11 @@ _HOMES = {
     "to_grid": "imaging.masks",
     "warp": "imaging.lookup",
     "warp_mask": "imaging.affine",
-    "warped_masks": "modes.geometry",
 }
 
 __all__ = [
     "AttentionPlan",
+    "Backbone",
     "Box",
     "Cancelled",
     "Click",
@@ -109,23 +115,29 @@ __all__ = [
     "Grid",
     "ImageError",
     "InpaintWeight",
+    "Inversion",
+    "InversionOptions",
     "Mask",
     "MaskError",
     "ModelCard",
     "ModelError",
     "ModelNotFoundError",
+    "MovingEdit",
     "ObjectMask",
     "Options",
     "Picture",
+    "Placement",
     "PluginRegistry",
     "PointError",
     "Points",
+    "Prediction",
     "PreserveWeight",
     "Reference",
     "ReferenceMask",
     "ReferencePicture",
     "ReferencePrompt",
     "Region",
+    "Schedule",
     "Selector",
     "ShapeError",
     "Shift",
@@ -152,8 +164,7 @@ __all__ = [
     "load_reference_mask",
     "local_similarity",
     "map_points",
-    "masks_in_place",
-    "moved_noise",
+    "moved_along",
     "moving_terms",
     "preserve",
     "reference_attention",
@@ -165,10 +176,11 @@ __all__ = [
     "to_grid",
     "warp",
     "warp_mask",
-    "warped_masks",
 ]
 
 if TYPE_CHECKING:
+    from dragonkit.diffusion.backbone import Backbone, Prediction
+    from dragonkit.diffusion.schedule import Schedule
     from dragonkit.edits.edit import Edit
     from dragonkit.edits.file import EditFile
     from dragonkit.edits.values import Mask, Picture, Points, Region, Shift
@@ -191,15 +203,15 @@ if TYPE_CHECKING:
     from dragonkit.imaging.images import load_image
     from dragonkit.imaging.lookup import warp
     from dragonkit.imaging.masks import Grid, bounding_box, cell_coverage, center_of, dilate, erode, feather, load_mask, shift_mask, to_grid
-    from dragonkit.modes.geometry import masks_in_place, warped_masks
+    from dragonkit.modes.geometry import moved_along
     from dragonkit.modes.moving import (
         ContrastWeight,
         EditWeight,
         Fill,
         InpaintWeight,
+        MovingEdit,
         ObjectMask,
         PreserveWeight,
-        moved_noise,
         source_attention,
     )
     from dragonkit.modes.referring import (
@@ -212,6 +224,8 @@ if TYPE_CHECKING:
     )
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference, identity_correspondence
     from dragonkit.plugins.card import ModelCard
+    from dragonkit.plugins.inversion import Inversion, InversionOptions
+    from dragonkit.plugins.placement import Placement
     from dragonkit.plugins.registry import PluginRegistry, get_registry, register
     from dragonkit.plugins.selector import Box, Click, Options, Selector
     from dragonkit.plugins.specs import hookimpl

@@ -26,8 +26,8 @@ __all__ = [
 
 ImageTensor = Float[Tensor, "batch 3 image_height image_width"]  # in [-1, 1]
 Latents = Float[Tensor, "batch channels height width"]  # z_t, and every noise_pred
-Trajectory = Float[Tensor, "steps batch channels height width"]  # the z_t of an inversion, one per step
-PromptEmbeds = Float[Tensor, "batch words embedding"]
+Trajectory = Float[Tensor, "levels channels height width"]  # z_0 to z_T of one picture, clean first
+PromptEmbeds = Float[Tensor, "prompts words embedding"]
 Tokens = Float[Tensor, "batch positions embedding"]  # inputs, keys or values of an attention layer
 FeatureMap = Float[Tensor, "features feature_height feature_width"]  # one picture, one decoder level
 GridMask = Bool[np.ndarray, "grid_height grid_width"]

@@ -11,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FACE = {"dragonkit", "dragonkit.energy", "dragonkit.jupyter", "dragonkit.plugin_api"}
 """Modules that load their public names when they are first used; the names' homes are checked by test_init."""
-BY_NAME = {("dragonkit.plugins.registry", module) for module in ("dragonkit.modes", "dragonkit.models", "dragonkit.selecting")}
+BUILT_IN = ("dragonkit.modes", "dragonkit.models", "dragonkit.diffusion.inversions", "dragonkit.selecting")
+BY_NAME = {("dragonkit.plugins.collection", module) for module in BUILT_IN}
 """The built-in plugins: found by name like anybody's, and imported by nobody."""
 
 

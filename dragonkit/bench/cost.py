@@ -22,7 +22,7 @@ import torch
 from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.tasks.catalogue import move_task
 from dragonkit.diffusion.attention import xformers_attention
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
 from dragonkit.imaging.images import psnr
@@ -152,7 +152,7 @@ def sd15_shape(device: str, dtype: torch.dtype) -> Editor:
         requires_safety_checker=False,
     ).to(device, dtype)
     (card,) = (card for card in dragonkit_models() if card.name == "sd15")
-    return Editor(Backbone(pipeline), ModelCard("sd15-shape", "", "random weights", card.settings))
+    return Editor(StableDiffusion(pipeline), ModelCard("sd15-shape", "", "random weights", card.settings))
 
 
 SHAPES: Mapping[str, Callable[[str, torch.dtype], Editor]] = {"sd15-shape": sd15_shape}

@@ -15,9 +15,10 @@ from dragonkit.bench.measures.recognition import plain_scenes, train_recognizer
 from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.reports.statistics import Interval, interval
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.diffusion.inversion import invert, sample
+from dragonkit.diffusion.inversion import ddim, sample
 from dragonkit.editing.editor import Editor
 from dragonkit.imaging.images import psnr, to_image, to_tensor
+from dragonkit.plugins.inversion import InversionOptions
 from dragonkit.toybox.drawing.rendering import render
 from dragonkit.toybox.scenes import Scene, scene
 from dragonkit.toybox.sentences import captions
@@ -52,7 +53,7 @@ class ModelFigures:
         recognized: by what was looked at: the samples, and the true pictures of the same captions after the autoencoder.
         spread: how different the samples are from one another: per pixel and channel the deviation over the samples, on average, as a share
             of that over the true pictures of the same captions.
-        matching: by up block, how many pixels from its place in another picture a keypoint is found, on average over a scene's keypoints;
+        matching: by layer, how many pixels from its place in another picture a keypoint is found, on average over a scene's keypoints;
             "middle" is the answer that needs no features: the middle of the object.
         samples: pictures (n, 3, h, w) in [-1, 1].
     """
@@ -98,16 +99,17 @@ def reconstructions(editor: Editor, n: int, progress: Progress) -> dict[str, Int
     backbone = editor.backbone
     found: dict[str, list[float]] = {"autoencoder": []}
     ways = {f"inversion and back, {count} iteration{'s' * (count > 1)}": count for count in {1, editor.settings().inversion_iterations}}
-    schedule = backbone.schedule(STEPS)
+    size = (backbone.model_size, backbone.model_size)
+    schedule = backbone.schedule(STEPS, size)
     for number in range(TIMES * n):
         picture = scene(FIRST_SEED + number, backbone.model_size)
         clean = backbone.encode(to_tensor(picture.image))
         results = {"autoencoder": clean}
         if number < n:
-            embeds = backbone.prompt_embeds([picture.caption])
+            condition = backbone.condition([picture.caption], size)
             for way, iterations in ways.items():
-                noise = invert(backbone, clean, embeds, schedule, iterations)[-1:]
-                results[way] = sample(backbone, noise, embeds, embeds, schedule)[:1]
+                noise = ddim(backbone, clean, condition, schedule, InversionOptions(iterations=iterations))[-1:]
+                results[way] = sample(backbone, noise, condition, condition, schedule)[:1]
             progress(number + 1, n)
         for way, latents in results.items():
             found.setdefault(way, []).append(psnr(to_image(backbone.decode(latents)), picture.image))
@@ -117,20 +119,20 @@ def reconstructions(editor: Editor, n: int, progress: Progress) -> dict[str, Int
 def samples_of(backbone: Backbone, prompts: list[str], guidance_scale: float, progress: Progress) -> Tensor:
     """One picture of each prompt, (n, 3, h, w) in [-1, 1] on the CPU; the same ones each time."""
     generator, made = torch.Generator().manual_seed(FIRST_SEED % 2**31), list[Tensor]()
-    cells, channels = backbone.model_size // backbone.pixels_per_latent, backbone.unet.config.in_channels
+    size, cells = (backbone.model_size, backbone.model_size), backbone.model_size // backbone.pixels_per_latent
     for start in range(0, len(prompts), _BATCH):
         part = prompts[start : start + _BATCH]
-        noise = torch.randn(len(part), channels, cells, cells, generator=generator).to(backbone.device, backbone.dtype)
-        embeds, empty = backbone.prompt_embeds(part), backbone.prompt_embeds([""] * len(part))
-        latents = sample(backbone, noise, embeds, empty, backbone.schedule(STEPS), guidance_scale)[: len(part)]
+        noise = torch.randn(len(part), backbone.latent_channels, cells, cells, generator=generator).to(backbone.device, backbone.dtype)
+        condition, empty = (backbone.condition(words, size) for words in (part, [""] * len(part)))
+        latents = sample(backbone, noise, condition, empty, backbone.schedule(STEPS, size), guidance_scale)[: len(part)]
         made.append(backbone.decode(latents).cpu())
         progress(start + len(part), len(prompts))
     return torch.cat(made)
 
 
 def match_keypoints(backbone: Backbone, n: int, progress: Progress) -> dict[str, Interval]:
-    """How far off each up block's features find the keypoints of `n` objects again, in pixels; the mean over an object is one value."""
-    matchers = {f"up block {layer}": Matcher(backbone, layer) for layer in range(len(backbone.unet.up_blocks))}
+    """How far off each layer's features find the keypoints of `n` objects again, in pixels; the mean over an object is one value."""
+    matchers = {layer: Matcher(backbone, layer) for layer in backbone.feature_layers}
     found: dict[str, list[float]] = {name: [] for name in [*matchers, "middle"]}
     for number, (before, after) in enumerate(turned_up_elsewhere(backbone.model_size, n)):
         pairs = [(before.objects[0].keypoints[name], place) for name, place in after.objects[0].keypoints.items()]

@@ -14,8 +14,8 @@ from dragonkit.bench.measures.measure import measure
 from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.reports.statistics import Interval, interval, paired
 from dragonkit.bench.tasks.catalogue import TASKS, move_task
+from dragonkit.diffusion.backbone import Prediction
 from dragonkit.diffusion.guidance import PlannedTerm, on_grid
-from dragonkit.diffusion.inversion import record
 from dragonkit.diffusion.sampling import SamplingPlan, guided_sampling
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.schedules import GuidanceSchedule
@@ -83,27 +83,29 @@ Row = dict[str, dict[str, float]]
 
 
 def _levels(editor: Editor, seed: int) -> Row:
-    """Figure 2: from noise, guided by nothing but the preserve energy over the whole picture, from one up block or two."""
+    """Figure 2: from noise, guided by nothing but the preserve energy over the whole picture, from one layer or two."""
     picture, backbone = scene(seed, editor.backbone.model_size), editor.backbone
     settings = editor.settings(Settings(inversion_iterations=1))
     source = editor.invert(picture.image, "", settings, check=False)
-    every = tuple(range(len(backbone.unet.up_blocks)))
+    every = backbone.feature_layers
+
+    @torch.no_grad()
+    def seen(latents: torch.Tensor, level: int) -> Prediction:
+        return backbone.predict(latents, source.schedule.time(level), source.condition, features=every, record=True)
+
     noise = torch.randn(source.latents_at(0).shape, generator=torch.Generator().manual_seed(seed % 2**31)).to(source.trajectory)
-    guides = {
-        level: record(backbone, source.latents_at(level), source.schedule.timestep(level), source.prompt_embeds, every)
-        for level in range(1, settings.steps + 1)
-    }
+    guides = {level: seen(source.latents_at(level), level) for level in range(1, settings.steps + 1)}
     size = (2 * noise.shape[2], 2 * noise.shape[3])
 
     def resemble(features: Features) -> torch.Tensor:
         return inverse_energy(local_similarity(features.generated.flatten(1), features.source.flatten(1)))
 
     rows = {}
-    for layers in [None, *((level,) for level in every), (1, 2)]:
+    for layers in [None, *((layer,) for layer in every), every[1:3]]:
         plan = SamplingPlan(
             noise,
-            source.prompt_embeds,
-            source.negative_prompt_embeds,
+            source.condition,
+            source.negative_condition,
             terms=[PlannedTerm("preserve", EnergyTerm("preserve", resemble))] if layers else [],
             layers=layers or (),
             feature_size=size,
@@ -112,19 +114,11 @@ def _levels(editor: Editor, seed: int) -> Row:
         )
         latents = guided_sampling(backbone, source.schedule, plan, lambda level: [guides[level]])
         result = to_image(backbone.decode(latents))
-        seen = record(backbone, source.schedule.add_noise(latents, noise, 5), source.schedule.timestep(5), source.prompt_embeds, every)
-        asked = record(
-            backbone, source.schedule.add_noise(source.latents_at(0), noise, 5), source.schedule.timestep(5), source.prompt_embeds, every
-        )
+        made, asked = (seen(source.schedule.add_noise(clean, noise, 5), 5).features for clean in (latents, source.latents_at(0)))
         likeness = [
-            float(
-                local_similarity(
-                    on_grid(seen.decoder_features[level], size).flatten(1), on_grid(asked.decoder_features[level], size).flatten(1)
-                )
-            )
-            for level in every
+            float(local_similarity(on_grid(made[layer], size).flatten(1), on_grid(asked[layer], size).flatten(1))) for layer in every
         ]
-        name = "no guidance" if layers is None else f"up block {'+'.join(map(str, layers))}"
+        name = "no guidance" if layers is None else " + ".join(layers)
         rows[name] = {"PSNR": psnr(result, picture.image), "feature similarity": float(np.mean(likeness))}
     return rows
 
@@ -191,13 +185,13 @@ def _sharpness(image: Image.Image, mask: np.ndarray) -> float:
 
 FIGURES: Mapping[str, tuple[str, Callable[[Editor, int], Row], Sequence[tuple[str, str, str, str, str]]]] = {
     "2": (
-        "Figure 2: what each up block's features carry (from noise, preserve energy only)",
+        "Figure 2: what each layer's features carry (from noise, preserve energy only)",
         _levels,
         [
-            ("up blocks 1 and 2 together beat 0 alone", "up block 1+2", "up block 0", "PSNR", "above"),
-            ("up blocks 1 and 2 together beat 1 alone", "up block 1+2", "up block 1", "PSNR", "above"),
-            ("up blocks 1 and 2 together beat 2 alone", "up block 1+2", "up block 2", "PSNR", "above"),
-            ("up blocks 1 and 2 together beat 3 alone", "up block 1+2", "up block 3", "PSNR", "above"),
+            ("up.1 and up.2 together beat up.0 alone", "up.1 + up.2", "up.0", "PSNR", "above"),
+            ("up.1 and up.2 together beat up.1 alone", "up.1 + up.2", "up.1", "PSNR", "above"),
+            ("up.1 and up.2 together beat up.2 alone", "up.1 + up.2", "up.2", "PSNR", "above"),
+            ("up.1 and up.2 together beat up.3 alone", "up.1 + up.2", "up.3", "PSNR", "above"),
         ],
     ),
     "3": (

@@ -66,8 +66,8 @@ def _patches(about: str, settings: Settings) -> Row:
 def _reconstructed(it: Attempt) -> Image.Image:
     """The source, inverted and denoised without any edit."""
     source = inverted(it.editor, it.task)
-    noise, embeds = source.latents_at(len(source.schedule)), source.prompt_embeds
-    trajectory = sample(it.editor.backbone, noise, embeds, embeds, source.schedule)
+    noise, condition = source.latents_at(len(source.schedule)), source.condition
+    trajectory = sample(it.editor.backbone, noise, condition, condition, source.schedule)
     return to_image(it.editor.backbone.decode(trajectory[:1]), source.image_size)
 
 

@@ -13,9 +13,9 @@ from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.reports.statistics import Interval, interval
 from dragonkit.bench.tasks.catalogue import move_task
 from dragonkit.diffusion.guidance import energy_gradient
-from dragonkit.diffusion.inversion import record
 from dragonkit.diffusion.source import Source
 from dragonkit.editing.editor import Editor
+from dragonkit.editing.layout import Layout
 from dragonkit.editing.planning import plan_edits
 from dragonkit.edits.settings import Settings
 from dragonkit.modes.move import Move
@@ -80,14 +80,15 @@ def shared_scale(models: Sequence[ModelScale]) -> tuple[float, list[float]]:
 def _raw(editor: Editor, source: Source, edit: Move) -> Iterator[tuple[float, float]]:
     """At each of `LEVELS` of the source: gradient by noise prediction, and latents by gradient, as ratios of RMS."""
     backbone, settings = editor.backbone, editor.settings(Settings.preset("paper"))
-    plan = plan_edits(editor.registry, backbone, source, [edit], settings).sampling
+    plan = plan_edits(editor.registry, backbone, source, Layout(editor.registry, edit, source.image_size), settings).sampling
     for fraction in LEVELS:
         level = max(1, round(fraction * len(source.schedule)))
         latents = source.latents_at(level).clone().requires_grad_()
-        timestep = source.schedule.timestep(level)
+        time = source.schedule.time(level)
         with torch.enable_grad():
-            predicted = backbone.predict(latents, timestep, source.prompt_embeds, settings.layers)
-        seen = record(backbone, source.latents_at(level), timestep, source.prompt_embeds, settings.layers)
-        gradient = energy_gradient(plan.terms, predicted.decoder_features, seen.decoder_features, latents, plan.feature_size, 0).gradient
+            predicted = backbone.predict(latents, time, source.condition, features=settings.layers)
+        with torch.no_grad():
+            seen = backbone.predict(source.latents_at(level), time, source.condition, features=settings.layers)
+        gradient = energy_gradient(plan.terms, predicted.features, seen.features, latents, plan.feature_size, 0).gradient
         sizes = [float(one.detach().float().square().mean().sqrt()) for one in (gradient, predicted.noise_pred, latents)]
         yield sizes[0] / sizes[1], sizes[2] / sizes[0]

@@ -138,7 +138,7 @@ def demo(
     task: Annotated[
         list[str] | None, typer.Option("--task", metavar="NAME", help="Only this kind of task; repeatable.", show_default=False)
     ] = None,
-    scenes: Annotated[int, typer.Option(metavar="INTEGER", min=1, help="How many scenes of each task.")] = 3,
+    scenes: Annotated[int, typer.Option(metavar="INTEGER", min=1, help="How many scenes of each task.")] = 1,
     seed: Annotated[int | None, typer.Option(metavar="INTEGER", help="Seed of the first scene; unseen ones when left out.")] = None,
     model: editing.ModelOption = "toybox",
     preset: editing.PresetOption = "default",
@@ -153,6 +153,7 @@ app.command()(editing.run)
 app.command()(listing.modes)
 app.command()(listing.plugins)
 app.command()(listing.models)
+app.command()(listing.inversions)
 app.command()(scaffold.new_plugin)
 app.command()(lab)
 app.add_typer(bench, name="bench")

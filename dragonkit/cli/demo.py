@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+import torch
 from PIL import Image
 from rich import box
 from rich.console import Console
@@ -30,7 +32,7 @@ Results = dict[str, list[tuple[Outcome, dict[str, Figures]]]]
 
 
 def demo(
-    out: Path, seed: int | None = None, scenes: int = 3, model: str = "toybox", tasks: Sequence[str] = (), preset: str = "default"
+    out: Path, seed: int | None = None, scenes: int = 1, model: str = "toybox", tasks: Sequence[str] = (), preset: str = "default"
 ) -> Results:
     """Run `scenes` tasks of every kind, write pictures to `out`, print the table.
 
@@ -49,6 +51,8 @@ def demo(
         if name not in TASKS:
             raise EditError(f"there is no task {name!r}.{closest(name, list(TASKS))} Tasks: {', '.join(TASKS)}.")
     out.mkdir(parents=True, exist_ok=True)
+    # threads wait for each other: with one for every core, a demo beside other work takes many times as long, not twice
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, (os.cpu_count() or 1) // 2)))
     results, notes = Results(), list[str]()
     with Progress(console=Console(stderr=True), transient=True) as progress:
         loading = progress.add_task("loading the model", total=None)
@@ -101,7 +105,7 @@ def _table(results: Results, scenes: int) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        title=f"{scenes} scenes of each task: mean PSNR in dB to the known answer where it differs from the source",
+        title=f"{scenes} scene{'s' * (scenes > 1)} of each task: mean PSNR in dB to the known answer where it differs from the source",
     )
     for column in ("task", *ROWS, "elsewhere", "arrived", "emptied"):
         table.add_column(column, justify="left" if column == "task" else "right", style="bold" if column == "dragonkit" else None)

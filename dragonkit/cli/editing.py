@@ -69,7 +69,7 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     Options that every mode has keep their names; a field of the edit that shares one becomes `--MODE-FIELD`.
     """
     from dragonkit.cli.options import build, options_of
-    from dragonkit.editing.combining import check_edits
+    from dragonkit.editing.layout import Layout
     from dragonkit.edits.settings import Settings
     from dragonkit.imaging.images import load_image
 
@@ -95,12 +95,12 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         settings = Settings.preset(preset, **{name: getattr(given, name) for name in given.model_fields_set})
         picture, place = load_image(image), out or image.with_name(f"{image.stem}-{mode}.png")
         check_output(place, [image, *(value for _, value in edit)])
-        check_edits(registry, [edit], picture.size)
+        layout = Layout(registry, edit, picture.size)
         editor = load_editor(registry, model, device, quiet)
         with bars(quiet) as bar:
             source = editor.invert(picture, prompt, settings, progress=bar("inverting"))
             editing = bar("editing")
-            result = editor.edit(source, edit, settings, on_step=lambda step: editing(step.index + 1, step.steps))
+            result = editor.edit(source, layout, settings, on_step=lambda step: editing(step.index + 1, step.steps))
         report(result, result.save(place), as_json, quiet)
 
     image, *common = (part for part in inspect.signature(command, eval_str=True).parameters.values() if part.kind is part.KEYWORD_ONLY)
@@ -129,7 +129,7 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Run an edit file again, or the one that a result carries."""
-    from dragonkit.editing.combining import check_edits
+    from dragonkit.editing.layout import Layout
     from dragonkit.edits.file import EditFile
 
     edit_file, registry = EditFile.load(file), load_registry()
@@ -137,12 +137,11 @@ def run(
     place = out or file.with_name(f"{file.stem}-run.png")
     named = [] if edit_file.image.startswith("data:") else [file.parent / edit_file.image]
     check_output(place, [file, *named, *(value for edit in edits for _, value in edit)])
-    if edit_file.image:
-        check_edits(registry, edits, edit_file.load_image().size)
+    layout = Layout(registry, edits, edit_file.load_image().size) if edit_file.image else None
     editor = load_editor(registry, model or edit_file.model, device, quiet)
     with bars(quiet) as bar:
         preparing, editing = bar("inverting" if edit_file.image else "generating"), bar("editing")
-        result = editor.run(edit_file, on_step=lambda step: editing(step.index + 1, step.steps), progress=preparing)
+        result = editor.run(edit_file, lambda step: editing(step.index + 1, step.steps), preparing, layout)
     report(result, result.save(place), as_json, quiet)
 
 

@@ -1,4 +1,4 @@
-"""`dragonkit modes`, `plugins` and `models`: what there is, as tables or as JSON."""
+"""`dragonkit modes`, `plugins`, `models` and `inversions`: what there is, as tables or as JSON."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from dragonkit.cli.console import load_registry, show
 from dragonkit.cli.editing import summary_of
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from dragonkit.plugins.registry import PluginRegistry
 
-__all__ = ["models", "modes", "plugins"]
+__all__ = ["inversions", "models", "modes", "plugins"]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
@@ -69,29 +71,51 @@ def models(as_json: JsonOption = False) -> None:
     )
 
 
-def _modes(registry: PluginRegistry) -> list[dict[str, Any]]:
-    from dragonkit.cli.options import options_of
+def inversions(as_json: JsonOption = False) -> None:
+    """List the ways to find the noise behind a picture, for --inversion."""
+    found: list[dict[str, Any]] = [
+        {"name": inversion.name, "description": inversion.description, "options": _fields(inversion.options)}
+        for inversion in load_registry().inversions().values()
+    ]
+    if as_json:
+        return _print_json(found)
+    rows = [
+        (one["name"], one["description"], "\n".join(f"{option['name']}: {option['description']}" for option in one["options"]))
+        for one in found
+    ]
+    show(
+        _table("inversions", ("name", "how it works", "its options"), rows),
+        "iterations is given as --inversion-iterations, the others as --inversion-options '{\"name\": value}'.",
+    )
 
+
+def _modes(registry: PluginRegistry) -> list[dict[str, Any]]:
     return [
         {
             "mode": mode,
             "description": summary_of(edit_type),
             "plugin": registry.owner(mode).name,
-            "fields": [
-                {
-                    "name": field.name,
-                    "type": field.type,
-                    "range": field.allowed.range or None,
-                    "choices": list(field.choices) or None,
-                    "repeatable": field.repeated,
-                    "required": field.required,
-                    "default": field.default,
-                    "description": field.description,
-                }
-                for field in options_of(edit_type)
-            ],
+            "fields": _fields(edit_type),
         }
         for mode, edit_type in sorted(registry.edit_types().items())
+    ]
+
+
+def _fields(model: type[BaseModel]) -> list[dict[str, Any]]:
+    from dragonkit.cli.options import options_of
+
+    return [
+        {
+            "name": field.name,
+            "type": field.type,
+            "range": field.allowed.range or None,
+            "choices": list(field.choices) or None,
+            "repeatable": field.repeated,
+            "required": field.required,
+            "default": field.default,
+            "description": field.description,
+        }
+        for field in options_of(model)
     ]
 
 

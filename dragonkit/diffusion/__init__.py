@@ -1,4 +1,5 @@
 """The engine: tensors only.
 
-`backbone` wraps a pipeline, `ddim` is the schedule's arithmetic, `inversion` makes a trajectory, `sampling` is the loop that edits one.
+`backbone` says what a model must give and `stable_diffusion` is one, `schedule` has the noise levels, `inversion` makes a trajectory,
+`sampling` is the loop that edits one.
 """

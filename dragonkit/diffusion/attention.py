@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from dragonkit.diffusion.backbone import KeyValues
+from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import Tokens
 
-__all__ = ["DecoderAttention", "KeyValues", "attend", "xformers_attention"]
-
-KeyValues = dict[str, tuple[Tensor, Tensor]]
-"""Keys and values (batch, tokens, channels) of every decoder self-attention layer, by the layer's name."""
+__all__ = ["Tap", "UNetAttention", "attend", "xformers_attention"]
 
 Heads = Float[Tensor, "batch heads tokens channels"]
 
@@ -44,37 +44,19 @@ def attend(query: Heads, key: Tensor, value: Tensor) -> Heads:
     return F.scaled_dot_product_attention(query, key, value)
 
 
-class DecoderAttention:
-    """Installed on a UNet, lets others record the decoder's self-attention keys and values, or read recorded ones.
+@dataclass
+class Tap:
+    """What one call of a UNet does with the decoder's self-attention.
 
-    Encoder and middle are left alone: only layers `up_blocks.*.attn1` take part. Not safe for two threads on one UNet.
+    Attributes:
+        read: recorded keys and values that queries meet: instead of their own, or beside them; None for their own only.
+        form: which of the two.
+        record: where the layers' own keys and values go; None for nowhere.
     """
 
-    def __init__(self, unet: Any):
-        self.record: KeyValues | None = None
-        self.read: KeyValues | None = None
-        self.form: Literal["replace", "concatenate"] = "replace"
-        names = [name.removesuffix(".processor") for name in unet.attn_processors]
-        self.layers = [name for name in names if name.startswith("up_blocks.") and name.endswith(".attn1")]
-        unet.set_attn_processor({f"{name}.processor": _Processor(self, name if name in self.layers else None) for name in names})
-
-    @contextmanager
-    def recording(self, into: KeyValues) -> Iterator[None]:
-        """Within this context every call of the UNet stores its keys and values in `into`."""
-        self.record = into
-        try:
-            yield
-        finally:
-            self.record = None
-
-    @contextmanager
-    def reading(self, keys_values: KeyValues | None, form: Literal["replace", "concatenate"]) -> Iterator[None]:
-        """Within this context queries meet recorded keys and values: instead of their own, or beside them. None changes nothing."""
-        self.read, self.form = keys_values, form
-        try:
-            yield
-        finally:
-            self.read = None
+    read: KeyValues | None = None
+    form: AttentionForm = "replace"
+    record: KeyValues | None = None
 
     def exchange(self, layer: str, key: Tokens, value: Tokens) -> tuple[Tensor, Tensor]:
         """What a layer shall attend to, given its own keys and values: as many positions as the plan gives it."""
@@ -89,10 +71,64 @@ class DecoderAttention:
         return torch.cat([key, other_key], dim=1), torch.cat([value, other_value], dim=1)
 
 
+class UNetAttention:
+    """The attention layers of a UNet, which keeps the processors it has whenever no call is going on.
+
+    Attributes:
+        layers: names of those that take part: the decoder's self-attention. Encoder and middle are left alone.
+    """
+
+    def __init__(self, unet: Any):
+        names = [name.removesuffix(".processor") for name in unet.attn_processors]
+        self._modules = {name: unet.get_submodule(name) for name in names}
+        self._blocks = [module for module in unet.modules() if hasattr(module, "gradient_checkpointing")]
+        self.layers = tuple(name for name in names if name.startswith("up_blocks.") and name.endswith(".attn1"))
+
+    @contextmanager
+    def tapped(self, tap: Tap) -> Iterator[None]:
+        """Within this context all layers attend by `attend`, and the decoder's through `tap`.
+
+        What gradient checkpointing computes again in a later backward pass attends as it did the first time.
+        """
+        processors = {name: _Processor(tap, name if name in self.layers else None) for name in self._modules}
+        checkpoints = {block: block._gradient_checkpointing_func for block in self._blocks if block.gradient_checkpointing}
+        try:
+            for block, checkpoint in checkpoints.items():
+                block._gradient_checkpointing_func = self._alike(checkpoint, processors)
+            with self._on(processors):
+                yield
+        finally:
+            for block, checkpoint in checkpoints.items():
+                block._gradient_checkpointing_func = checkpoint
+
+    @contextmanager
+    def _on(self, processors: Mapping[str, Any]) -> Iterator[None]:
+        before = {name: module.processor for name, module in self._modules.items()}
+        try:
+            for name, module in self._modules.items():
+                module.set_processor(processors[name])
+            yield
+        finally:
+            for name, module in self._modules.items():
+                module.set_processor(before[name])
+
+    def _alike(self, checkpoint: Callable[..., Any], processors: Mapping[str, Any]) -> Callable[..., Any]:
+        """The checkpoint function, with these processors on whenever it computes: in a backward pass they are off already."""
+
+        def run(block: Callable[..., Any], *args: Any) -> Any:
+            def compute(*inputs: Any) -> Any:
+                with self._on(processors):
+                    return block(*inputs)
+
+            return checkpoint(compute, *args)
+
+        return run
+
+
 class _Processor:
     """diffusers' attention processor for transformer blocks, calling `attend` and, in the decoder, the tap."""
 
-    def __init__(self, tap: DecoderAttention, layer: str | None):
+    def __init__(self, tap: Tap, layer: str | None):
         self.tap, self.layer = tap, layer
 
     def __call__(

@@ -1,4 +1,4 @@
-"""Energies to a gradient with respect to the latents (DragonDiffusion, section 3.2), summed over feature levels, and its scale."""
+"""Energies to a gradient with respect to the latents (DragonDiffusion, section 3.2), summed over layers, and its scale."""
 
 from __future__ import annotations
 
@@ -41,32 +41,32 @@ class PlannedTerm(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Guidance:
-    """The gradient of the summed energies, of the latents' shape, and each term's weighted value summed over levels."""
+    """The gradient of the summed energies, of the latents' shape, and each term's weighted value summed over layers."""
 
     gradient: Tensor
     energies: dict[str, float]
 
 
 def on_grid(features: Tensor, size: tuple[int, int]) -> FeatureMap:
-    """One level's features (1, c, h, w) on the common grid: (c, *size) in float32 or better, bilinear."""
+    """One layer's features (1, c, h, w) on the common grid: (c, *size) in float32 or better, bilinear."""
     return F.interpolate(_wide(features), size=size, mode="bilinear", align_corners=False)[0]
 
 
 def energy_gradient(
     terms: Sequence[PlannedTerm],
-    generated: Mapping[int, Tensor],
-    source: Mapping[int, Tensor],
+    generated: Mapping[str, Tensor],
+    source: Mapping[str, Tensor],
     latents: Latents,
     size: tuple[int, int],
     step: int,
-    references: Sequence[tuple[Mapping[int, Tensor], Grid]] = (),
+    references: Sequence[tuple[Mapping[str, Tensor], Grid]] = (),
 ) -> Guidance:
-    """Sum every term over every level, and differentiate once; once per region where gradients are regional.
+    """Sum every term over every layer, and differentiate once; once per region where gradients are regional.
 
     Args:
         terms: labels name the energies in reports.
-        generated: up block outputs (1, c, h, w) by index, computed from `latents` with gradients on.
-        source: the guidance branch's, same indices.
+        generated: features (1, c, h, w) by layer, computed from `latents` with gradients on.
+        source: the guidance branch's, of the same layers.
         latents: (1, c, h, w), a leaf that requires a gradient.
         size: (height, width) of the common feature grid.
         step: for messages.
@@ -79,9 +79,9 @@ def energy_gradient(
     totals: dict[int, Tensor] = {}  # by region, told apart by identity
     regions: dict[int, Tensor | None] = {}
     energies = {planned.label: 0.0 for planned in terms}
-    for level in generated:
-        features = Features(on_grid(generated[level], size), on_grid(source[level], size).detach(), None, level)
-        others = [replace(features, reference=on_grid(maps[level], grid.shape).detach(), reference_grid=grid) for maps, grid in references]
+    for layer in generated:
+        features = Features(on_grid(generated[layer], size), on_grid(source[layer], size).detach(), None, layer)
+        others = [replace(features, reference=on_grid(maps[layer], grid.shape).detach(), reference_grid=grid) for maps, grid in references]
         for planned in terms:
             label, term, reference, region, origin = planned
             energy = term.weight * term.function(features if reference is None else others[reference])

@@ -1,51 +1,64 @@
-"""From a picture to noise and back: DDIM inversion, plain reconstruction, and recording what the source looks like to the UNet."""
+"""From a picture to noise and back: what the engine asks of an inversion, DDIM's, and plain sampling."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
-from dragonkit.diffusion.attention import KeyValues
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.backbone import Backbone, Condition
 from dragonkit.diffusion.schedule import Schedule
-from dragonkit.shapes import Latents, PromptEmbeds
+from dragonkit.plugins.inversion import InversionOptions
+from dragonkit.shapes import Latents, Trajectory
 
-__all__ = ["Recorded", "invert", "record", "sample"]
+__all__ = ["InversionFunction", "Progress", "ddim", "sample"]
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 
-@dataclass(frozen=True, eq=False)
-class Recorded:
-    """The guidance branch at one step: decoder features by up block (1, c, h, w), and the decoder's keys and values."""
+class InversionFunction(Protocol):
+    """The `function` of a `dragonkit.Inversion`: which way a picture may have come from noise."""
 
-    decoder_features: dict[int, Tensor]
-    keys_values: KeyValues
+    def __call__(
+        self, backbone: Backbone, clean: Latents, condition: Condition, schedule: Schedule, options: Any, progress: Progress
+    ) -> Trajectory:
+        """Latents at every level.
+
+        Args:
+            backbone: predicts the noise.
+            clean: (1, c, h, w), the picture's latents.
+            condition: of the words that go with it.
+            schedule: of n levels.
+            options: an instance of the inversion's `options`.
+            progress: to be called with (steps done, steps in all); what it raises ends the inversion.
+
+        Returns:
+            (n + 1, c, h, w), z_0 to z_T, `clean` first. Edits start at z_T, hold cells at what lies between, and see the picture's features
+            there.
+        """
 
 
 @torch.no_grad()
-def invert(
+def ddim(
     backbone: Backbone,
-    latents: Latents,
-    prompt_embeds: PromptEmbeds,
+    clean: Latents,
+    condition: Condition,
     schedule: Schedule,
-    iterations: int = 1,
+    options: InversionOptions,
     progress: Progress | None = None,
-) -> Tensor:
-    """DDIM inversion: the trajectory (n + 1, c, h, w) that leads from clean latents (1, c, h, w) to noise.
+) -> Trajectory:
+    """DDIM inversion, an `InversionFunction` (Song et al., 2021; iterated as by Pan et al., 2023, "AIDI").
 
-    A step up needs the noise at its upper end, which is not known yet. One iteration takes it at the lower end's latents (plain DDIM
-    inversion); more iterate y <- move(z, eps(y)) towards the fixed point, where denoising retraces the step exactly.
+    A step up needs the noise at its upper end, which is not known yet. One of `options.iterations` takes it at the lower end's latents
+    (plain DDIM inversion); more iterate y <- move(z, eps(y)) towards the fixed point, where denoising retraces the step exactly.
     """
-    trajectory = [latents]
+    latents, trajectory = clean, [clean]
     for level in range(len(schedule)):
         guess = latents
-        for _ in range(iterations):
-            noise_pred = backbone.predict(guess, schedule.timestep(level + 1), prompt_embeds).noise_pred
+        for _ in range(options.iterations):
+            noise_pred = backbone.predict(guess, schedule.time(level + 1), condition).noise_pred
             guess = schedule.move(latents, noise_pred, level, level + 1)
         latents = guess
         trajectory.append(latents)
@@ -58,30 +71,25 @@ def invert(
 def sample(
     backbone: Backbone,
     latents: Latents,
-    prompt_embeds: PromptEmbeds,
-    negative_prompt_embeds: PromptEmbeds,
+    condition: Condition,
+    negative_condition: Condition,
     schedule: Schedule,
     guidance_scale: float = 1.0,
     progress: Progress | None = None,
-) -> Tensor:
-    """Plain DDIM sampling, no edit: the trajectory (n + 1, c, h, w), clean first, that starts from noise (1, c, h, w)."""
+) -> Trajectory:
+    """Plain deterministic sampling, no edit: the trajectory that starts from noise (b, c, h, w).
+
+    Returns:
+        ((n + 1) b, c, h, w), clean first, level by level.
+    """
     trajectory = [latents]
     for level in range(len(schedule), 0, -1):
-        noise_pred = backbone.predict(latents, schedule.timestep(level), prompt_embeds).noise_pred
+        noise_pred = backbone.predict(latents, schedule.time(level), condition).noise_pred
         if guidance_scale != 1:
-            unconditional = backbone.predict(latents, schedule.timestep(level), negative_prompt_embeds).noise_pred
+            unconditional = backbone.predict(latents, schedule.time(level), negative_condition).noise_pred
             noise_pred = unconditional + guidance_scale * (noise_pred - unconditional)
         latents = schedule.move(latents, noise_pred, level, level - 1)
         trajectory.append(latents)
         if progress is not None:
             progress(len(schedule) - level + 1, len(schedule))
     return torch.cat(trajectory[::-1])
-
-
-@torch.no_grad()
-def record(backbone: Backbone, latents: Latents, timestep: int, prompt_embeds: PromptEmbeds, layers: tuple[int, ...]) -> Recorded:
-    """Run the guidance branch at one step and keep what the generation branch needs of it."""
-    keys_values: KeyValues = {}
-    with backbone.attention.recording(keys_values):
-        prediction = backbone.predict(latents, timestep, prompt_embeds, layers)
-    return Recorded(prediction.decoder_features, keys_values)

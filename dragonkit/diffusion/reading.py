@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dragonkit.diffusion.attention import KeyValues
-from dragonkit.diffusion.inversion import Recorded
+from dragonkit.diffusion.backbone import KeyValues, Prediction
 from dragonkit.imaging.masks import Grid, to_grid
 from dragonkit.plugins.answers import AttentionForm, AttentionPlan
 
@@ -25,14 +24,14 @@ class PlannedAttention(NamedTuple):
 
 
 def merged_memory(
-    planned: Sequence[PlannedAttention], index: int, steps: int, recorded: Sequence[Recorded], sizes: Sequence[tuple[int, int]]
+    planned: Sequence[PlannedAttention], index: int, steps: int, recorded: Sequence[Prediction], sizes: Sequence[tuple[int, int]]
 ) -> tuple[KeyValues | None, AttentionForm]:
     """The keys and values to read at step `index` of `steps`, and whether instead of the decoder's own or beside them.
 
     Of the source, what every plan reads; of the references, what any plan reads; beside its own, if any plan wants that.
 
     Args:
-        recorded: the source's keys and values, then every reference's.
+        recorded: with the keys and values of the source, then of every reference.
         sizes: (height, width) of their latents, in the same order.
 
     Returns:

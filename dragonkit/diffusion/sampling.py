@@ -9,9 +9,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.backbone import Backbone, Condition, Prediction
 from dragonkit.diffusion.guidance import PlannedTerm, energy_gradient, normalized
-from dragonkit.diffusion.inversion import Recorded
 from dragonkit.diffusion.reading import PlannedAttention, merged_memory
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
@@ -45,10 +44,10 @@ class SamplingPlan:
 
     Attributes:
         latents: (1, c, h, w), z_T of the generation branch.
-        prompt_embeds, negative_prompt_embeds: (1, words, embedding).
+        condition, negative_condition: of the prompt, and of no words for classifier-free guidance.
         terms: the energy's; empty for plain sampling.
-        layers: up blocks whose features the energies compare.
-        feature_size: (height, width) of the grid that all levels are brought to.
+        layers: names of those whose features the energies compare.
+        feature_size: (height, width) of the grid that all layers are brought to.
         references: the feature grid of every reference picture, twice as fine as its latents.
         guided: the steps, counted from 0, at which the energies act.
         attention: whose keys and values the decoder reads; empty for its own.
@@ -62,10 +61,10 @@ class SamplingPlan:
     """
 
     latents: Tensor
-    prompt_embeds: Tensor
-    negative_prompt_embeds: Tensor
+    condition: Condition
+    negative_condition: Condition
     terms: Sequence[PlannedTerm] = ()
-    layers: tuple[int, ...] = (1, 2)
+    layers: tuple[str, ...] = ()
     feature_size: tuple[int, int] = (0, 0)
     references: Sequence[Grid] = ()
     guided: frozenset[int] = frozenset()
@@ -85,7 +84,7 @@ class Step:
 
     Attributes:
         index, steps: which step of how many, counted from 0; steps whose outcome is given by anchors are not done at all.
-        timestep: what the network was told.
+        time: what the network was told.
         energies: weighted energies by label; empty at unguided steps.
         pred_original_sample: (1, c, h, w), the clean latents as far as they can be told now.
         preview: decodes `pred_original_sample` to an image tensor (1, 3, H, W) in [-1, 1]; costs one decoding when called.
@@ -93,7 +92,7 @@ class Step:
 
     index: int
     steps: int
-    timestep: int
+    time: float
     energies: dict[str, float]
     pred_original_sample: Tensor = field(repr=False)
     preview: Callable[[], Tensor] = field(repr=False)
@@ -103,12 +102,12 @@ def guided_sampling(
     backbone: Backbone,
     schedule: Schedule,
     plan: SamplingPlan,
-    guide: Callable[[int], Sequence[Recorded]],
+    guide: Callable[[int], Sequence[Prediction]],
     on_step: Callable[[Step], None] | None = None,
 ) -> Latents:
     """Denoise z_T to z_0 under energy guidance (DragonDiffusion, arXiv 2307.02421, section 3 and equation 6).
 
-    At a guided step one call of the UNet gives the noise prediction and the decoder features; the energies' gradient with respect to
+    At a guided step one call of the network gives the noise prediction and the features; the energies' gradient with respect to
     z_t is added to the noise that predicts the clean picture, and the direction term keeps the unguided noise.
 
     Args:
@@ -136,7 +135,7 @@ def guided_sampling(
                 latents = torch.where(plan.region, noisy, latents)
             latents = anchored(latents, plan.anchors, steps, index + 1)
         if on_step is not None:
-            on_step(Step(index, steps, schedule.timestep(level), energies, clean, partial(backbone.decode, clean)))
+            on_step(Step(index, steps, schedule.time(level), energies, clean, partial(backbone.decode, clean)))
     return latents
 
 
@@ -144,38 +143,38 @@ def _predict(
     backbone: Backbone,
     schedule: Schedule,
     plan: SamplingPlan,
-    guide: Callable[[int], Sequence[Recorded]],
+    guide: Callable[[int], Sequence[Prediction]],
     latents: Latents,
     index: int,
 ) -> tuple[Latents, Latents, dict[str, float]]:
     """At step `index`: the noise prediction, the same with the energies' gradient added, and the energies."""
     steps, level = len(schedule), len(schedule) - index
-    timestep, guided = schedule.timestep(level), bool(plan.terms) and index in plan.guided
+    time, guided = schedule.time(level), bool(plan.terms) and index in plan.guided
     reading = any(one.plan.holds(index, steps) for one in plan.attention)
     recorded = guide(level) if guided or reading else ()
     sizes = [(latents.shape[2], latents.shape[3]), *((grid.height // 2, grid.width // 2) for grid in plan.references)]
     memory, form = merged_memory(plan.attention, index, steps, recorded, sizes)
 
     latents = latents.detach().requires_grad_(guided)
-    with torch.set_grad_enabled(guided), backbone.attention.reading(memory, form):
-        prediction = backbone.predict(latents, timestep, plan.prompt_embeds, plan.layers if guided else ())
-        noise_pred = prediction.noise_pred.detach()
-        if plan.guidance_scale != 1:
-            with torch.no_grad():
-                unconditional = backbone.predict(latents, timestep, plan.negative_prompt_embeds).noise_pred
-            noise_pred = unconditional + plan.guidance_scale * (noise_pred - unconditional)
+    with torch.set_grad_enabled(guided):
+        prediction = backbone.predict(latents, time, plan.condition, features=plan.layers if guided else (), read=memory, form=form)
+    noise_pred = prediction.noise_pred.detach()
+    if plan.guidance_scale != 1:
+        with torch.no_grad():
+            unconditional = backbone.predict(latents, time, plan.negative_condition, read=memory, form=form).noise_pred
+        noise_pred = unconditional + plan.guidance_scale * (noise_pred - unconditional)
     if not guided:
         return noise_pred, noise_pred, {}
-    source, *others = (one.decoder_features for one in recorded)
+    source, *others = (one.features for one in recorded)
     references = list(zip(others, plan.references, strict=True))
-    guidance = energy_gradient(plan.terms, prediction.decoder_features, source, latents, plan.feature_size, index, references)
+    guidance = energy_gradient(plan.terms, prediction.features, source, latents, plan.feature_size, index, references)
     return noise_pred, noise_pred + normalized(guidance.gradient, latents.detach(), plan.energy_scale), guidance.energies
 
 
 @torch.no_grad()
 def _undone(backbone: Backbone, schedule: Schedule, plan: SamplingPlan, latents: Latents, level: int) -> Latents:
     """From the next lower level back up to `level`, by a step of DDIM inversion (DiffEditor's time travel)."""
-    noise_pred = backbone.predict(latents, schedule.timestep(max(level - 1, 1)), plan.prompt_embeds).noise_pred
+    noise_pred = backbone.predict(latents, schedule.time(max(level - 1, 1)), plan.condition).noise_pred
     return schedule.move(latents, noise_pred, level - 1, level)
 
 

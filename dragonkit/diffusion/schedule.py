@@ -1,19 +1,53 @@
-"""The arithmetic of DDIM (Song et al., 2021): noise levels, and deterministic moves between them."""
+"""Noise levels and the moves between them: what the engine asks of a schedule, and DDIM's (Song et al., 2021)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-__all__ = ["Schedule", "ddim_of"]
+__all__ = ["DDIM", "Schedule", "ddim_of"]
 
 LEAST_ALPHA = 1e-4
 """Some models' noise levels end at 0 (zero terminal signal-to-noise ratio, Lin et al., 2024), where noise says nothing of the picture.
 At a hundredth of the signal it does, and no network tells the difference."""
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """Noise levels 0 (clean) to n = len(schedule) (noisiest): at each one z is clean latents and unit noise, mixed in given shares.
+
+    All tensors are latents (b, c, h, w). The share of the clean picture must not be 0 at any level.
+    """
+
+    def __len__(self) -> int: ...
+
+    def time(self, level: int) -> float:
+        """What the network is told at a level from 1 to n; ascends."""
+
+    def predict_clean(self, latents: Tensor, noise_pred: Tensor, level: int) -> Tensor:
+        """pred_original_sample: the clean latents that `noise_pred` implies."""
+
+    def add_noise(self, clean: Tensor, noise: Tensor, level: int) -> Tensor:
+        """Latents at `level` of a clean picture under that noise."""
+
+    def noise_in(self, latents: Tensor, clean: Tensor, level: int) -> Tensor:
+        """The noise that, added to `clean`, gives `latents` at `level` (1 to n)."""
+
+    def noisy_step(self, clean: Tensor, noise_pred: Tensor, level: int, eta: float, noise: Tensor) -> Tensor:
+        """One stochastic step from `level` to the next lower one; eta 0 is deterministic, 1 the most random.
+
+        Args:
+            clean: what `predict_clean` gave at `level`.
+            noise: fresh, of unit variance, of the latents' shape.
+        """
+
+    def move(self, latents: Tensor, noise_pred: Tensor, level: int, to: int) -> Tensor:
+        """One deterministic step from `level` to `to`, in either direction."""
+        return self.add_noise(self.predict_clean(latents, noise_pred, level), noise_pred, to)
 
 
 def ddim_of(scheduler: Any) -> DDIMScheduler:
@@ -24,8 +58,8 @@ def ddim_of(scheduler: Any) -> DDIMScheduler:
 
 
 @dataclass(frozen=True, eq=False)
-class Schedule:
-    """Noise levels 0 (clean) to n (noisiest) of an n-step run.
+class DDIM(Schedule):
+    """The levels of a model that was trained on a thousand timesteps or so.
 
     Attributes:
         timesteps: int64 (n,), ascending: `timesteps[level - 1]` is what the network is told at `level`.
@@ -36,7 +70,7 @@ class Schedule:
     alphas: Tensor
 
     @classmethod
-    def of(cls, scheduler: Any, steps: int) -> Schedule:
+    def of(cls, scheduler: Any, steps: int) -> DDIM:
         """The levels that diffusers' `DDIMScheduler` would visit with this scheduler's configuration."""
         ddim = ddim_of(scheduler)
         ddim.set_timesteps(steps)
@@ -48,41 +82,23 @@ class Schedule:
     def __len__(self) -> int:
         return len(self.timesteps)
 
-    def timestep(self, level: int) -> int:
-        """What the network is told at a level from 1 to n."""
-        return int(self.timesteps[level - 1])
+    def time(self, level: int) -> float:
+        return float(self.timesteps[level - 1])
 
     def predict_clean(self, latents: Tensor, noise_pred: Tensor, level: int) -> Tensor:
-        """pred_original_sample: the clean latents that `noise_pred` implies."""
         alpha = float(self.alphas[level])
         return (latents - (1 - alpha) ** 0.5 * noise_pred) / alpha**0.5
 
     def add_noise(self, clean: Tensor, noise: Tensor, level: int) -> Tensor:
-        """Latents at `level` of a clean picture under that noise."""
         alpha = float(self.alphas[level])
         return alpha**0.5 * clean + (1 - alpha) ** 0.5 * noise
 
     def noise_in(self, latents: Tensor, clean: Tensor, level: int) -> Tensor:
-        """The noise that, added to `clean`, gives `latents` at `level` (1 to n)."""
         alpha = float(self.alphas[level])
         return (latents - alpha**0.5 * clean) / (1 - alpha) ** 0.5
 
-    def move(self, latents: Tensor, noise_pred: Tensor, level: int, to: int, guided_noise_pred: Tensor | None = None) -> Tensor:
-        """One deterministic DDIM step from `level` to `to`, in either direction.
-
-        Args:
-            guided_noise_pred: used for the clean prediction only; the direction term keeps `noise_pred` (DragonDiffusion's released code).
-        """
-        clean = self.predict_clean(latents, noise_pred if guided_noise_pred is None else guided_noise_pred, level)
-        return self.add_noise(clean, noise_pred, to)
-
     def noisy_step(self, clean: Tensor, noise_pred: Tensor, level: int, eta: float, noise: Tensor) -> Tensor:
-        """One stochastic step from `level` to the next lower one (Song et al., equations 12 and 16): eta 0 is DDIM, 1 is DDPM.
-
-        Args:
-            clean: what `predict_clean` gave at `level`.
-            noise: fresh, of unit variance, of the latents' shape.
-        """
+        """Song et al., equations 12 and 16: eta 0 is DDIM, 1 is DDPM."""
         above, below = float(self.alphas[level]), float(self.alphas[level - 1])
         variance = eta**2 * (1 - below) / (1 - above) * (1 - above / below)
         return below**0.5 * clean + (1 - below - variance) ** 0.5 * noise_pred + variance**0.5 * noise

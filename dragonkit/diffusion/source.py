@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from dragonkit.diffusion.backbone import Condition
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
 
@@ -25,27 +28,27 @@ class Source:
         trajectory: (n + 1, channels, height, width): z_0 to z_T, clean first.
         schedule: the n + 1 noise levels of the trajectory.
         prompt: the words.
-        prompt_embeds: (1, words, embedding) of the prompt.
-        negative_prompt_embeds: (1, words, embedding) of no words, for classifier-free guidance.
+        condition: the prompt as the model that made the source takes it.
+        negative_condition: the same of no words, for classifier-free guidance.
         pixels: uint8 (H, W, 3), the picture as it was given.
         size: (width, height) in pixels at which the model works on it.
         reconstruction_psnr: dB between the picture and what comes back from z_T without any edit; None when it was not checked.
         autoencoder_psnr: dB between the picture and the autoencoder's round trip: the most that a reconstruction can reach.
         seed: of the noise a generated picture came from; None for an inverted one.
-        inversion_iterations: network calls per step that it was inverted with.
+        inverted_with: the fields of `Settings` that say how it was inverted; none for a generated one.
     """
 
     trajectory: Tensor
     schedule: Schedule
     prompt: str
-    prompt_embeds: Tensor
-    negative_prompt_embeds: Tensor
+    condition: Condition
+    negative_condition: Condition
     pixels: np.ndarray
     size: tuple[int, int]
     reconstruction_psnr: float | None = None
     autoencoder_psnr: float | None = None
     seed: int | None = None
-    inversion_iterations: int = 1
+    inverted_with: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -56,12 +59,6 @@ class Source:
         """z at a noise level, 0 (clean) to n: (1, channels, height, width)."""
         return self.trajectory[level : level + 1]
 
-    def starting_from(self, initial_latents: Tensor) -> Source:
-        """The same source with another z_T, (1, channels, height, width): so that a second edit builds on the first one's."""
-        trajectory = self.trajectory.clone()
-        trajectory[-1:] = initial_latents
-        return replace(self, trajectory=trajectory)
-
 
 def latent_grid(source: Source) -> Grid:
     """The raster of the latents' cells, laid over the picture."""
@@ -70,6 +67,6 @@ def latent_grid(source: Source) -> Grid:
 
 
 def feature_grid(source: Source) -> Grid:
-    """The common raster of all feature levels, laid over the picture."""
+    """The common raster of all layers' features, laid over the picture."""
     cells = latent_grid(source)
     return replace(cells, width=FEATURES_PER_LATENT * cells.width, height=FEATURES_PER_LATENT * cells.height)

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from dragonkit.diffusion.backbone import Backbone
-from dragonkit.diffusion.inversion import Recorded, invert, record, sample
+from dragonkit.diffusion.backbone import Backbone, checked_layers
+from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
-from dragonkit.editing.combining import check_edits
+from dragonkit.editing.layout import Layout
 from dragonkit.editing.pasting import blend, with_detail
 from dragonkit.editing.planning import plan_edits
 from dragonkit.editing.results import EditResult, Report, StepReport
+from dragonkit.editing.sources import Sources
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
-from dragonkit.imaging.images import ImageSource, fit_size, load_image, psnr, to_image, to_tensor
-from dragonkit.models.loading import find_card, load_pipeline
+from dragonkit.imaging.images import ImageSource, load_image, to_image
+from dragonkit.models.loading import default_dtype, find_card, load_backbone
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry, get_registry
 
 __all__ = ["Editor"]
 
-Progress = Callable[[int, int], None]
-
-KEPT_INVERSIONS = 8
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
 RECONSTRUCTION_FLOOR = 20.0
@@ -45,7 +40,7 @@ RECONSTRUCTION_FLOOR = 20.0
 class Editor:
     """Edits pictures with one diffusion model.
 
-    Not for two threads at once: the attention tap belongs to the model.
+    One edit at a time for each model: while a call is going on, its layers attend for that call.
 
     Example:
         editor = dk.Editor.from_pretrained()
@@ -56,8 +51,7 @@ class Editor:
     def __init__(self, backbone: Backbone, card: ModelCard, registry: PluginRegistry | None = None):
         self.backbone, self.card = backbone, card
         self.registry = registry or get_registry()
-        self._inversions: OrderedDict[tuple[Any, ...], Source] = OrderedDict()
-        self._banks: WeakKeyDictionary[Source, dict[tuple[int, tuple[int, ...]], Recorded]] = WeakKeyDictionary()
+        self._sources = Sources(backbone, self.registry)
 
     @classmethod
     def from_pretrained(
@@ -71,29 +65,31 @@ class Editor:
 
         Args:
             device: CUDA where there is one, else the CPU, when left out.
-            dtype: float16 on CUDA and float32 elsewhere, when left out.
+            dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
 
         Raises:
-            ModelNotFoundError, UnsupportedModelError: it is not there, or not of Stable Diffusion's shape.
+            ModelError: it is not there, not of Stable Diffusion's shape, or a plugin that loads it fails.
         """
         registry = registry or get_registry()
         card = find_card(model, registry.models())
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         with _advice_on_memory():
-            pipeline = load_pipeline(card, device, dtype or (torch.float16 if device.type == "cuda" else torch.float32))
-        return cls(Backbone(pipeline), card, registry)
+            backbone = load_backbone(card, device, dtype or default_dtype(device))
+        return cls(backbone, card, registry)
 
     def settings(self, settings: Settings | None = None) -> Settings:
-        """The model's defaults with what `settings` sets itself on top."""
+        """The model's defaults with what `settings` sets itself on top. EditError for layers that the model lacks."""
         chosen = {name: getattr(settings, name) for name in settings.model_fields_set} if settings else {}
         if "schedule" in chosen and "schedule" in self.card.settings:  # what a schedule leaves out is the model's as well
             chosen["schedule"] = chosen["schedule"].over(self.card.settings["schedule"])
-        return Settings(**{**self.card.settings, **chosen})
+        settings = Settings(**{**self.card.settings, **chosen})
+        checked_layers(settings.layers, self.backbone.feature_layers)
+        return settings
 
     def invert(
         self, image: ImageSource, prompt: str = "", settings: Settings | None = None, check: bool = True, progress: Progress | None = None
     ) -> Source:
-        """Find the noise a picture would have come from (DDIM inversion); the last few inversions are remembered.
+        """Find the noise a picture would have come from; the last few inversions are remembered.
 
         Args:
             image: path, PIL image, array or tensor, of any size: it is resized for the model, and results are resized back.
@@ -103,72 +99,25 @@ class Editor:
 
         Raises:
             ImageError: there is no such picture.
+            EditError: there is no such inversion, or it has no such option.
         """
-        picture, settings = load_image(image), self.settings(settings)
-        pixels = np.asarray(picture)
-        key = (pixels.tobytes(), pixels.shape, prompt, settings.steps, settings.inversion_iterations, check)
-        if key in self._inversions:
-            self._inversions.move_to_end(key)
-            return self._inversions[key]
-        schedule = self.backbone.schedule(settings.steps)
-        embeds, negative = self.backbone.prompt_embeds([prompt, ""]).chunk(2)
-        size = fit_size(picture.size, self.backbone.model_size, self.backbone.size_multiple)
-        total = len(schedule) * (2 if check else 1)
-
-        def report(done: int, _: int, offset: int = 0) -> None:
-            if progress is not None:
-                progress(offset + done, total)
-
+        settings = self.settings(settings)
         with _advice_on_memory():
-            latents = self.backbone.encode(to_tensor(picture, size))
-            trajectory = invert(self.backbone, latents, embeds, schedule, settings.inversion_iterations, report)
-            reconstruction_psnr = autoencoder_psnr = None
-            if check:
-                back = sample(
-                    self.backbone, trajectory[-1:], embeds, negative, schedule, progress=lambda done, n: report(done, n, len(schedule))
-                )
-                reconstruction_psnr, autoencoder_psnr = (
-                    psnr(to_image(self.backbone.decode(clean), picture.size), picture) for clean in (back[:1], latents)
-                )
-        source = Source(
-            trajectory,
-            schedule,
-            prompt,
-            embeds,
-            negative,
-            pixels,
-            size,
-            reconstruction_psnr,
-            autoencoder_psnr,
-            inversion_iterations=settings.inversion_iterations,
-        )
-        self._inversions[key] = source
-        while len(self._inversions) > KEPT_INVERSIONS:
-            self._inversions.popitem(last=False)
-        return source
+            return self._sources.invert(load_image(image), prompt, settings, check, progress)
 
     def forget(self) -> None:
         """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
-        self._banks.clear()
+        self._sources.forget()
 
     def generate(self, prompt: str, seed: int = 0, settings: Settings | None = None, progress: Progress | None = None) -> Source:
         """A new picture from words, as a Source whose trajectory is its own sampling: nothing is lost to inversion."""
-        settings = self.settings(settings)
-        schedule, side = self.backbone.schedule(settings.steps), self.backbone.model_size
-        embeds, negative = self.backbone.prompt_embeds([prompt, ""]).chunk(2)
-        cells = side // self.backbone.pixels_per_latent
-        # drawn on the CPU, so that a seed gives the same picture on every machine
-        noise = torch.randn(1, self.backbone.unet.config.in_channels, cells, cells, generator=torch.Generator().manual_seed(seed))
         with _advice_on_memory():
-            noise = noise.to(self.backbone.device, self.backbone.dtype)
-            trajectory = sample(self.backbone, noise, embeds, negative, schedule, settings.guidance_scale, progress)
-            image = to_image(self.backbone.decode(trajectory[:1]))
-        return Source(trajectory, schedule, prompt, embeds, negative, np.asarray(image), (side, side), seed=seed)
+            return self._sources.generate(prompt, seed, self.settings(settings), progress)
 
     def edit(
         self,
         source: Source | EditResult | ImageSource,
-        edits: Edit | Sequence[Edit],
+        edits: Edit | Sequence[Edit] | Layout,
         settings: Settings | None = None,
         prompt: str = "",
         on_step: Callable[[Step], None] | None = None,
@@ -177,7 +126,7 @@ class Editor:
 
         Args:
             source: from `invert` or `generate`, an earlier result, or a picture, which is inverted with `prompt` first.
-            edits: one or several.
+            edits: one or several; or their `Layout`, where it has been made already.
             settings: what differs from the model's defaults. `steps` is the source's own where a Source is given.
             on_step: called after every step with a `Step`; raise `dragonkit.Cancelled` in it to stop at once.
 
@@ -185,43 +134,30 @@ class Editor:
             EditError: an edit does not fit the picture.
             Cancelled: `on_step` or a plugin said so.
         """
-        edits = [edits] if isinstance(edits, Edit) else list(edits)
         given, settings = settings, self.settings(settings)
-        if not edits:
-            raise EditError("there is no edit to run, got an empty list; give one such as dk.Move(mask, shift=(40, 0))")
-        for edit in edits:
-            if not isinstance(edit, Edit):
-                raise EditError(
-                    f"an edit must be a dragonkit.Edit such as dk.Move(...), got {type(edit).__name__}; build one from its class"
-                )
-            self.registry.owner(edit.mode)
-        references = [self.registry.reference(edit) for edit in edits]
         if isinstance(source, EditResult):
             prompt, source = prompt or source.report.prompt, source.image
-        if isinstance(source, Source):
-            check_edits(self.registry, edits, source.image_size)
-        else:
-            picture = load_image(source)
-            check_edits(self.registry, edits, picture.size)  # before the slow part
-            source = self.invert(picture, prompt, settings)
+        picture = source if isinstance(source, Source) else load_image(source)
+        layout = self._laid_out(edits, picture.image_size if isinstance(picture, Source) else picture.size)  # before the slow part
+        source = picture if isinstance(picture, Source) else self.invert(picture, prompt, settings)
         warnings = list(_warnings(source))
         if given is not None and "steps" in given.model_fields_set and given.steps != len(source.schedule):
             warnings.append(f"steps={given.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
         # the edit file must say how the source was really made
-        settings = settings.model_copy(update={"steps": len(source.schedule), "inversion_iterations": source.inversion_iterations})
-        inverted = [None if one is None else self._inverted(one, source, settings) for one in references]
+        settings = settings.model_copy(update={"steps": len(source.schedule), **source.inverted_with})
+        inverted = [None if one is None else self._inverted(one, source, settings) for one in layout.references]
 
         begun, calls, steps = time.perf_counter(), self.backbone.calls, []
 
         def observe(step: Step) -> None:
-            steps.append(StepReport(index=step.index, timestep=step.timestep, energies=step.energies))
+            steps.append(StepReport(index=step.index, time=step.time, energies=step.energies))
             self.registry.step(step)
             if on_step is not None:
                 on_step(step)
 
         with _advice_on_memory():
-            plan = plan_edits(self.registry, self.backbone, source, edits, settings, inverted)
-            guides = [self._guide(one, settings) for one in [source, *dict.fromkeys(one for one in inverted if one is not None)]]
+            plan = plan_edits(self.registry, self.backbone, source, layout, settings, inverted)
+            guides = [self._sources.guide(one, settings) for one in [source, *dict.fromkeys(one for one in inverted if one is not None)]]
             latents = guided_sampling(
                 self.backbone, source.schedule, plan.sampling, lambda level: [guide(level) for guide in guides], observe
             )
@@ -234,7 +170,7 @@ class Editor:
             edited = load_image(blend(np.asarray(edited, dtype=np.float32), source.pixels, plan.region))
         report = Report(
             model=self.card.name,
-            modes=tuple(edit.mode for edit in edits),
+            modes=tuple(edit.mode for edit in layout.edits),
             prompt=source.prompt,
             image_size=source.image_size,
             working_size=source.size,
@@ -245,35 +181,34 @@ class Editor:
             seconds=time.perf_counter() - begun,
             warnings=tuple(warnings),
         )
-        return EditResult(edited, report, self._edit_file(source, edits, settings), plan.region)
+        return EditResult(edited, report, self._edit_file(source, layout.edits, settings), plan.region)
 
-    def run(self, file: EditFile, on_step: Callable[[Step], None] | None = None, progress: Progress | None = None) -> EditResult:
-        """Run an edit file with this editor's model."""
-        edits = self.registry.edits_from(file)
+    def run(
+        self,
+        file: EditFile,
+        on_step: Callable[[Step], None] | None = None,
+        progress: Progress | None = None,
+        layout: Layout | None = None,
+    ) -> EditResult:
+        """Run an edit file with this editor's model; `layout` is that of its edits, where it has been made already."""
+        edits = layout or self.registry.edits_from(file)
         if file.seed is not None and not file.image:
             source = self.generate(file.prompt, file.seed, file.settings, progress)
         else:
             source = self.invert(file.load_image(), file.prompt, file.settings, progress=progress)
         return self.edit(source, edits, file.settings, on_step=on_step)
 
+    def _laid_out(self, edits: Edit | Sequence[Edit] | Layout, size: tuple[int, int]) -> Layout:
+        if not isinstance(edits, Layout):
+            return Layout(self.registry, edits, size)
+        if edits.size != size:
+            (width, height), (w, h) = edits.size, size
+            raise EditError(f"the layout was made for a picture of {width}x{height}, but this one has {w}x{h}; make one of its size")
+        return edits
+
     def _inverted(self, reference: Reference, source: Source, settings: Settings) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt
         return self.invert(reference.image, prompt, settings, check=False)
-
-    def _guide(self, source: Source, settings: Settings) -> Callable[[int], Recorded]:
-        """The guidance branch by noise level: recorded once per source, or computed every time, as `settings.memory` says."""
-        bank = self._banks.setdefault(source, {})
-
-        def guide(level: int) -> Recorded:
-            if (level, settings.layers) in bank:
-                return bank[level, settings.layers]
-            embeds, timestep = source.prompt_embeds, source.schedule.timestep(level)
-            recorded = record(self.backbone, source.latents_at(level), timestep, embeds, settings.layers)
-            if settings.memory == "bank":
-                bank[level, settings.layers] = recorded
-            return recorded
-
-        return guide
 
     def _edit_file(self, source: Source, edits: Sequence[Edit], settings: Settings) -> EditFile:
         picture = "" if source.seed is not None else image_to_text(load_image(source.pixels))

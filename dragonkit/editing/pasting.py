@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dragonkit.imaging.lookup import warp
-from dragonkit.imaging.masks import dilate, feather
-from dragonkit.imaging.matting import RIM
+from dragonkit.imaging.masks import bounding_box, dilate, feather
+from dragonkit.imaging.matting import RIM, matte
 from dragonkit.plugins.answers import EditMasks
 from dragonkit.shapes import GridMask, ImageTensor
 
@@ -46,11 +47,13 @@ class Cutout:
 
     Attributes:
         masks: on the grid of the picture's own pixels.
+        back: of the edit's placement, which knows where the content beside the target comes from; without it edges are hard.
         picture: (1, 3, H', W'), the reference that the content is taken from; None for the picture itself.
         draft: (1, 3, H, W), the content ready-made; None for what the correspondence says.
     """
 
     masks: EditMasks
+    back: Callable[[np.ndarray], np.ndarray] | None = None
     picture: ImageTensor | None = None
     draft: ImageTensor | None = None
 
@@ -69,30 +72,60 @@ def cut_and_paste(image: ImageTensor, *cutouts: Cutout) -> ImageTensor:
     background = fill_hole(image, dilate(sources, RIM))
     pasted = torch.where(to_mask(dilate(sources & ~targets, RIM), image), background, image)
     for cutout in sorted(cutouts, key=lambda cutout: cutout.draft is None):
-        picture = image if cutout.picture is None else cutout.picture
-        content = _looked_up(picture, cutout.masks) if cutout.draft is None else cutout.draft
-        # a draft knows the rim, too, where pixels are mixtures with the object; what is pasted afterwards wins there
-        target = cutout.masks.target if cutout.draft is None else dilate(cutout.masks.target, 1)
-        pasted = torch.where(to_mask(target, image), content, pasted)
+        if cutout.draft is None:
+            _lay_on(pasted, image, background, cutout)
+        else:
+            # a draft knows the rim, too, where pixels are mixtures with the object; what is pasted afterwards wins there
+            pasted = torch.where(to_mask(dilate(cutout.masks.target, 1), image), cutout.draft, pasted)
     return pasted
 
 
-def _looked_up(picture: ImageTensor, masks: EditMasks) -> ImageTensor:
-    """The content of every cell, from a picture averaged as coarsely as the content shrinks: single pixels would sparkle."""
-    x = masks.correspondence[..., 0]
-    steps = np.abs(np.diff(x, axis=1))[masks.target[:, 1:] & masks.target[:, :-1]]
+def _lay_on(pasted: ImageTensor, image: ImageTensor, background: ImageTensor, cutout: Cutout) -> None:
+    """Lay moved content on the pasted picture, in place: with soft edges, so that nothing of its old background comes along."""
+    masks = cutout.masks
+    picture, mask = (image, masks.source) if cutout.picture is None else (cutout.picture, masks.reference_mask)
+    soft = masks.target if mask is None or cutout.back is None else dilate(masks.target, 2 * RIM)
+    if not soft.any():
+        return
+    left, top, right, bottom = bounding_box(soft)
+    window = np.s_[..., top:bottom, left:right]
+    places = masks.correspondence[top:bottom, left:right].copy()
+    if cutout.back is not None:  # the correspondence knows the target only
+        rows, columns = np.nonzero((soft & ~masks.target)[top:bottom, left:right])
+        places[rows, columns] = cutout.back(np.stack([columns + left + 0.5, rows + top + 0.5], axis=-1))
+    area = to_mask(soft[window], image)
+    if mask is None:
+        content, share = _looked_up(picture, places, masks.target[window]), area.to(image)
+    else:
+        behind = background if cutout.picture is None else fill_hole(picture, dilate(mask, RIM))
+        x0, y0, x1, y1 = bounding_box(dilate(mask, 2 * RIM))
+        part = np.s_[..., y0:y1, x0:x1]
+        layers = _layers(picture[part], mask[part], behind[part])
+        looked_up = _looked_up(layers, places - np.array([x0, y0], np.float32), masks.target[window])
+        content, share = looked_up[:, :3], looked_up[:, 3:].clamp(0, 1)
+    pasted[window] = torch.where(area, content + (1 - share) * pasted[window], pasted[window])
+
+
+def _layers(picture: ImageTensor, mask: GridMask, background: ImageTensor) -> Tensor:
+    """The object apart from its background, (1, 4, H, W): colours in [-1, 1] times their share of each pixel, and the share."""
+    pixels, behind = (part[0].permute(1, 2, 0).float().cpu().numpy() / 2 + 0.5 for part in (picture, background))
+    foreground, alpha = (torch.from_numpy(part).to(picture) for part in matte(pixels, mask, behind))
+    colors = foreground.permute(2, 0, 1) * 2 - 1
+    return torch.cat([colors * alpha, alpha[None]])[None]
+
+
+def _looked_up(picture: Tensor, places: np.ndarray, target: GridMask) -> Tensor:
+    """What is at the places (h, w, 2) of a picture averaged as coarsely as the content shrinks: single pixels would sparkle."""
     # a content that turns is looked up along both axes, so the whole step counts
-    rise = np.abs(np.diff(masks.correspondence[..., 1], axis=1))[masks.target[:, 1:] & masks.target[:, :-1]]
-    shrink = max(1, int(np.median(np.hypot(steps, rise)) + 1e-3)) if steps.size else 1
+    steps = np.diff(places, axis=1)[target[:, 1:] & target[:, :-1]]
+    shrink = max(1, int(np.median(np.hypot(*np.abs(steps).T)) + 1e-3)) if steps.size else 1
     if shrink > 1:
         picture = F.avg_pool2d(picture, shrink, ceil_mode=True, count_include_pad=False)
     # bicubic: a drag of a drag of a drag stays sharper
-    return warp(picture[0], masks.correspondence / np.float32(shrink), mode="bicubic")[None].clamp(-1, 1)
+    return warp(picture[0], places / np.float32(shrink), mode="bicubic")[None].clamp(-1, 1)
 
 
-def with_detail(
-    decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTensor, known: np.ndarray, free: np.ndarray
-) -> ImageTensor:
+def with_detail(decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTensor, known: np.ndarray, free: np.ndarray) -> ImageTensor:
     """Give a decoded picture the detail that the autoencoder, or the model's smaller size, cannot carry.
 
     What the model changed is the difference between the decoded result and the round trip of the latents that were given to it. Where the

@@ -13,20 +13,20 @@ from torch import Tensor
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.guidance import PlannedTerm
 from dragonkit.diffusion.reading import PlannedAttention
-from dragonkit.diffusion.sampling import Anchor, SamplingPlan
+from dragonkit.diffusion.sampling import SamplingPlan
 from dragonkit.diffusion.source import Source, feature_grid, latent_grid
-from dragonkit.editing.combining import combined_masks
+from dragonkit.editing.anchors import Placed, anchors_of, initial_latents
+from dragonkit.editing.layout import Layout
 from dragonkit.editing.pasting import Cutout, cut_and_paste, edit_region, free_pixels, resized, to_mask
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.schedules import Span
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import DragonkitError, PluginHookError, ShapeError
 from dragonkit.imaging.images import to_tensor
-from dragonkit.imaging.lookup import warp
 from dragonkit.imaging.masks import Grid, cell_coverage, dilate, to_grid
-from dragonkit.imaging.matting import RIM
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features
 from dragonkit.plugins.loading import Plugin
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["EditPlan", "plan_edits"]
@@ -57,28 +57,27 @@ def plan_edits(
     registry: PluginRegistry,
     backbone: Backbone,
     source: Source,
-    edits: Sequence[Edit],
+    layout: Layout,
     settings: Settings,
     references: Sequence[Source | None] | None = None,
 ) -> EditPlan:
     """Plan several edits in one pass: energies add up, masks combine, attention plans merge, each changes its part of z_T.
 
     Args:
+        layout: the edits, on a picture of the source's size.
         references: the inverted reference picture of every edit, None for edits without one.
 
     Raises:
-        EditError: an edit does not fit the picture, or two contradict each other.
         PluginHookError: a plugin's answer is of no use.
     """
-    references = references or [None] * len(edits)
+    edits, references = layout.edits, references or [None] * len(layout.edits)
     latent_cells, feature_cells = latent_grid(source), feature_grid(source)
-    image_masks = combined_masks(registry, edits, Grid(*source.image_size, *source.image_size))
-    latent_masks = combined_masks(registry, edits, latent_cells)
-    feature_masks = combined_masks(registry, edits, feature_cells)
+    image_masks, latent_masks, feature_masks = map(layout.on, (Grid(*layout.size, *layout.size), latent_cells, feature_cells))
 
     touched = ~np.logical_and.reduce([masks.preserve for masks in image_masks])
     region = edit_region(touched, latent_cells.cell_width)
-    cutouts = [_cutout(registry, source, *asked) for asked in zip(edits, image_masks, references, strict=True)]
+    asked = zip(edits, image_masks, layout.placements, references, strict=True)
+    cutouts = [_cutout(registry, source, *each) for each in asked]
     known = np.ones(region.shape, dtype=np.float32)
     for masks, cutout in zip(image_masks, cutouts, strict=True):
         if cutout is None:
@@ -88,7 +87,7 @@ def plan_edits(
     # an encoder sees further than a cell: the source's latents next to an object know of it
     untouched = cell_coverage(dilate(touched, 2 * latent_cells.cell_width), latent_cells) == 0
     everything = zip(image_masks, latent_masks, references, cutouts, strict=True)
-    placed = [_Placed(pixels, cells, reference) for pixels, cells, reference, cutout in everything if cutout is not None]
+    placed = [Placed(pixels, cells, reference) for pixels, cells, reference, cutout in everything if cutout is not None]
 
     inverted = list(dict.fromkeys(reference for reference in references if reference is not None))
     number = [None if reference is None else inverted.index(reference) for reference in references]
@@ -97,9 +96,9 @@ def plan_edits(
     attention = [(_attention(registry, *asked, when), asked[-1]) for asked in planned if settings.attention]
     regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
     sampling = SamplingPlan(
-        latents=_initial_latents(registry, source, edits, latent_masks),
-        prompt_embeds=source.prompt_embeds,
-        negative_prompt_embeds=source.negative_prompt_embeds,
+        latents=initial_latents(registry, source, edits, latent_masks, references),
+        condition=source.condition,
+        negative_condition=source.negative_condition,
         terms=[
             _planned_term(plugin, term, "" if len(edits) == 1 else f"{place}:", number[place], regions[place])
             for place, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
@@ -114,7 +113,7 @@ def plan_edits(
             for plan, reference in attention
             if plan is not None
         ],
-        anchors=_anchors(source, latent_cells, placed, pasted_latents, known, untouched, settings),
+        anchors=anchors_of(source, latent_cells, placed, pasted_latents, known, untouched, settings),
         guidance_scale=settings.guidance_scale,
         energy_scale=settings.energy_scale,
         region=to_mask(~np.logical_and.reduce([masks.preserve for masks in latent_masks]), pasted_latents),
@@ -129,42 +128,19 @@ def plan_edits(
     return EditPlan(sampling, pasted, given_latents, known, free_pixels(held, latent_cells.cell_width), region)
 
 
-@dataclass(frozen=True, eq=False)
-class _Placed:
-    """An edit whose content is known: its masks on pixels and on latent cells, and the reference that the content comes from, if any."""
-
-    pixels: EditMasks
-    cells: EditMasks
-    reference: Source | None
-
-
-def _cutout(registry: PluginRegistry, source: Source, edit: Edit, masks: EditMasks, reference: Source | None) -> Cutout | None:
+def _cutout(
+    registry: PluginRegistry, source: Source, edit: Edit, masks: EditMasks, placement: Placement, reference: Source | None
+) -> Cutout | None:
     """What the edit looks like without a diffusion model, or None where only the model can tell."""
-    pictures = [None if one is None else one.pixels.astype(np.float32) / 255 for one in (source, reference)]
-    assert pictures[0] is not None
-    draft = registry.draft(edit, masks, pictures[0], pictures[1])
+    draft = None
+    if registry.implements(edit, "draft"):  # the pictures in floats are large
+        colors = [None if one is None else one.pixels.astype(np.float32) / 255 for one in (source, reference)]
+        assert colors[0] is not None
+        draft = registry.draft(edit, masks, colors[0], colors[1])
     if draft is not None:
         return Cutout(masks, draft=torch.from_numpy(draft).permute(2, 0, 1)[None] * 2 - 1)
     pasted = masks.places_content(reference is not None)
-    return Cutout(masks, picture=None if reference is None else _tensor(reference)) if pasted else None
-
-
-def _initial_latents(registry: PluginRegistry, source: Source, edits: Sequence[Edit], masks: Sequence[EditMasks]) -> Tensor:
-    """z_T with every edit's changes to the source's, applied in order."""
-    own = combined = source.latents_at(len(source.schedule))
-    for edit, cells in zip(edits, masks, strict=True):
-        latents = registry.initial_latents(edit, cells, source)
-        if latents is None:
-            continue
-        if latents.shape != own.shape:
-            owner = registry.owner(edit.mode)
-            message = f"dragonkit_initial_latents gave latents of shape {tuple(latents.shape)}, not {tuple(own.shape)}."
-            raise PluginHookError(owner.name, owner.origin, message)
-        if not torch.isfinite(latents).all():
-            owner = registry.owner(edit.mode)
-            raise PluginHookError(owner.name, owner.origin, "dragonkit_initial_latents gave latents that are NaN or infinite.")
-        combined = torch.where(latents != own, latents.to(own), combined)
-    return combined
+    return Cutout(masks, placement.back, None if reference is None else _tensor(reference)) if pasted else None
 
 
 def _attention(registry: PluginRegistry, edit: Edit, masks: EditMasks, reference: int | None, when: Span | None) -> AttentionPlan | None:
@@ -188,62 +164,6 @@ def _on_latents(plan: AttentionPlan, reference: Source) -> AttentionPlan:
 
 def _tensor(source: Source) -> Tensor:
     return to_tensor(Image.fromarray(source.pixels))
-
-
-def _anchors(
-    source: Source,
-    grid: Grid,
-    placed: Sequence[_Placed],
-    pasted_latents: Tensor,
-    known: np.ndarray,
-    untouched: np.ndarray,
-    settings: Settings,
-) -> list[Anchor]:
-    """What is given instead of sampled: the untouched part is the source's, the edited part the pasted picture's for a while.
-
-    A cell counts as moved content when it has the least bit of it, so that no half-covered cell on an object's rim is left to chance.
-    """
-    target, vacated = (
-        np.logical_or.reduce(
-            [cell_coverage(dilate(getattr(one.pixels, part), RIM), grid) > 0 for one in placed] or [np.zeros(grid.shape, bool)]
-        )
-        for part in ("target", "vacated")
-    )
-    vacated &= ~target
-    pasted = ~untouched & ~vacated & (cell_coverage(known == 0, grid) == 0)
-    anchors = []
-    if settings.keep != "energy":
-        anchors.append(Anchor(to_mask(untouched, pasted_latents), source.trajectory))
-    if placed:
-        trajectory = _noised(source, pasted_latents, placed, settings.seed)
-        for mask, hold in ((vacated, settings.hold_vacated), (pasted, settings.hold)):
-            if hold > 0:
-                anchors.append(Anchor(to_mask(mask, trajectory), trajectory, hold))
-    return anchors
-
-
-def _noised(source: Source, clean: Tensor, placed: Sequence[_Placed], seed: int) -> Tensor:
-    """The trajectory (n + 1, c, h, w) that the pasted picture would have: its clean latents under the noise of what was pasted.
-
-    Moving latents by whole cells would place content up to half a cell wrong, and latents do not turn or scale. Pasting pixels and
-    encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise: in their own, the object lives on.
-    """
-    fresh = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed)).to(clean)
-    vacated = to_mask(np.logical_or.reduce([one.cells.vacated for one in placed]), clean)
-    origins = [one.reference or source for one in placed]
-    places = [one.cells.correspondence_on(latent_grid(origin)) for one, origin in zip(placed, origins, strict=True)]
-    targets = [to_mask(one.cells.target, clean) for one in placed]
-    levels = [clean]
-    for level in range(1, len(source.schedule) + 1):
-        mixed = torch.where(vacated, fresh, _noise(source, level))
-        for origin, place, target in zip(origins, places, targets, strict=True):
-            mixed = torch.where(target, warp(_noise(origin, level)[0], place, mode="nearest")[None], mixed)
-        levels.append(source.schedule.add_noise(clean, mixed, level))
-    return torch.cat(levels)
-
-
-def _noise(source: Source, level: int) -> Tensor:
-    return source.schedule.noise_in(source.latents_at(level), source.latents_at(0), level)
 
 
 def _regions(masks: EditMasks, like: Tensor) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ class StepReport(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     index: int
-    timestep: int
+    time: float
     energies: dict[str, float]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from dragonkit.edits.schedules import Fraction, GuidanceSchedule
 from dragonkit.edits.validation import Model
@@ -15,7 +15,7 @@ from dragonkit.words import closest
 
 __all__ = ["PRESETS", "Settings"]
 
-UpBlock = Annotated[int, Field(ge=0, le=3)]
+LayerName = Annotated[str, Field(min_length=1)]
 
 
 class Settings(Model):
@@ -48,12 +48,29 @@ class Settings(Model):
     hold_vacated: Fraction = Field(
         default=0.2, description="fraction of the steps during which the vacated place is held at a smooth fill from its rim"
     )
-    layers: tuple[UpBlock, ...] = Field(default=(1, 2), min_length=1, description="up blocks of the UNet that the energies compare")
+    layers: tuple[LayerName, ...] = Field(
+        default=("up.1", "up.2"), min_length=1, description="layers whose features the energies compare; a plain number N means up.N"
+    )
+    inversion: str = Field(default="ddim", min_length=1, description="how the noise behind the picture is found: see dragonkit inversions")
     inversion_iterations: int = Field(default=3, ge=1, le=50, description="network calls per inversion step; 1 is plain DDIM inversion")
+    inversion_options: dict[str, JsonValue] = Field(
+        default_factory=dict, description="what else the inversion may be told, by its options' names"
+    )
+
+    def __hash__(self) -> int:  # the options are a dict
+        return hash(tuple(value for name, value in self if name != "inversion_options"))
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _by_name(cls, layers: Any) -> Any:
+        if not isinstance(layers, (list, tuple, set, frozenset)):
+            return layers
+        parts = [part for layer in layers for part in (layer.split(",") if isinstance(layer, str) else [layer])]  # as on a command line
+        return [f"up.{part}" if _is_count(part) else part.strip() if isinstance(part, str) else part for part in parts]
 
     @field_validator("layers")
     @classmethod
-    def _each_once(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+    def _each_once(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(layers)) < len(layers):
             raise ValueError("each layer may be named only once")
         return tuple(sorted(layers))
@@ -68,8 +85,20 @@ class Settings(Model):
         return cls(**{**preset, **changes, **schedules})
 
 
+def _is_count(value: Any) -> bool:
+    return value.strip().isdecimal() if isinstance(value, str) else isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 # the published scales are for raw gradients, which say nothing about other models; ours does: `dragonkit bench scale`
-_PAPER = {"guidance_scale": 4.0, "energy_scale": 0.03, "keep": "energy", "hold": 0.0, "hold_vacated": 0.0, "inversion_iterations": 1}
+_PAPER = {
+    "steps": 50,
+    "guidance_scale": 4.0,
+    "energy_scale": 0.03,
+    "keep": "energy",
+    "hold": 0.0,
+    "hold_vacated": 0.0,
+    "inversion_iterations": 1,
+}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

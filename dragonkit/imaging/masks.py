@@ -96,8 +96,11 @@ def feather(mask: np.ndarray, radius: float) -> np.ndarray:
     _check_radius(radius)
     if radius == 0:
         return mask.astype(np.float32)
-    nearness = np.clip(1.0 - np.sqrt(squared_distance(mask, radius)) / radius, 0.0, 1.0)
-    return (nearness**2 * (3.0 - 2.0 * nearness)).astype(np.float32)  # smoothstep: no visible edge at either end
+    squared = squared_distance(mask, radius)
+    near, soft = np.isfinite(squared), np.zeros(mask.shape, np.float32)
+    nearness = np.clip(1.0 - np.sqrt(squared[near]) / radius, 0.0, 1.0)
+    soft[near] = nearness**2 * (3.0 - 2.0 * nearness)  # smoothstep: no visible edge at either end
+    return soft
 
 
 def center_of(mask: np.ndarray) -> tuple[float, float]:
@@ -121,6 +124,8 @@ def cell_coverage(mask: np.ndarray, grid: Grid) -> np.ndarray:
             f"the mask is {mask.shape[1]}x{mask.shape[0]} but the grid lies over {grid.image_width}x{grid.image_height} (width x height). "
             "Use a mask of the image's size."
         )
+    if mask.shape == grid.shape:  # the pixels themselves
+        return mask.astype(np.float64)
     rows = np.linspace(0.0, grid.image_height, grid.height + 1)
     columns = np.linspace(0.0, grid.image_width, grid.width + 1)
     return np.clip(area_average(mask, rows, columns), 0.0, 1.0)  # the sums round in the last digit
@@ -137,6 +142,8 @@ def to_grid(mask: np.ndarray, grid: Grid, coverage: float = 0.5) -> np.ndarray:
     """
     if not 0.0 < coverage <= 1.0:
         raise EditError(f"coverage must be above 0 and at most 1, got {coverage}. Use 0.5 for cells at least half covered.")
+    if checked_mask(mask).shape == grid.shape == (grid.image_height, grid.image_width):
+        return mask.copy()
     covered = cell_coverage(mask, grid)
     threshold = min(coverage, covered.max()) if mask.any() else coverage
     return covered >= threshold - _TIE

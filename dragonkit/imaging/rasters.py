@@ -11,6 +11,7 @@ import numpy as np
 
 __all__ = ["area_average", "squared_distance"]
 
+_STRIP = 64  # columns at once, so that they stay in the processor's cache
 _TIE = 1e-9  # sqrt(10)**2 is not quite 10
 
 
@@ -25,8 +26,14 @@ def area_average(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> n
     Returns:
         float64 (h, w): the mean over [rows[i], rows[i + 1]] x [columns[j], columns[j + 1]].
     """
-    by_row = _interval_means(np.asarray(values, dtype=np.float64), rows)
-    return _interval_means(by_row.T, columns).T
+    values = np.asarray(values)
+    occupied = [np.flatnonzero(values.any(axis=axis)) for axis in (1, 0)]
+    if not occupied[0].size:
+        return np.zeros((len(rows) - 1, len(columns) - 1))
+    # all else is zero, and sums to nothing
+    (top, bottom), (left, right) = ((int(axis[0]), int(axis[-1]) + 1) for axis in occupied)
+    by_row = _interval_means(values[top:bottom, left:right], rows, top, values.shape[0])
+    return _interval_means(by_row.T, columns, left, values.shape[1]).T
 
 
 def squared_distance(mask: np.ndarray, radius: float) -> np.ndarray:
@@ -42,21 +49,40 @@ def squared_distance(mask: np.ndarray, radius: float) -> np.ndarray:
     # only what lies within reach of the mask's box can be finite
     rows, columns = (_within_reach(np.flatnonzero(mask.any(axis=axis)), reach) for axis in (1, 0))
     along_row = _squared_row_distance(mask[rows, columns], reach)
-    nearest = along_row.copy()
-    for dy in range(1, min(reach, len(along_row) - 1) + 1):
-        shifted = along_row + dy * dy
-        np.minimum(nearest[dy:], shifted[:-dy], out=nearest[dy:])
-        np.minimum(nearest[:-dy], shifted[dy:], out=nearest[:-dy])
-    result[rows, columns] = np.where(nearest <= radius**2 + _TIE, nearest, np.inf)
+    for left in range(0, along_row.shape[1], _STRIP):
+        strip = np.ascontiguousarray(along_row[:, left : left + _STRIP])
+        _spread_along_columns(strip, reach)
+        along_row[:, left : left + _STRIP] = strip
+    result[rows, columns] = np.where(along_row <= radius**2 + _TIE, along_row, np.inf)
     return result
 
 
-def _interval_means(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Means of `values` along axis 0 between consecutive edges, from the running sum interpolated at the edges."""
-    running = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
-    inside = np.clip(edges, 0, len(values))
-    pixel = np.minimum(inside.astype(int), len(values) - 1)
-    sums = running[pixel] + (inside - pixel)[:, None] * values[pixel]
+def _spread_along_columns(squared: np.ndarray, reach: int) -> None:
+    """Turn squared distances within rows, int32 (H, W), to those within the plane, in place, as far as `reach`."""
+    along_row, shifted = squared.copy(), np.empty_like(squared)
+    for dy in range(1, min(reach, len(squared) - 1) + 1):
+        if dy * dy >= squared.max():
+            break
+        np.add(along_row, dy * dy, out=shifted)
+        np.minimum(squared[dy:], shifted[:-dy], out=squared[dy:])
+        np.minimum(squared[:-dy], shifted[dy:], out=squared[:-dy])
+
+
+def _interval_means(values: np.ndarray, edges: np.ndarray, first: int, length: int) -> np.ndarray:
+    """Means along axis 0 between consecutive edges, from the running sum interpolated at the edges.
+
+    Args:
+        values: rows from `first` on, of `length` that there are; the others are zero.
+    """
+    kind = np.int32 if values.dtype == np.bool_ else np.float64  # exact for whole numbers, and half the memory
+    running = np.zeros((len(values) + 1, *values.shape[1:]), kind)
+    np.cumsum(values, axis=0, dtype=kind, out=running[1:])
+    inside = np.clip(edges, 0, length)
+    pixel = np.minimum(inside.astype(int), length - 1)
+    row = pixel - first
+    known = (row >= 0) & (row < len(values))
+    partly = np.where(known, inside - pixel, 0.0)
+    sums = running[np.clip(row, 0, len(values))] + partly[:, None] * values[np.clip(row, 0, len(values) - 1)]
     return np.diff(sums, axis=0) / np.diff(edges)[:, None]
 
 

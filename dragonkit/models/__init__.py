@@ -1,1 +1,1 @@
-"""Named models: `cards` says what a model is and how to load it, `embedded` offers the ones dragonkit knows, `toybox-*` are weights."""
+"""Named models: `loading` goes from a name to a backbone, `embedded` offers the ones dragonkit knows, `toybox-*` are weights."""

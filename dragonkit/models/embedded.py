@@ -8,7 +8,7 @@ from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.specs import hookimpl
 
-TOYBOX = Path(__file__).parent / "weights" / "toybox-64"
+TOYBOX = Path(__file__).parent / "weights" / "toybox"
 
 
 @hookimpl
@@ -17,14 +17,15 @@ def dragonkit_models() -> list[ModelCard]:
         ModelCard(
             "toybox",
             str(TOYBOX),
-            "dragonkit's own small model of toybox scenes, 64 px; comes with the package",
-            # a small model draws objects badly and backgrounds well: hold all that is known, sample what the object uncovers
+            "dragonkit's own small model of toybox scenes, 128 px; comes with the package",
+            # flat objects on flat grounds: what an edit knows is held to the end, what it uncovers is sampled
             {
+                "steps": 25,
                 "hold": 1.0,
                 "hold_vacated": 0.7,
                 "schedule": GuidanceSchedule(span=(0.7, 1.0)),
                 "energy_scale": 0.005,
-                "inversion_iterations": 2,
+                "inversion_iterations": 1,
             },
         ),
         ModelCard(

@@ -1,19 +1,22 @@
-"""From a model's name to its pipeline."""
+"""From a model's name to its backbone."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dragonkit.errors import ModelNotFoundError, UnsupportedModelError
+from dragonkit.errors import DragonkitError, ModelError, ModelNotFoundError, UnsupportedModelError
 from dragonkit.plugins.card import ModelCard
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["find_card", "load_pipeline"]
+    from dragonkit.diffusion.backbone import Backbone
+
+__all__ = ["default_dtype", "find_card", "load_backbone", "load_pipeline"]
 
 
 def find_card(model: str, cards: Mapping[str, ModelCard]) -> ModelCard:
@@ -35,6 +38,55 @@ def find_card(model: str, cards: Mapping[str, ModelCard]) -> ModelCard:
     )
 
 
+def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype) -> Backbone:
+    """The model of a card, by the function that the card names, or as Stable Diffusion.
+
+    Raises:
+        ModelNotFoundError: the weights cannot be had.
+        UnsupportedModelError: what is there is not a Stable Diffusion pipeline.
+        ModelError: `card.load` names no function, or what it names fails or gives no backbone.
+    """
+    import torch
+
+    from dragonkit.diffusion.backbone import Backbone
+    from dragonkit.diffusion.stable_diffusion import StableDiffusion
+
+    if card.load is None:
+        return StableDiffusion(load_pipeline(card, device, dtype))
+    loader = f"the model {card.name!r} is to be loaded by {card.load!r}"
+    try:
+        module, _, name = card.load.partition(":")
+        function = getattr(importlib.import_module(module), name)
+    except Exception as error:  # whatever a stranger's module does while it is imported
+        raise ModelError(
+            f"{loader}, which cannot be found ({type(error).__name__}: {_first_line(error)}); "
+            "ModelCard.load must be 'module:function', of an installed module"
+        ) from error
+    try:
+        backbone = function(card, device, dtype)
+    except (DragonkitError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise ModelError(f"{loader}, which failed ({type(error).__name__}: {_first_line(error)}); tell its plugin's author") from error
+    if not isinstance(backbone, Backbone):
+        raise ModelError(f"{loader}, which gave a {type(backbone).__name__}; it must give a dragonkit.plugin_api.Backbone")
+    return backbone
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """The precision a model runs in where nobody asks for another: float16 on CUDA; bfloat16 on a CPU that multiplies it natively, which
+    is a sixth faster there and slower elsewhere; float32 otherwise."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.float16
+    if device.type == "cpu":
+        capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 cannot say
+        if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
+            return torch.bfloat16
+    return torch.float32
+
+
 def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtype) -> Any:
     """The `StableDiffusionPipeline` of a card.
 
@@ -42,9 +94,14 @@ def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtyp
         ModelNotFoundError: the weights cannot be had.
         UnsupportedModelError: what is there is not a Stable Diffusion pipeline.
     """
+    import torch
+
     with _quiet():
-        pipeline = _load(card, dtype)
-    return pipeline.to(device)
+        pipeline = _load(card, dtype).to(device)
+    if torch.device(device).type == "cpu":
+        for part in (pipeline.unet, pipeline.vae):  # convolutions are faster this way: a twentieth in the UNet, a third in the autoencoder
+            part.to(memory_format=torch.channels_last)
+    return pipeline
 
 
 def _load(card: ModelCard, dtype: torch.dtype) -> Any:

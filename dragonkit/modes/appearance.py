@@ -11,9 +11,8 @@ from pydantic import Field
 
 from dragonkit.edits.edit import Edit
 from dragonkit.energy import terms
-from dragonkit.imaging.masks import Grid, load_mask, to_grid
+from dragonkit.imaging.masks import load_mask, to_grid
 from dragonkit.imaging.recoloring import recolored
-from dragonkit.modes.geometry import masks_in_place
 from dragonkit.modes.moving import ObjectMask, PreserveWeight
 from dragonkit.modes.referring import (
     ReferenceMask,
@@ -24,6 +23,7 @@ from dragonkit.modes.referring import (
     reference_features,
 )
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
@@ -66,23 +66,21 @@ def dragonkit_reference(edit: Edit) -> Reference:
 
 
 @hookimpl
-def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
+def dragonkit_build_masks(edit: Edit, size: tuple[int, int]) -> Placement:
     """The object in its place. MaskError when one of the masks has not the size of its picture, or is empty."""
     assert isinstance(edit, Appearance)
-    mask = load_mask(edit.mask, (grid.image_width, grid.image_height))
-    load_reference_mask(edit.reference, edit.reference_mask)  # so that a wrong one is refused before anything slow
-    return masks_in_place(grid, mask)
+    mask = load_mask(edit.mask, size)
+    return Placement(source=mask, target=mask, reference_mask=load_reference_mask(edit.reference, edit.reference_mask))
 
 
 @hookimpl
-def dragonkit_draft(edit: Edit, picture: np.ndarray, reference: np.ndarray | None) -> np.ndarray | None:
+def dragonkit_draft(edit: Edit, masks: EditMasks, picture: np.ndarray, reference: np.ndarray | None) -> np.ndarray | None:
     """The object under the reference's surface or in its colours; None with init="none"."""
     assert isinstance(edit, Appearance)
     if edit.init == "none":
         return None
-    assert reference is not None
-    mask = load_mask(edit.mask, (picture.shape[1], picture.shape[0]))
-    return recolored(picture, mask, reference, load_reference_mask(edit.reference, edit.reference_mask), edit.init)
+    assert reference is not None and masks.reference_mask is not None
+    return recolored(picture, masks.target, reference, masks.reference_mask, edit.init)
 
 
 @hookimpl
@@ -90,8 +88,8 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
     """Look (eq. 10) and preserve (eq. 5)."""
     if not isinstance(edit, Appearance):
         return None
-    lending = load_reference_mask(edit.reference, edit.reference_mask)
-    lending_cells = functools.cache(functools.partial(to_grid, lending))  # asked at every step for the same few grids
+    assert masks.reference_mask is not None
+    lending_cells = functools.cache(functools.partial(to_grid, masks.reference_mask))  # asked at every step for the same few grids
 
     def resemble_reference(features: Features) -> Tensor:
         from dragonkit.energy.similarity import gather, global_similarity, inverse_energy
@@ -104,7 +102,6 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
 
 
 @hookimpl
-def dragonkit_attention(edit: Edit, masks: EditMasks) -> AttentionPlan:
+def dragonkit_attention(masks: EditMasks) -> AttentionPlan:
     """Keys and values of the source outside the object and of the reference's object, for steps 0 to 35 of 50."""
-    assert isinstance(edit, Appearance)
-    return reference_attention(masks, load_reference_mask(edit.reference, edit.reference_mask))
+    return reference_attention(masks)

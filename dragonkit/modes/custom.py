@@ -17,9 +17,9 @@ from dragonkit.edits.edit import Edit
 from dragonkit.edits.values import Mask
 from dragonkit.energy import terms
 from dragonkit.errors import EditError, EditFileError
-from dragonkit.imaging.masks import Grid, load_mask
-from dragonkit.modes.geometry import masks_in_place
+from dragonkit.imaging.masks import load_mask
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.specs import hookimpl
 from dragonkit.words import short
 
@@ -108,12 +108,11 @@ def dragonkit_edits() -> list[type[Edit]]:
 
 
 @hookimpl
-def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
+def dragonkit_build_masks(edit: Edit, size: tuple[int, int]) -> Placement:
     """The mask in its place, or the whole picture. MaskError when the mask has another size or is empty."""
     assert isinstance(edit, CustomEdit)
-    size = (grid.image_width, grid.image_height)
     mask = np.ones(size[::-1], bool) if edit.mask is None else load_mask(edit.mask, size)
-    return masks_in_place(grid, mask)
+    return Placement(source=mask, target=mask)
 
 
 @hookimpl

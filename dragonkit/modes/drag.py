@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -14,9 +15,10 @@ from dragonkit.edits.values import Mask, Points
 from dragonkit.energy.terms import preserve
 from dragonkit.errors import PointError
 from dragonkit.imaging.deform import Deformation
-from dragonkit.imaging.masks import Grid, load_mask, to_grid
-from dragonkit.modes.moving import EditWeight, PreserveWeight, moved_noise
+from dragonkit.imaging.masks import Grid, load_mask
+from dragonkit.modes.moving import EditWeight, PreserveWeight
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
@@ -71,40 +73,38 @@ def dragonkit_edits() -> list[type[Edit]]:
 
 
 @hookimpl
-def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
+def dragonkit_build_masks(edit: Edit, size: tuple[int, int]) -> Placement:
     """The region in which the drag is felt. A warp looks its content up along the deformation; patches move nothing in pixels.
 
     Raises:
         PointError: a point lies outside the picture or the mask.
     """
     assert isinstance(edit, Drag)
-    size = (grid.image_width, grid.image_height)
     mask = None if edit.mask is None else load_mask(edit.mask, size)
     _check_places(edit.points, size, mask)
     deformation, pixels = Deformation(edit.points, size, mask), Grid(*size, *size)
     displacement, grip = deformation.on(pixels)
     dragged = grip >= 0.5
     region = dragged | (np.hypot(displacement[..., 0], displacement[..., 1]) > STILL)
-    correspondence = identity_correspondence(grid)
     if edit.init == "patches":
         region = region if mask is None else mask
-        source = target = region
-    else:
-        # what would have to come from beyond the mask or the picture is not there: the model must paint it
-        target = region & deformation.movable(identity_correspondence(pixels) + displacement)
-        source = dragged | (region & ~target)
-        on_grid = displacement if grid == pixels else deformation.on(grid)[0]
-        correspondence = correspondence + on_grid / [grid.cell_width, grid.cell_height]
-    region_cells, target_cells = to_grid(region, grid), to_grid(target, grid)
-    return EditMasks(
-        grid=grid,
-        source=to_grid(source, grid),
-        target=target_cells,
-        preserve=~(to_grid(region, grid, coverage=0.02) | region_cells),  # a cell that the drag is felt in at all may change
-        vacated=region_cells & ~target_cells,
-        surroundings=~region_cells,
-        correspondence=np.where(target_cells[..., None], correspondence, identity_correspondence(grid)).astype(np.float32),
+        return Placement(source=region, target=region)
+    # what would have to come from beyond the mask or the picture is not there: the model must paint it
+    target = region & deformation.movable(identity_correspondence(pixels) + displacement)
+    return Placement(
+        source=dragged | (region & ~target),
+        target=target,
+        touched=region,
+        back=functools.partial(_where_from, deformation, displacement),
     )
+
+
+def _where_from(deformation: Deformation, displacement: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The deformation at places (n, 2), computed anew where they are no centres of pixels: those are known."""
+    column, row = np.floor(places).astype(int).T
+    if np.array_equal(places, np.stack([column, row], axis=1) + 0.5):
+        return places + displacement[row, column]
+    return places + deformation.displacement(places)
 
 
 def _check_places(points: Sequence[tuple[Point, Point]], size: tuple[int, int], mask: np.ndarray | None) -> None:
@@ -156,11 +156,11 @@ def _neighbourhoods(pair: tuple[Point, Point], radius: int, grid: Grid) -> tuple
 
 
 @hookimpl
-def dragonkit_initial_latents(edit: Edit, masks: EditMasks, source: Any) -> Tensor:
-    """z_T looked up along the warp without interpolation, or its patches about the starts copied to the ends, as in the released code."""
+def dragonkit_initial_latents(edit: Edit, masks: EditMasks, source: Any) -> Tensor | None:
+    """Patches of the source's z_T about the starts copied to the ends, as in the released code; a warp starts as all that moves does."""
     assert isinstance(edit, Drag)
     if edit.init == "warp":
-        return moved_noise(masks, source)
+        return None
     latents: Tensor = source.latents_at(len(source.schedule))
     grid, patched = masks.grid, latents.clone()
     last = np.array([grid.width, grid.height]) - 1

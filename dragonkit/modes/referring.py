@@ -41,17 +41,16 @@ def reference_features(features: Features) -> tuple[Tensor, Grid]:
     """`features.reference` (c, h', w') and the raster that it lies on. EditError where there are none."""
     if features.reference is None or features.reference_grid is None:
         raise EditError(
-            f"this energy compares with a reference picture, but the features of level {features.level} have none; "
+            f"this energy compares with a reference picture, but the features of layer {features.layer} have none; "
             "give the picture in the hook dragonkit_reference"
         )
     return features.reference, features.reference_grid
 
 
-def reference_attention(masks: EditMasks, reference_mask: np.ndarray) -> AttentionPlan:
+def reference_attention(masks: EditMasks) -> AttentionPlan:
     """Keys and values of the source outside the target and of the reference's object, for steps 0 to 35 of 50, as in the released code.
 
     Args:
-        masks: on the latents' cells.
-        reference_mask: bool (H', W') on the reference picture's own pixels.
+        masks: on the latents' cells, with a `reference_mask`.
     """
-    return AttentionPlan(form="replace", start=0.0, stop=0.7, source_mask=~masks.target, reference_mask=reference_mask)
+    return AttentionPlan(form="replace", start=0.0, stop=0.7, source_mask=~masks.target, reference_mask=masks.reference_mask)

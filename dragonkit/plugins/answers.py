@@ -42,6 +42,7 @@ class EditMasks:
         correspondence: float32 (h, w, 2), the backward map: for each cell, the (x, y) its content comes from, in cells with
             cell centres at integer + 0.5. Identity where nothing moves: start from `identity_correspondence(grid)`. For an edit
             with a reference picture (`dragonkit_reference`) these are places in that picture, still in cells as large as `grid`'s.
+        reference_mask: bool (H', W') on the reference picture's own pixels: the object taken from it; None where there is none.
 
     Raises:
         ShapeError: an array does not fit the grid.
@@ -55,9 +56,10 @@ class EditMasks:
     vacated: np.ndarray
     surroundings: np.ndarray
     correspondence: np.ndarray
+    reference_mask: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for part in fields(self)[1:]:
+        for part in fields(self)[1:-1]:
             array = getattr(self, part.name)
             what = f"EditMasks.{part.name}"
             is_map = part.name == "correspondence"
@@ -79,7 +81,8 @@ class EditMasks:
         """
         if from_reference and (self.target & ~self.source).any():
             return True
-        return bool(self.target.any()) and not np.array_equal(self.correspondence, identity_correspondence(self.grid))
+        rows, columns = np.nonzero(self.target)
+        return not np.array_equal(self.correspondence[rows, columns], np.stack([columns, rows], axis=1) + np.float32(0.5))
 
     def correspondence_on(self, other: Grid) -> np.ndarray:
         """The correspondence counted in the cells of another raster, such as the reference's: float32 (grid.height, grid.width, 2)."""
@@ -106,13 +109,13 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Decoder features of one level on the common feature grid: what an energy function sees.
+    """Decoder features of one layer on the common feature grid: what an energy function sees.
 
     Attributes:
         generated: (c, h, w) of the picture in the making; carries the gradient.
-        source: (c, h, w) of the source picture at the same timestep; no gradient.
-        reference: (c, h', w') of the reference picture at the same timestep, for modes that have one; no gradient.
-        level: index of the up block the features come from.
+        source: (c, h, w) of the source picture at the same noise level; no gradient.
+        reference: (c, h', w') of the reference picture at the same noise level, for modes that have one; no gradient.
+        layer: name of the layer that the features come from, such as "up.1".
         reference_grid: the raster (w', h') that `reference` lies on, laid over the reference picture's pixels.
 
     Raises:
@@ -122,7 +125,7 @@ class Features:
     generated: Tensor
     source: Tensor
     reference: Tensor | None
-    level: int
+    layer: str
     reference_grid: Grid | None = None
 
     def __post_init__(self) -> None:
@@ -136,7 +139,7 @@ class Features:
                 f"({shape[0]}, height, width)",
                 tuple(self.reference.shape),
                 "Features.reference",
-                "Take it from the same decoder level as the others.",
+                "Take it from the same layer as the others.",
             )
 
 
@@ -206,8 +209,10 @@ class AttentionPlan:
 
 def identity_correspondence(grid: Grid) -> np.ndarray:
     """The backward map of an edit that moves nothing: every cell's own centre, float32 (grid.height, grid.width, 2)."""
-    x, y = np.meshgrid(np.arange(grid.width) + 0.5, np.arange(grid.height) + 0.5)
-    return np.stack([x, y], axis=-1).astype(np.float32)
+    places = np.empty((*grid.shape, 2), np.float32)
+    places[..., 0] = np.arange(grid.width) + 0.5
+    places[..., 1] = (np.arange(grid.height) + 0.5)[:, None]
+    return places
 
 
 def _one_of(what: str, value: object, allowed: tuple[str, ...]) -> None:

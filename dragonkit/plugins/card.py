@@ -1,4 +1,4 @@
-"""A model by name: where its weights are and which settings suit it."""
+"""A model by name: where its weights are, what loads them, and which settings suit it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ class ModelCard:
 
     Attributes:
         name: what users call it.
-        source: a hub id, a folder in diffusers' format, or a single .safetensors file.
+        source: a hub id, a folder in diffusers' format, or a single .safetensors file; with `load`, whatever that function reads.
         description: one line.
         settings: fields of `Settings` whose defaults differ for this model.
+        load: "module:function", for a model of another family than Stable Diffusion: `function(card, device, dtype)` gives its
+            `dragonkit.plugin_api.Backbone`. The module is imported when the model is loaded.
     """
 
     name: str
     source: str
     description: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    load: str | None = None

@@ -103,7 +103,7 @@ class Plugin:
         if hook not in self.hooks:
             return None
         function, names = self.hooks[hook]
-        with self._blamed(hook):
+        with self.blamed(hook):
             return function(*(arguments[name] for name in names))
 
     def call_for_list(self, hook: str, check: Callable[[Any], bool], expected: str, **arguments: Any) -> list[Any]:
@@ -113,7 +113,7 @@ class Plugin:
             return []
         if not isinstance(answer, Iterable):
             raise self.wrong_answer(hook, expected, answer)
-        with self._blamed(hook):
+        with self.blamed(hook):
             items = list(answer)  # a generator runs here, inside the blame
         if not items and isinstance(answer, Sized):  # a generator cannot say None, so it may end without an item
             raise self.wrong_answer(hook, f"at least one of {expected.removesuffix(' or None')}, or None for none", items, "an empty ")
@@ -130,12 +130,9 @@ class Plugin:
             f"{hook} must return {expected}, but returned {what}{short(answer)} ({type(answer).__name__}). Mend the plugin.",
         )
 
-    def _fail(self, reason: str, cause: BaseException | None = None) -> PluginLoadError:
-        self.reason, self.cause = reason, cause
-        return self.load_error()
-
     @contextmanager
-    def _blamed(self, hook: str) -> Iterator[None]:
+    def blamed(self, hook: str) -> Iterator[None]:
+        """Within this block any error names plugin, distribution and hook."""
         try:
             yield
         except _FOR_THE_USER as error:
@@ -148,6 +145,10 @@ class Plugin:
                 f"{hook} raised {type(error).__name__}: {str(error).rstrip('.')}. "
                 "Tell the plugin's author, or load only others with DRAGONKIT_PLUGINS.",
             ) from error
+
+    def _fail(self, reason: str, cause: BaseException | None = None) -> PluginLoadError:
+        self.reason, self.cause = reason, cause
+        return self.load_error()
 
 
 class _Unusable(Exception):

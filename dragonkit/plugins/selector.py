@@ -51,12 +51,11 @@ class Selector:
     Attributes:
         name: what it is asked for by: lower-case letters, digits, "-" and "_".
         description: one line for people.
-        gesture: what it needs. "box": (x0, y0, x1, y1). "stroke": [(x, y), ...]. "outline": [(x, y), ...], closed.
-            "clicks": [(x, y, positive), ...].
-        function: `function(image, gesture, **options)` with a PIL image in RGB gives bool (H, W), True inside. It is given checked
-            values: a box with its corners in order, within the picture; a stroke or an outline as a list of (x, y), which may leave the
-            picture; clicks as a list of `Click` within the picture, at least one of them positive. It must give the same mask for the
-            same values.
+        gesture: what it needs, in pixels of the picture as given; the middle of the first is (0.5, 0.5). "box": (left, top, right, bottom),
+            cut at the picture's border. "stroke": [(x, y), ...], at least one. "outline": [(x, y), ...], at least three, closed. "clicks":
+            [(x, y, positive), ...] in the picture, at least one positive. A stroke or an outline may leave the picture.
+        function: `function(image, gesture, **options)` with a PIL image in RGB and a checked gesture gives bool (H, W), True inside; the
+            same mask for the same values.
         options: the class of its options. Its fields are the function's keyword arguments.
 
     Raises:

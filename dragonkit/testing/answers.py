@@ -7,13 +7,11 @@ import torch
 
 from dragonkit.diffusion.source import Source, feature_grid, latent_grid
 from dragonkit.edits.edit import Edit
-from dragonkit.errors import ImageError
-from dragonkit.imaging.images import load_image
 from dragonkit.imaging.masks import Grid
 from dragonkit.plugins.answers import EditMasks
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing.failures import failure
-from dragonkit.testing.geometry import check_masks
+from dragonkit.testing.geometry import check_places
 from dragonkit.testing.gradients import check_gradient
 
 __all__ = ["check_answers", "check_terms"]
@@ -22,37 +20,32 @@ COARSE, COARSE_REFERENCE = (11, 7), (7, 9)
 """Rasters that divide no usual picture: cells are neither square nor whole pixels. Small, for gradients are checked on them."""
 
 
-def check_answers(plugin: str, registry: PluginRegistry, edit: Edit, source: Source) -> None:
-    """Masks, reference, draft, initial latents and attention plan of an edit of one of the plugin's own modes."""
+def check_answers(plugin: str, registry: PluginRegistry, edit: Edit, source: Source, reference: Source | None) -> None:
+    """Places, draft, initial latents and attention plan of an edit of one of the plugin's own modes.
+
+    Args:
+        reference: the inverted picture that the edit's `dragonkit_reference` gives.
+    """
     size = source.image_size
     grids = [Grid(*size, *size), latent_grid(source), feature_grid(source), Grid(*COARSE, *size)]
-    pixel_masks, latent_masks, *_ = check_masks(plugin, registry, edit, grids)
-    registry.draft(edit, pixel_masks, _colors(source.pixels), _reference(plugin, registry, edit))
-    _check_latents(plugin, registry, edit, latent_masks, source)
+    pixel_masks, latent_masks, *_ = check_places(plugin, registry, edit, grids, None if reference is None else reference.image_size)
+    registry.draft(edit, pixel_masks, _colors(source.pixels), None if reference is None else _colors(reference.pixels))
+    _check_latents(plugin, registry, edit, latent_masks, source, reference)
     registry.attention(edit, latent_masks)
 
 
-def check_terms(plugin: str, registry: PluginRegistry, edit: Edit, image_size: tuple[int, int]) -> None:
+def check_terms(
+    plugin: str, registry: PluginRegistry, edit: Edit, image_size: tuple[int, int], reference_size: tuple[int, int] | None = None
+) -> None:
     """The energies that this plugin, not others, adds to an edit of any mode."""
-    masks, other = registry.build_masks(edit, Grid(*COARSE, *image_size)), _reference(plugin, registry, edit)
-    grid = None if other is None else Grid(*COARSE_REFERENCE, other.shape[1], other.shape[0])
+    masks = registry.build_masks(edit, image_size).on(Grid(*COARSE, *image_size))
+    grid = None if reference_size is None else Grid(*COARSE_REFERENCE, *reference_size)
     for owner, term in registry.energy_terms(edit, masks):
         if owner.name == plugin:
             try:
                 check_gradient(term, masks, grid)
             except AssertionError as error:
                 raise failure(plugin, "dragonkit_energy_terms", f"for {edit!r} {error}") from error
-
-
-def _reference(plugin: str, registry: PluginRegistry, edit: Edit) -> np.ndarray | None:
-    """The second picture's colours, where there is one."""
-    reference = registry.reference(edit)
-    if reference is None:
-        return None
-    try:
-        return _colors(np.asarray(load_image(reference.image)))
-    except ImageError as error:
-        raise failure(plugin, "dragonkit_reference", f"for {edit!r} {error}") from error
 
 
 def _colors(pixels: np.ndarray) -> np.ndarray:
@@ -62,11 +55,13 @@ def _colors(pixels: np.ndarray) -> np.ndarray:
     return colors
 
 
-def _check_latents(plugin: str, registry: PluginRegistry, edit: Edit, masks: EditMasks, source: Source) -> None:
-    hook, before = "dragonkit_initial_latents", source.trajectory.clone()
-    latents, own = registry.initial_latents(edit, masks, source), source.latents_at(len(source.schedule))
-    if not torch.equal(source.trajectory, before):
-        raise failure(plugin, hook, f"for {edit!r} it writes to source.trajectory, which later edits read as well; work on a copy")
+def _check_latents(plugin: str, registry: PluginRegistry, edit: Edit, masks: EditMasks, source: Source, reference: Source | None) -> None:
+    hook, given = "dragonkit_initial_latents", [source] if reference is None else [source, reference]
+    before = [one.trajectory.clone() for one in given]
+    latents, own = registry.initial_latents(edit, masks, source, reference), source.latents_at(len(source.schedule))
+    for name, one, kept in zip(("source", "reference"), given, before, strict=False):
+        if not torch.equal(one.trajectory, kept):
+            raise failure(plugin, hook, f"for {edit!r} it writes to {name}.trajectory, which later edits read as well; work on a copy")
     if latents is None:
         return
     if latents.shape != own.shape or latents.dtype != own.dtype:

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import typer
 
+from dragonkit.diffusion.source import Source
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.edit import Edit
+from dragonkit.errors import ImageError
 from dragonkit.modes.move import Move
 from dragonkit.testing.answers import check_answers, check_terms
 from dragonkit.testing.failures import failure, failures
@@ -30,7 +32,7 @@ def check_plugin(plugin: object, examples: Sequence[Edit] = (), size: Size | Non
 
     - The module imports without torch, and every hook has a right name and right arguments.
     - Every mode and every field says what it is. Every mode has an example, and one of a picture that is not square.
-    - Every example survives an edit file. Its masks agree on every raster, and do not overlap where they must not.
+    - Every example survives an edit file. It has a target, whose content lies in a picture, and answers alike every time.
     - Energies are finite scalars with right gradients; initial latents, attention plan, reference and draft fit the picture.
     - The finished edit changes the target and nothing outside the edit's region, and comes out the same when it is run again.
     - Edits of other modes still run, models can be listed and commands added.
@@ -59,6 +61,7 @@ def check_plugin(plugin: object, examples: Sequence[Edit] = (), size: Size | Non
         for edit_type in modes.values():
             check_fields(name, edit_type)
         beside.registry.models()
+        beside.registry.inversions()
         beside.registry.commands(typer.Typer())
         for edit in examples:
             if not isinstance(edit, Edit):
@@ -73,9 +76,10 @@ def check_plugin(plugin: object, examples: Sequence[Edit] = (), size: Size | Non
         for edit, image_size in zip(examples, sizes, strict=True):
             source = beside.invert(noisy_picture(image_size), check=False)
             editor = by_itself if edit.mode in modes else beside
+            reference = _reference(name, beside, edit)
             if edit.mode in modes:
-                check_answers(name, alone, edit, source)
-            check_terms(name, editor.registry, edit, image_size)
+                check_answers(name, alone, edit, source, reference)
+            check_terms(name, editor.registry, edit, image_size, None if reference is None else reference.image_size)
             check_result(name, [editor, beside], edit, source)
         _check_bystander(name, beside)
 
@@ -92,6 +96,15 @@ def _check_examples(
             raise failure(name, "dragonkit_edits", f"the mode {mode!r} has no example; give check_plugin an edit of it")
         if all(width == height for width, height in of_mode):
             raise failure(name, "dragonkit_edits", f"every example of {mode!r} is square, and would not show x and y mixed up; add one")
+
+
+def _reference(name: str, editor: Editor, edit: Edit) -> Source | None:
+    """The edit's second picture, inverted, where there is one."""
+    reference = editor.registry.reference(edit)
+    try:
+        return None if reference is None else editor.invert(reference.image, reference.prompt or "", check=False)
+    except ImageError as error:
+        raise failure(name, "dragonkit_reference", f"for {edit!r} {error}") from error
 
 
 def _check_bystander(name: str, beside: Editor) -> None:

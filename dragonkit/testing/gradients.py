@@ -43,7 +43,7 @@ def check_gradient(term: EnergyTerm, masks: EditMasks, reference_grid: Grid | No
 
     def energy(changed: Tensor) -> Any:
         # copies, so that a term that writes to its features is found out and spoils nothing
-        seen = Features(changed.clone(), source.clone(), None if reference is None else reference.clone(), 1, reference_grid)
+        seen = Features(changed.clone(), source.clone(), None if reference is None else reference.clone(), "up.1", reference_grid)
         try:
             value = term.function(seen)
         except Exception as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pkgutil
 
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion import inversions
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import BUILTIN, PluginRegistry
@@ -21,7 +22,7 @@ def isolated_registry(*plugins: object, builtin: bool = True) -> PluginRegistry:
     Args:
         plugins: modules or objects with hooks, or names as an entry point has them: "dragonkit_rotate", "dragonkit_rotate:plugin".
             A built-in module given here is registered once.
-        builtin: whether dragonkit's own modes and models are in it, too.
+        builtin: whether dragonkit's own modes, models and selectors are in it, too; its inversions are in any case.
 
     Raises:
         PluginLoadError: a plugin breaks a rule, such as a misspelled hook.
@@ -29,13 +30,15 @@ def isolated_registry(*plugins: object, builtin: bool = True) -> PluginRegistry:
 
     Example:
         registry = isolated_registry("dragonkit_rotate")
-        registry.build_masks(Rotate(mask=mask, degrees=30), dk.Grid(16, 16, 64, 64))
+        registry.build_masks(Rotate(mask=mask, degrees=30), size=(64, 64))
     """
     given = [pkgutil.resolve_name(plugin) if isinstance(plugin, str) else plugin for plugin in plugins]
     names = {getattr(plugin, "__name__", None) for plugin in given}
     registry = PluginRegistry(builtin=[name for name in BUILTIN if builtin and name not in names], discover=False)
     for plugin in given:
         registry.register(plugin)
+    if not builtin and inversions not in given:
+        registry.register(inversions, "inversions")
     return registry
 
 
@@ -47,4 +50,4 @@ def tiny_editor(*plugins: object, builtin: bool = True) -> Editor:
     Example:
         result = tiny_editor("dragonkit_rotate").edit(picture, Rotate(mask=mask, degrees=30))
     """
-    return Editor(Backbone(tiny_pipeline()), CARD, isolated_registry(*plugins, builtin=builtin))
+    return Editor(StableDiffusion(tiny_pipeline()), CARD, isolated_registry(*plugins, builtin=builtin))

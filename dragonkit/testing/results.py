@@ -9,7 +9,6 @@ import numpy as np
 from dragonkit.diffusion.source import Source
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.edit import Edit
-from dragonkit.imaging.masks import Grid
 from dragonkit.testing.failures import failure
 
 __all__ = ["check_result", "noisy_picture"]
@@ -27,7 +26,7 @@ def check_result(plugin: str, editors: Sequence[Editor], edit: Edit, source: Sou
     results = [editor.edit(source, edit) for editor in editors]
     pictures = [np.asarray(result.image) for result in results]
     changed = (pictures[0] != source.pixels).any(axis=2)
-    target = editors[0].registry.build_masks(edit, Grid(*source.image_size, *source.image_size)).target
+    target = editors[0].registry.build_masks(edit, source.image_size).target
     if not changed[target].any():
         raise failure(plugin, HOOK, f"{edit!r} changes no pixel of its target; give an example that does, or refuse it with an EditError")
     if lost := int((changed & (results[0].region == 0)).sum()):

@@ -11,34 +11,18 @@ from dragonkit import toybox
 from dragonkit.toybox.training.autoencoder import build_autoencoder
 from dragonkit.toybox.training.denoiser import build_scheduler, build_unet
 from dragonkit.toybox.training.export import build_pipeline
-from dragonkit.toybox.training.recipe import AutoencoderRecipe, Recipe, TextRecipe, UNetRecipe
+from dragonkit.toybox.training.recipe import RECIPES, Recipe
 from dragonkit.toybox.training.text import build_text_encoder, build_tokenizer
 
 __all__ = ["PredictionType", "tiny_pipeline", "tiny_recipe"]
 
 PredictionType = Literal["epsilon", "v_prediction"]
 
-SIZE = 32
 
-
-def tiny_recipe(prediction_type: PredictionType = "v_prediction", minutes: float = 0.01) -> Recipe:
+def tiny_recipe(prediction_type: PredictionType = "v_prediction") -> Recipe:
     """Pictures of 32 pixels, latents of 8x8 cells with 4 channels, four up blocks with attention in the last three."""
-    return Recipe(
-        name="tiny",
-        size=SIZE,
-        autoencoder=AutoencoderRecipe(channels=(8, 16, 16), latent_channels=4, minutes=minutes, batch=4),
-        unet=UNetRecipe(
-            channels=(8, 16, 16, 16),
-            attention=(False, False, True, False),  # one block is enough to tell encoder from decoder
-            groups=2,  # the coarsest level is a single cell: two channels a group would be normalised to plus and minus one
-            heads=2,
-            minutes=minutes,
-            batch=4,
-            prediction_type=prediction_type,
-        ),
-        text=TextRecipe(width=16, layers=1, length=16),
-        pool=8,
-    )
+    recipe = RECIPES["tiny"]
+    return recipe.model_copy(update={"unet": recipe.unet.model_copy(update={"prediction_type": prediction_type})})
 
 
 def tiny_pipeline(

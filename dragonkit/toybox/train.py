@@ -1,83 +1,88 @@
-"""Train the embedded model: `python -m dragonkit.toybox.train --config cpu64 --out runs/cpu64`.
+"""Train the embedded model: `python -m dragonkit.toybox.train --config gpu128 --out runs/gpu128`.
 
-Renders its own scenes, needs no download, runs on CPU and CUDA, and picks up where an earlier call with the same folder stopped.
+Two processes share the machine: one trains the autoencoder, while the other compiles the UNet and draws scenes, then trains on them.
+Draws its own scenes, needs no download, runs on CPU and CUDA, and picks up where an earlier call with the same folder stopped.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import time
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
-from dragonkit import toybox
-from dragonkit.toybox.training.autoencoder import build_autoencoder, reconstruction_psnr, refine_decoder, train_autoencoder
-from dragonkit.toybox.training.data import HELD_OUT, Scenes, draw
-from dragonkit.toybox.training.denoiser import Latents, build_scheduler, train_denoiser
-from dragonkit.toybox.training.export import build_pipeline, contact_sheet, sample_sheet, write_model
+from dragonkit.toybox.training.autoencoder import adopt_autoencoder, train_autoencoder
+from dragonkit.toybox.training.clock import Clock
+from dragonkit.toybox.training.denoiser import train_denoiser
 from dragonkit.toybox.training.recipe import load_recipe
-from dragonkit.toybox.training.text import build_text_encoder, build_tokenizer
 
 
 def train(
-    config: Annotated[str, typer.Option(help="A named recipe (cpu64, cpu32, gpu128) or a JSON file.")] = "cpu64",
+    config: Annotated[str, typer.Option(help="A named recipe (gpu128, cpu32, tiny) or a JSON file.")] = "gpu128",
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, sheets and the finished model.")] = Path("runs/toybox"),
-    minutes_scale: Annotated[float, typer.Option(help="Multiplies every stage's minutes: 0.02 is a dry run.")] = 1.0,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves torch's choice.")] = 0,
+    init: Annotated[Path | None, typer.Option(help="A finished model to go on from; its autoencoder stays as it is.")] = None,
+    minutes_scale: Annotated[float, typer.Option(help="Multiplies all minutes: 0.1 is a dry run.")] = 1.0,
+    threads: Annotated[int, typer.Option(help="CPU threads of each process; 0 leaves torch's choice.")] = 0,
 ) -> None:
     """Train autoencoder, then UNet with text encoder, and write a diffusers folder to OUT/model."""
+    clock = Clock(time.time())
     try:
-        recipe = load_recipe(config)
+        recipe = load_recipe(config).lasting(minutes_scale)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "recipe.json").write_text(recipe.model_dump_json(indent=2))
+        if init is not None and not (out / "vae").exists():
+            adopt_autoencoder(recipe, init, out)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
+    stages: dict[str, tuple[Any, ...]] = {"denoiser": (train_denoiser, recipe, out, clock, init)}
+    if not (out / "vae").exists():
+        stages["autoencoder"] = (train_autoencoder, recipe, out, clock)
+    failed = in_processes(stages, threads)
+    if failed:
+        typer.echo(f"{failed} failed, see above; the same call goes on from the last checkpoint", err=True)
+        raise typer.Exit(1)
+    clock.say("done", f"the model is in {out / 'model'}")
+
+
+def in_processes(stages: Mapping[str, tuple[Any, ...]], threads: int) -> str:
+    """Run each (function, *arguments) in a process of its own, all at once. Returns the first that fails, which ends the others, or ""."""
+    context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
+    running = {name: context.Process(target=_stage, args=(threads, *call), name=name) for name, call in stages.items()}
+    for process in running.values():
+        process.start()
+    try:
+        while running:
+            wait([process.sentinel for process in running.values()])
+            for name, process in list(running.items()):
+                if process.exitcode is not None:
+                    del running[name]
+                    if process.exitcode:
+                        return name
+        return ""
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.join()
+
+
+def _stage(threads: int, run: Callable[..., None], *arguments: Any) -> None:
+    for library in (diffusers_logging, transformers_logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
     if threads:
         torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
-    recipe = recipe.lasting(minutes_scale)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "recipe.json").write_text(recipe.model_dump_json(indent=2))
-    torch.manual_seed(recipe.seed)
-    begun = time.perf_counter()
-    scenes = Scenes(recipe.size, recipe.pool, recipe.seed, device)
-    print(f"{recipe.name} on {device}: scenes ready after {time.perf_counter() - begun:.0f} s", flush=True)
-
-    vae_folder = out / "vae"
-    if vae_folder.exists():
-        vae = build_autoencoder(recipe).from_pretrained(vae_folder).to(device)
-    else:
-        vae = train_autoencoder(recipe, scenes, out, device)
-        vae.save_pretrained(vae_folder)
-    if recipe.autoencoder.decoder_minutes:
-        refine_decoder(recipe, vae, scenes, out)
-    vae.requires_grad_(False).eval()
-    print(f"autoencoder: {reconstruction_psnr(vae, recipe.size, 512):.2f} dB on 512 held-out scenes, {_millions(vae)}", flush=True)
-    images = draw(32, HELD_OUT, recipe.size)[0].to(device).float() / 127.5 - 1
-    both = torch.stack([images, vae.decode(vae.encode(images).latent_dist.mean).sample], 1).flatten(0, 1)
-    contact_sheet(both).save(out / "autoencoder.png")
-
-    tokenizer = build_tokenizer(toybox.vocabulary(), recipe.text.length)
-    text_encoder = build_text_encoder(tokenizer, recipe.text.width, recipe.text.layers)
-    data = Latents(scenes, vae, tokenizer, out)
-    prompts = draw(32, HELD_OUT, recipe.size)[1]
-
-    def finish(unet) -> None:
-        pipeline = build_pipeline(vae, unet, text_encoder, tokenizer, build_scheduler(recipe))
-        write_model(pipeline, out / "model")
-        sample_sheet(pipeline, prompts).save(out / "samples.png")
-
-    unet, text_encoder = train_denoiser(recipe, data, text_encoder, out, device, finish)
-    finish(unet)
-    print(f"done after {(time.perf_counter() - begun) / 60:.1f} minutes: UNet {_millions(unet)}, text encoder {_millions(text_encoder)}")
-    print(f"the model is in {out / 'model'}")
-
-
-def _millions(module: torch.nn.Module) -> str:
-    return f"{sum(parameter.numel() for parameter in module.parameters()) / 1e6:.2f} M parameters"
+    run(*arguments, device=device)
 
 
 if __name__ == "__main__":

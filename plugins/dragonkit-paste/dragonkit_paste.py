@@ -6,6 +6,7 @@ the reference's object by equation 5, with the reference's features looked up wh
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,7 +21,7 @@ from dragonkit.plugin_api import (
     EditWeight,
     EnergyTerm,
     Features,
-    Grid,
+    Placement,
     PreserveWeight,
     Reference,
     ReferenceMask,
@@ -31,14 +32,12 @@ from dragonkit.plugin_api import (
     bounding_box,
     center_of,
     hookimpl,
-    identity_correspondence,
     inverse_affine,
     load_reference_mask,
     map_points,
     preserve,
     reference_attention,
     reference_features,
-    to_grid,
     warp_mask,
 )
 
@@ -80,8 +79,8 @@ def dragonkit_reference(edit: Edit) -> Reference:
 
 
 @hookimpl
-def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
-    """Where the object lands; every cell there comes from a place in the reference.
+def dragonkit_build_masks(edit: Edit, size: tuple[int, int]) -> Placement:
+    """Where the object lands; all that is there comes from a place in the reference.
 
     Raises:
         MaskError: the reference mask has not the size of its picture, or is empty.
@@ -90,24 +89,11 @@ def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
     assert isinstance(edit, Paste)
     mask = load_reference_mask(edit.reference, edit.reference_mask)
     affine = _affine(edit, mask)
-    target = _landed(mask, affine, (grid.image_width, grid.image_height))
+    target = _landed(mask, affine, size)
     if not target.any():
-        raise EditError(_nothing_inside(edit, mask, affine, grid))
-    cells = to_grid(target, grid)
-    preserve = ~(to_grid(target, grid, coverage=0.02) | cells)  # a cell that the object touches at all may change
-    nowhere = np.zeros_like(cells)
-    cell = np.array([grid.cell_width, grid.cell_height])
-    correspondence = identity_correspondence(grid)
-    correspondence[cells] = map_points(inverse_affine(affine), correspondence[cells] * cell) / cell
-    return EditMasks(
-        grid=grid,
-        source=nowhere,
-        target=cells,
-        preserve=preserve,
-        vacated=nowhere,
-        surroundings=preserve,
-        correspondence=correspondence,
-    )
+        raise EditError(_nothing_inside(edit, mask, affine, size))
+    back = functools.partial(map_points, inverse_affine(affine))
+    return Placement(source=np.zeros_like(target), target=target, back=back, reference_mask=mask)
 
 
 @hookimpl
@@ -128,10 +114,9 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
 
 
 @hookimpl
-def dragonkit_attention(edit: Edit, masks: EditMasks) -> AttentionPlan:
+def dragonkit_attention(masks: EditMasks) -> AttentionPlan:
     """Keys and values of the source outside the target and of the reference's object, for steps 0 to 35 of 50."""
-    assert isinstance(edit, Paste)
-    return reference_attention(masks, load_reference_mask(edit.reference, edit.reference_mask))
+    return reference_attention(masks)
 
 
 def _affine(edit: Paste, mask: np.ndarray) -> np.ndarray:
@@ -147,11 +132,11 @@ def _landed(mask: np.ndarray, affine: np.ndarray, size: tuple[int, int]) -> np.n
     return np.ascontiguousarray(warp_mask(canvas, affine)[:height, :width])
 
 
-def _nothing_inside(edit: Paste, mask: np.ndarray, affine: np.ndarray, grid: Grid) -> str:
+def _nothing_inside(edit: Paste, mask: np.ndarray, affine: np.ndarray, size: tuple[int, int]) -> str:
     left, top, right, bottom = bounding_box(mask)
     (x0, y0), (x1, y1) = map_points(affine, np.array([(left, top), (right, bottom)]))
     return (
-        f"nothing of the pasted object is in the {grid.image_width}x{grid.image_height} picture: "
+        f"nothing of the pasted object is in the {size[0]}x{size[1]} picture: "
         f"with shift {edit.shift} and scale {edit.scale} it reaches from ({x0:.4g}, {y0:.4g}) to ({x1:.4g}, {y1:.4g}); "
         "use another shift or scale"
     )

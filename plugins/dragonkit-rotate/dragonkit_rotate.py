@@ -7,39 +7,28 @@ with the place in the source that its content comes from, and a correspondence s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
+import numpy as np
 from pydantic import Field, field_validator
 
 from dragonkit.plugin_api import (
     AttentionPlan,
-    ContrastWeight,
     Edit,
     EditMasks,
-    EditWeight,
     EnergyTerm,
-    Fill,
-    Grid,
-    InpaintWeight,
-    ObjectMask,
-    PreserveWeight,
+    MovingEdit,
+    Placement,
     affine_about,
     center_of,
     hookimpl,
-    load_mask,
-    moved_noise,
-    moving_terms,
     source_attention,
-    warped_masks,
 )
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = ["Rotate"]
 
 
-class Rotate(Edit):
+class Rotate(MovingEdit):
     """Turn the object under `mask` by `degrees` about its centre; what leaves the picture is cut off.
 
     Example:
@@ -48,13 +37,7 @@ class Rotate(Edit):
 
     mode: ClassVar[str] = "rotate"
 
-    mask: ObjectMask
     degrees: float = Field(ge=-360, le=360, description="how far, clockwise as seen")
-    fill: Fill = None
-    edit_weight: EditWeight = 4.0
-    preserve_weight: PreserveWeight = 6.0
-    contrast_weight: ContrastWeight = 0.2
-    inpaint_weight: InpaintWeight = 0.8
 
     @field_validator("degrees")
     @classmethod
@@ -63,6 +46,9 @@ class Rotate(Edit):
             raise ValueError("nothing would change; give an angle that is no multiple of 360")
         return degrees
 
+    def affine(self, mask: np.ndarray) -> np.ndarray:
+        return affine_about(center_of(mask), degrees=self.degrees)
+
 
 @hookimpl
 def dragonkit_edits() -> list[type[Edit]]:
@@ -70,27 +56,15 @@ def dragonkit_edits() -> list[type[Edit]]:
 
 
 @hookimpl
-def dragonkit_build_masks(edit: Edit, grid: Grid) -> EditMasks:
-    """The object turned about its centre of gravity. EditError when nothing of it would be left in the picture."""
-    assert isinstance(edit, Rotate)
-    size = (grid.image_width, grid.image_height)
-    mask = load_mask(edit.mask, size)
-    fill = None if edit.fill is None else load_mask(edit.fill, size)
-    return warped_masks(grid, mask, affine_about(center_of(mask), degrees=edit.degrees), fill)
+def dragonkit_build_masks(edit: Rotate, size: tuple[int, int]) -> Placement:
+    return edit.placement(size)
 
 
 @hookimpl
 def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm] | None:
-    if not isinstance(edit, Rotate):
-        return None
-    return moving_terms(masks, edit.edit_weight, edit.preserve_weight, edit.contrast_weight, edit.inpaint_weight)
+    return edit.energy_terms(masks) if isinstance(edit, Rotate) else None
 
 
 @hookimpl
-def dragonkit_initial_latents(edit: Edit, masks: EditMasks, source: Any) -> Tensor:
-    return moved_noise(masks, source)
-
-
-@hookimpl
-def dragonkit_attention(edit: Edit, masks: EditMasks) -> AttentionPlan:
+def dragonkit_attention() -> AttentionPlan:
     return source_attention()

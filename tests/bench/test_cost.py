@@ -43,7 +43,7 @@ def test_cases_run_in_fresh_processes_one_after_the_other() -> None:
     wanted = cases("toybox", "cpu", ["float32"], ["bank"], 2)
     found = list(measure_costs(wanted, lambda done, whole: told.append((done, whole))))
     assert [one.case for one in found] == wanted and told == [(1, 1)]
-    assert found[0].image.shape == (64, 64, 3)
+    assert found[0].image.shape == (128, 128, 3)
 
 
 def result(dtype: str, value: int) -> Cost:

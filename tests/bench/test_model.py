@@ -16,7 +16,7 @@ from dragonkit.bench import model as bench_model
 from dragonkit.bench.measures.recognition import Recognizer
 from dragonkit.bench.model import match_keypoints, reconstructions, samples_of, turned_up_elsewhere
 from dragonkit.cli.app import app
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.imaging.images import psnr, to_image, to_tensor
 from dragonkit.testing import tiny_editor
@@ -84,7 +84,7 @@ class Oracle:
 
     off = 0.0
 
-    def __init__(self, backbone: Backbone, layer: int):
+    def __init__(self, backbone: StableDiffusion, layer: str):
         self.layer = layer
 
     def find(self, before: Image.Image, after: Image.Image, points: list[Any], prompt: str) -> np.ndarray:
@@ -102,8 +102,8 @@ def test_distances_are_those_to_the_keypoints(tiny: Editor, monkeypatch: pytest.
     monkeypatch.setattr(Oracle, "off", off)
     monkeypatch.setattr(bench_model, "Matcher", Oracle)
     found = match_keypoints(tiny.backbone, 3, quiet)
-    assert set(found) == {"up block 0", "up block 1", "up block 2", "up block 3", "middle"}
-    assert found["up block 2"].mean == pytest.approx(off, abs=1e-6)
+    assert set(found) == {"up.0", "up.1", "up.2", "up.3", "middle"}
+    assert found["up.2"].mean == pytest.approx(off, abs=1e-6)
     assert found["middle"].mean > 1
 
 
@@ -112,7 +112,7 @@ def test_the_command_prints_tables_and_json_and_writes_the_samples(tiny: Editor,
     call = ["bench", "model", "--n", "2", "--samples", "9", "--out", str(sheet)]
     shown = CliRunner().invoke(app, call, catch_exceptions=False)
     assert shown.exit_code == 0, shown.output
-    for text in ("autoencoder", "inversion and back", "category", "colour", "up block 3", "differ from one another"):
+    for text in ("autoencoder", "inversion and back", "category", "colour", "up.3", "differ from one another"):
         assert text in shown.output
     assert Image.open(sheet).size == (8 * 32, 2 * 32)
     found = json.loads(CliRunner().invoke(app, [*call, "--json"], catch_exceptions=False).stdout)

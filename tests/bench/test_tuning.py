@@ -111,7 +111,7 @@ def test_there_is_a_task_for_every_mode_and_no_task_is_unknown() -> None:
 
 
 def test_wrong_modes_are_told() -> None:
-    with pytest.raises(EditError, match=r"nothing to tune 'mvoe' on\. Did you mean 'move'"):
+    with pytest.raises(EditError, match=r"'mvoe' on\. Did you mean 'move'"):
         tune("mvoe")
 
 

@@ -34,7 +34,7 @@ def test_help_lists_edits_and_commands(words: list[str], invoke: Invoke, nudge: 
     edits, commands = result.stdout.partition("Edits:")[2].split("Commands:")
     assert edits.split()[0] == "move"
     assert "nudge Nudge what is under 'mask' [a little]." in " ".join(edits.split())
-    for name in ("run", "modes", "plugins", "models", "demo", "greet"):
+    for name in ("run", "modes", "plugins", "models", "inversions", "demo", "greet"):
         assert f"  {name} " in commands
 
 
@@ -53,7 +53,16 @@ def test_help_of_a_mode_is_made_from_its_fields(invoke: Invoke, nudge: NudgePlug
 
 def test_answers_that_need_no_torch() -> None:
     """In a process of their own, one after the other."""
-    words = ["--help", "move --help", "run --help", "modes --json", "models --json", "plugins --json", "move gone.png --mask gone.png"]
+    words = [
+        "--help",
+        "move --help",
+        "run --help",
+        "modes --json",
+        "models --json",
+        "inversions --json",
+        "plugins --json",
+        "move gone.png --mask gone.png",
+    ]
     code = f"""
         import sys
         from dragonkit.cli import main
@@ -67,7 +76,7 @@ def test_answers_that_need_no_torch() -> None:
         print(codes, [name for name in ("torch", "diffusers", "transformers", "cv2", "rich") if name in sys.modules], file=sys.stderr)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
-    assert done.stderr.splitlines()[-1] == "[0, 0, 0, 0, 0, 0, 2] []"
+    assert done.stderr.splitlines()[-1] == "[0, 0, 0, 0, 0, 0, 0, 2] []"
 
 
 def test_python_minus_m() -> None:
@@ -98,6 +107,13 @@ def test_modes(invoke: Invoke, nudge: NudgePlugin) -> None:
 def test_plugins(invoke: Invoke, registry: PluginRegistry, nudge: NudgePlugin) -> None:
     assert "nudger" in invoke("plugins").stdout
     assert json.loads(invoke("plugins", "--json").stdout) == registry.describe()
+
+
+def test_inversions(invoke: Invoke) -> None:
+    assert "ddim" in invoke("inversions").stdout and "--inversion-iterations" in invoke("inversions").stdout
+    (ddim,) = json.loads(invoke("inversions", "--json").stdout)
+    assert ddim["name"] == "ddim" and ddim["description"]
+    assert [option["name"] for option in ddim["options"]] == ["iterations"]
 
 
 def test_models(invoke: Invoke) -> None:
@@ -154,7 +170,7 @@ def test_a_plugin_whose_commands_fail_harms_only_them(invoke: Invoke, registry: 
 
 def test_broken_plugins_are_told_in_a_line_and_blamed_for_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     point = metadata.EntryPoint("rotten", "no.such.module", "dragonkit")
-    monkeypatch.setattr("dragonkit.plugins.registry.entry_points", lambda: [point])
+    monkeypatch.setattr("dragonkit.plugins.collection.entry_points", lambda: [point])
     get_registry.cache_clear()
     try:
         listed = CliRunner().invoke(app, ["plugins", "--json"])
@@ -166,7 +182,7 @@ def test_broken_plugins_are_told_in_a_line_and_blamed_for_what_is_missing(monkey
     assert listed.stderr.count("\n") == 1
     assert json.loads(listed.stdout)[-1]["status"] == "broken"
     assert missing.exit_code == 2
-    assert "it may offer the edit mode 'rotten-mode', which no loaded plugin has, but it is broken" in missing.stderr
+    assert "it may offer the edit mode 'rotten-mode'" in missing.stderr
 
 
 def test_the_demo_gets_its_options(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -27,19 +27,26 @@ def test_one_move(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert figures["untouched"].changed < outcome.figures.changed
     assert Image.open(tmp_path / "contact-sheet.png").width > 600
     for name in ("source", "mask", "result", "answer"):
-        assert Image.open(tmp_path / f"{name}.png").size == (64, 64)
+        assert Image.open(tmp_path / f"{name}.png").size == (128, 128)
     assert "bit for bit in 1 of 1" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_task_that_no_plugin_can_do_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+@pytest.fixture
+def no_packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Only the built-in modes; later tests find the packages again."""
     monkeypatch.setenv("DRAGONKIT_PLUGINS", "")
     get_registry.cache_clear()
+    yield
+    get_registry.cache_clear()
+
+
+def test_a_task_that_no_plugin_can_do_is_left_out(no_packages: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert demo(tmp_path, scenes=1, tasks=["rotate"]) == {}
     assert "left out: rotate, as no installed plugin has the mode rotate" in capsys.readouterr().out
 
 
 def test_an_unknown_task(tmp_path: Path) -> None:
-    with pytest.raises(EditError, match=r"no task 'drga'\. Did you mean 'drag'\? Tasks: move, "):
+    with pytest.raises(EditError, match=r"'drga'\. Did you mean 'drag'"):
         demo(tmp_path, tasks=["drga"])
     with pytest.raises(EditError, match="no preset"):
         demo(tmp_path, preset="best")
@@ -57,7 +64,7 @@ def test_ten_moves_reach_the_goals(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_three_edits_cost_less_in_one_pass_than_one_after_the_other(tmp_path: Path) -> None:
     editor = Editor.from_pretrained()
-    task = TASKS["three"](FIRST_SEED, 64)
+    task = TASKS["three"](FIRST_SEED, 128)
     at_once, in_turn = done(editor, task), done_in_turn(editor, task)
     assert at_once.evaluations < 0.7 * in_turn.evaluations  # measured: 245 and 435
     assert at_once.figures.changed > judge(task, task.scene.image).changed + 3

@@ -46,7 +46,7 @@ def test_only_what_was_given_overrides_the_model(move: Invoke, folder: Path) -> 
     words = ["--preset", "fast", "--schedule", "span=0:1", "--keep", "latents", "--layers", "2", "--hold", "0.5", "--seed", "3"]
     assert move(*words).exit_code == 0
     settings = EditFile.load("photo-move.png").settings
-    assert (settings.keep, settings.layers, settings.schedule.span, settings.hold, settings.seed) == ("latents", (2,), (0, 1), 0.5, 3)
+    assert (settings.keep, settings.layers, settings.schedule.span, settings.hold, settings.seed) == ("latents", ("up.2",), (0, 1), 0.5, 3)
     assert (settings.inversion_iterations, settings.schedule.every) == (1, 2)  # of the preset
     assert settings.energy_scale == 0.03
 

@@ -61,7 +61,7 @@ def test_it_needs_no_torch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["Turn", "turn_over", "2turn", "turn--over", "turn-", "ünder", "a b", "../up", "x" * (LONGEST_NAME + 1)])
 def test_names_that_are_none(name: str, refuse: Refuse) -> None:
-    assert refuse("new-plugin", "--", name).startswith(f"the name is {name!r}, but must be of lower-case letters, digits and single '-'")
+    assert refuse("new-plugin", "--", name).startswith(f"the name is {name!r}, but must be")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_names_that_are_taken(name: str, what: str, nudge: NudgePlugin, invoke: 
     before = files_in(folder)
     result = invoke("new-plugin", name)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.endswith(f"error: there is {what} already; give the new plugin another name.\n")
+    assert f"error: there is {what} already" in result.stderr
     assert files_in(folder) == before
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dragonkit import testing
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 
 
 @pytest.fixture(scope="session")
@@ -24,18 +24,18 @@ def tiny_pipeline64() -> Any:
 
 
 @pytest.fixture
-def backbone(tiny_pipeline: Any) -> Backbone:
-    return Backbone(tiny_pipeline)
+def backbone(tiny_pipeline: Any) -> StableDiffusion:
+    return StableDiffusion(tiny_pipeline)
 
 
 @pytest.fixture
-def backbone64(tiny_pipeline64: Any) -> Backbone:
-    return Backbone(tiny_pipeline64)
+def backbone64(tiny_pipeline64: Any) -> StableDiffusion:
+    return StableDiffusion(tiny_pipeline64)
 
 
 @pytest.fixture
-def embeds(backbone: Backbone) -> torch.Tensor:
-    return backbone.prompt_embeds(["a red fish"])
+def embeds(backbone: StableDiffusion) -> torch.Tensor:
+    return backbone.condition(["a red fish"], (32, 32))
 
 
 @pytest.fixture

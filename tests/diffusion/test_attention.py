@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +11,9 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
 from dragonkit.diffusion import attention
-from dragonkit.diffusion.attention import DecoderAttention, KeyValues, attend
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.attention import Tap, attend
+from dragonkit.diffusion.backbone import KeyValues
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 
 LAYERS = [
     f"up_blocks.{block}.attentions.{layer}.transformer_blocks.0.attn1"
@@ -37,25 +38,22 @@ def outputs_of(module: torch.nn.Module, run: Callable[[], Any]) -> torch.Tensor:
 
 
 @pytest.fixture
-def recorded(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor) -> list[KeyValues]:
+def recorded(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor) -> list[KeyValues]:
     """Keys and values of each of the two pictures."""
-    both: list[KeyValues] = [{}, {}]
-    for one, into in zip(latents.split(1), both, strict=True):
-        with torch.no_grad(), backbone.attention.recording(into):
-            backbone.predict(one, 300, embeds)
-    return both
+    with torch.no_grad():
+        return [backbone.predict(one, 300.0, embeds, record=True).keys_values for one in latents.split(1)]
 
 
 # --- the processor ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("processor", [AttnProcessor, AttnProcessor2_0])
-def test_same_numbers_as_diffusers(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor, processor: type) -> None:
+def test_same_numbers_as_diffusers(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor, processor: type) -> None:
     theirs = copy.deepcopy(backbone.unet)
     theirs.set_attn_processor(processor())
-    for mine, other in zip(
-        forward_and_gradient(backbone.unet, latents, embeds), forward_and_gradient(theirs, latents, embeds), strict=True
-    ):
+    with backbone.attention.tapped(Tap()):
+        ours = forward_and_gradient(backbone.unet, latents, embeds)
+    for mine, other in zip(ours, forward_and_gradient(theirs, latents, embeds), strict=True):
         assert torch.allclose(mine, other, atol=1e-5 * other.abs().max().item(), rtol=1e-5)
 
 
@@ -82,7 +80,7 @@ def test_xformers_and_torch_agree_on_cuda(monkeypatch: pytest.MonkeyPatch) -> No
 # --- the tap ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_tap_knows_the_decoders_self_attention_and_nothing_else(backbone: Backbone, recorded: list[KeyValues]) -> None:
+def test_the_tap_knows_the_decoders_self_attention_and_nothing_else(backbone: StableDiffusion, recorded: list[KeyValues]) -> None:
     assert sorted(backbone.attention.layers) == LAYERS
     assert sorted(recorded[0]) == LAYERS
     key, value = recorded[0]["up_blocks.3.attentions.0.transformer_blocks.0.attn1"]
@@ -90,36 +88,35 @@ def test_the_tap_knows_the_decoders_self_attention_and_nothing_else(backbone: Ba
     assert not key.requires_grad
 
 
-def test_recording_changes_nothing(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor) -> None:
+def test_recording_changes_nothing(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor) -> None:
     with torch.no_grad():
-        plain = backbone.predict(latents[:1], 300, embeds).noise_pred
-        with backbone.attention.recording({}):
-            assert torch.equal(backbone.predict(latents[:1], 300, embeds).noise_pred, plain)
+        plain = backbone.predict(latents[:1], 300.0, embeds)
+        recording = backbone.predict(latents[:1], 300.0, embeds, record=True)
+    assert torch.equal(recording.noise_pred, plain.noise_pred)
+    assert plain.keys_values == {}
 
 
 @pytest.mark.parametrize("form", ["replace", "concatenate"])
 def test_reading_ones_own_changes_nothing(
-    backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor, recorded: list[KeyValues], form: Any
+    backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor, recorded: list[KeyValues], form: Any
 ) -> None:
     with torch.no_grad():
-        plain = backbone.predict(latents[:1], 300, embeds).noise_pred
-        with backbone.attention.reading(recorded[0], form):
-            own = backbone.predict(latents[:1], 300, embeds).noise_pred
+        plain = backbone.predict(latents[:1], 300.0, embeds).noise_pred
+        own = backbone.predict(latents[:1], 300.0, embeds, read=recorded[0], form=form).noise_pred
     assert torch.allclose(own, plain, atol=1e-5)  # a softmax over every token twice gives each pair the weight of the one
 
 
 @pytest.mark.parametrize("form", ["replace", "concatenate"])
 def test_reading_another_picture_acts_in_the_decoder_only(
-    backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor, recorded: list[KeyValues], form: Any
+    backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor, recorded: list[KeyValues], form: Any
 ) -> None:
     unet = backbone.unet
 
     def plain() -> None:
-        backbone.predict(latents[:1], 300, embeds)
+        backbone.predict(latents[:1], 300.0, embeds)
 
     def reading() -> None:
-        with backbone.attention.reading(recorded[1], form):
-            plain()
+        backbone.predict(latents[:1], 300.0, embeds, read=recorded[1], form=form)
 
     with torch.no_grad():
         for module in (*unet.down_blocks, unet.mid_block, unet.up_blocks[0]):
@@ -128,60 +125,140 @@ def test_reading_another_picture_acts_in_the_decoder_only(
             assert not torch.allclose(outputs_of(module, plain), outputs_of(module, reading), atol=1e-5)
 
 
-def test_replacing_reads_only_the_other_and_concatenating_reads_both(backbone: Backbone) -> None:
-    tap, layer = backbone.attention, LAYERS[0]
-    own, other = torch.zeros(1, 2, 3), torch.ones(1, 4, 3)
-    with tap.reading({layer: (other, 2 * other)}, "replace"):
-        key, value = tap.exchange(layer, own, own)
-        assert torch.equal(key, other) and torch.equal(value, 2 * other)
-    with tap.reading({layer: (other, 2 * other)}, "concatenate"):
-        key, value = tap.exchange(layer, own, own)
-        assert torch.equal(key, torch.cat([own, other], 1)) and torch.equal(value, torch.cat([own, 2 * other], 1))
+def test_replacing_reads_only_the_other_and_concatenating_reads_both() -> None:
+    layer, own, other = LAYERS[0], torch.zeros(1, 2, 3), torch.ones(1, 4, 3)
+    key, value = Tap({layer: (other, 2 * other)}, "replace").exchange(layer, own, own)
+    assert torch.equal(key, other) and torch.equal(value, 2 * other)
+    key, value = Tap({layer: (other, 2 * other)}, "concatenate").exchange(layer, own, own)
+    assert torch.equal(key, torch.cat([own, other], 1)) and torch.equal(value, torch.cat([own, 2 * other], 1))
 
 
 def test_one_recorded_picture_serves_every_row(
-    backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor, recorded: list[KeyValues]
+    backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor, recorded: list[KeyValues]
 ) -> None:
-    with torch.no_grad(), backbone.attention.reading(recorded[1], "replace"):
-        together = backbone.predict(latents, 300, embeds.expand(2, -1, -1)).noise_pred
-        alone = [backbone.predict(one, 300, embeds).noise_pred for one in latents.split(1)]
+    with torch.no_grad():
+        together = backbone.predict(latents, 300.0, embeds, read=recorded[1]).noise_pred
+        alone = [backbone.predict(one, 300.0, embeds, read=recorded[1]).noise_pred for one in latents.split(1)]
     assert torch.allclose(together, torch.cat(alone), atol=1e-5)
 
 
-def test_recorded_keys_get_no_gradient(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor) -> None:
-    into: KeyValues = {}
-    with backbone.attention.recording(into):
-        backbone.predict(latents[:1].clone().requires_grad_(), 300, embeds)
-    assert not any(part.requires_grad for pair in into.values() for part in pair)
+def test_recorded_keys_get_no_gradient(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor) -> None:
+    seen = backbone.predict(latents[:1].clone().requires_grad_(), 300.0, embeds, record=True)
+    assert seen.noise_pred.requires_grad
+    assert not any(part.requires_grad for pair in seen.keys_values.values() for part in pair)
+
+
+# --- what a call leaves behind ------------------------------------------------------------------------------------------
+
+
+class TheirProcessor(AttnProcessor2_0):
+    """One that a user has put on the model."""
+
+
+class TrainedProcessor(torch.nn.Module):
+    """One with weights, as adapters have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def __call__(self, attn: Any, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor | None = None) -> torch.Tensor:
+        return self.scale * AttnProcessor2_0()(attn, hidden_states, encoder_hidden_states)
+
+
+@pytest.fixture(params=[TheirProcessor, TrainedProcessor])
+def owned(request: pytest.FixtureRequest, tiny_pipeline: Any) -> Iterator[Any]:
+    """A pipeline with processors of its own."""
+    before = dict(tiny_pipeline.unet.attn_processors)
+    tiny_pipeline.unet.set_attn_processor({name: request.param() for name in before})
+    yield tiny_pipeline
+    tiny_pipeline.unet.set_attn_processor(before)
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_the_tap_is_off_afterwards(
-    backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor, recorded: list[KeyValues], fails: bool
+def test_the_pipeline_keeps_its_processors(owned: Any, latents: torch.Tensor, fails: bool) -> None:
+    theirs = dict(owned.unet.attn_processors)
+    backbone = StableDiffusion(owned)
+    assert owned.unet.attn_processors == theirs
+    weights = dict(owned.unet.named_parameters())
+    seen: list[set[type]] = []
+
+    def look(*_: Any) -> None:
+        seen.append({type(processor) for processor in owned.unet.attn_processors.values()})
+        if fails:
+            raise KeyError("in the middle of it")
+
+    handle = owned.unet.mid_block.register_forward_hook(look)
+    try:
+        with torch.no_grad():
+            backbone.predict(latents[:1], 300.0, backbone.condition([""], (32, 32)), features=["up.1"], record=True)
+    except KeyError:
+        assert fails
+    finally:
+        handle.remove()
+    assert len(seen) == 1 and type(next(iter(theirs.values()))) not in seen[0]
+    assert owned.unet.attn_processors == theirs
+    assert [(name, id(weight)) for name, weight in owned.unet.named_parameters()] == [(name, id(one)) for name, one in weights.items()]
+
+
+def test_two_backbones_share_a_pipeline(tiny_pipeline: Any, latents: torch.Tensor, embeds: torch.Tensor, recorded: list[KeyValues]) -> None:
+    first = StableDiffusion(tiny_pipeline)
+    with torch.no_grad():
+        plain, reading = (first.predict(latents[:1], 300.0, embeds, read=read).noise_pred for read in (None, recorded[1]))
+        second = StableDiffusion(tiny_pipeline)
+        for backbone in (first, second, first):
+            assert torch.equal(backbone.predict(latents[:1], 300.0, embeds).noise_pred, plain)
+            assert torch.equal(backbone.predict(latents[:1], 300.0, embeds, read=recorded[1]).noise_pred, reading)
+            assert sorted(backbone.predict(latents[:1], 300.0, embeds, record=True).keys_values) == LAYERS
+    assert (first.calls, second.calls) == (8, 3)
+
+
+# --- gradients after the call -------------------------------------------------------------------------------------------
+
+
+def direct(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor, read: KeyValues | None) -> torch.Tensor:
+    """The gradient of a sum of features, with forward and backward pass inside one context."""
+    start, seen = latents.clone().requires_grad_(), list[torch.Tensor]()
+    handle = backbone.unet.up_blocks[3].register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    with backbone.attention.tapped(Tap(read)):
+        backbone.unet(start, 300, encoder_hidden_states=embeds)
+        (gradient,) = torch.autograd.grad(seen[0].square().mean(), start)
+    handle.remove()
+    return gradient
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_gradient_taken_after_the_call_is_that_of_the_call(
+    owned: Any, latents: torch.Tensor, embeds: torch.Tensor, recorded: list[KeyValues], checkpointing: bool, reads: bool
 ) -> None:
-    with torch.no_grad():
-        plain = backbone.predict(latents[:1], 300, embeds).noise_pred
-        into: KeyValues = {}
-        for context in (backbone.attention.reading(recorded[1], "replace"), backbone.attention.recording(into)):
-            try:
-                with context:
-                    if fails:
-                        raise RuntimeError("in the middle of it")
-            except RuntimeError:
-                assert fails
-        assert torch.equal(backbone.predict(latents[:1], 300, embeds).noise_pred, plain)
-    assert into == {}
+    """What checkpointing computes again must read what the call read, though the user's processors are back by then."""
+    backbone, read = StableDiffusion(owned), recorded[1] if reads else None
+    expected = direct(backbone, latents[:1], embeds, read)
+    if checkpointing:
+        owned.unet.enable_gradient_checkpointing()
+    computed: list[int] = []
+    handle = owned.unet.up_blocks[3].attentions[0].transformer_blocks[0].register_forward_pre_hook(lambda *_: computed.append(1))
+    try:
+        start = latents[:1].clone().requires_grad_()
+        features = backbone.predict(start, 300.0, embeds, features=["up.3"], read=read).features["up.3"]
+        between = dict(owned.unet.attn_processors)
+        (gradient,) = torch.autograd.grad(features.square().mean(), start)
+    finally:
+        handle.remove()
+        owned.unet.disable_gradient_checkpointing()
+    assert len(computed) == 1 + checkpointing
+    assert torch.allclose(gradient, expected, atol=1e-6 * expected.abs().max().item(), rtol=1e-5)
+    assert owned.unet.attn_processors == between
+    assert {type(processor) for processor in between.values()} <= {TheirProcessor, TrainedProcessor}
 
 
-def test_reading_nothing_changes_nothing(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor) -> None:
-    with torch.no_grad():
-        plain = backbone.predict(latents[:1], 300, embeds).noise_pred
-        with backbone.attention.reading(None, "replace"):
-            assert torch.equal(backbone.predict(latents[:1], 300, embeds).noise_pred, plain)
-
-
-def test_installing_twice_leaves_the_newer_tap_in_charge(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor) -> None:
-    newer, into = DecoderAttention(backbone.unet), {}
-    with torch.no_grad(), newer.recording(into):
-        backbone.predict(latents[:1], 300, embeds)
-    assert sorted(into) == LAYERS
+def test_the_checkpoint_function_is_the_models_own_again(tiny_pipeline: Any, latents: torch.Tensor, embeds: torch.Tensor) -> None:
+    unet = tiny_pipeline.unet
+    unet.enable_gradient_checkpointing()
+    try:
+        before = unet.up_blocks[1]._gradient_checkpointing_func
+        StableDiffusion(tiny_pipeline).predict(latents[:1].clone().requires_grad_(), 300.0, embeds)
+        assert unet.up_blocks[1]._gradient_checkpointing_func is before
+    finally:
+        unet.disable_gradient_checkpointing()

@@ -1,15 +1,15 @@
-"""The energies' gradient against finite differences, its sum over terms and levels, and its scale."""
+"""The energies' gradient against finite differences, its sum over terms and layers, and its scale."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
 
-from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.guidance import PlannedTerm, energy_gradient, normalized, on_grid
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.energy.similarity import inverse_energy, local_similarity
 from dragonkit.errors import NonFiniteEnergyError
 from dragonkit.imaging.masks import Grid
@@ -33,33 +33,33 @@ DIFFERENCE = PlannedTerm("b.difference", EnergyTerm("difference", difference, 0.
 class Setting:
     """Two pictures at one noise level, the second one being the source."""
 
-    def __init__(self, backbone: Backbone, levels: tuple[int, ...] = (1, 2)):
-        self.backbone, self.levels, self.embeds = backbone, levels, backbone.prompt_embeds(["a fish"])
+    def __init__(self, backbone: StableDiffusion, layers: tuple[str, ...] = ("up.1", "up.2")):
+        self.backbone, self.layers, self.embeds = backbone, layers, backbone.condition(["a fish"], (32, 32))
         random = torch.Generator().manual_seed(5)
         self.latents, other = torch.randn(2, 1, 4, 8, 8, dtype=backbone.dtype, generator=random)
         with torch.no_grad():
-            self.source = self.features(other, levels)
+            self.source = self.features(other, layers)
 
-    def features(self, latents: torch.Tensor, levels: tuple[int, ...]) -> dict[int, torch.Tensor]:
-        return self.backbone.predict(latents, 300, self.embeds, levels).decoder_features
+    def features(self, latents: torch.Tensor, layers: tuple[str, ...]) -> Mapping[str, torch.Tensor]:
+        return self.backbone.predict(latents, 300.0, self.embeds, features=layers).features
 
-    def gradient(self, *terms: PlannedTerm, levels: tuple[int, ...] | None = None, step: int = 7):
+    def gradient(self, *terms: PlannedTerm, layers: tuple[str, ...] | None = None, step: int = 7):
         latents = self.latents.clone().requires_grad_()
-        generated = self.features(latents, levels or self.levels)
+        generated = self.features(latents, layers or self.layers)
         return energy_gradient(terms, generated, self.source, latents, SIZE, step)
 
     @torch.no_grad()
     def energy(self, latents: torch.Tensor, *terms: PlannedTerm) -> float:
         """The same sum, spelled out."""
         total = 0.0
-        for level, features in self.features(latents, self.levels).items():
-            seen = Features(on_grid(features, SIZE), on_grid(self.source[level], SIZE), None, level)
+        for layer, features in self.features(latents, self.layers).items():
+            seen = Features(on_grid(features, SIZE), on_grid(self.source[layer], SIZE), None, layer)
             total += sum(term.weight * term.function(seen).item() for _, term, *_ in terms)
         return total
 
 
 @pytest.fixture
-def setting(backbone64: Backbone) -> Setting:
+def setting(backbone64: StableDiffusion) -> Setting:
     return Setting(backbone64)
 
 
@@ -76,8 +76,8 @@ def test_the_gradient_predicts_finite_differences(setting: Setting, direction: i
     assert (guidance.gradient * along).sum().item() == pytest.approx((rise - fall) / (2 * step), rel=1e-5, abs=1e-8)
 
 
-def test_terms_and_levels_add_up(setting: Setting) -> None:
-    parts = [setting.gradient(term, levels=(level,)) for term in (RESEMBLE, DIFFERENCE) for level in (1, 2)]
+def test_terms_and_layers_add_up(setting: Setting) -> None:
+    parts = [setting.gradient(term, layers=(layer,)) for term in (RESEMBLE, DIFFERENCE) for layer in ("up.1", "up.2")]
     whole = setting.gradient(RESEMBLE, DIFFERENCE)
     assert torch.allclose(whole.gradient, torch.stack([part.gradient for part in parts]).sum(0), atol=1e-12)
     for label in ("a.resemble", "b.difference"):
@@ -108,7 +108,7 @@ def test_terms_see_one_common_grid_and_a_source_without_gradient(setting: Settin
         return features.generated.mean()
 
     setting.gradient(PlannedTerm("look", EnergyTerm("look", look)))
-    assert [features.level for features in seen] == [1, 2]
+    assert [features.layer for features in seen] == ["up.1", "up.2"]
     for features in seen:
         assert features.generated.shape[1:] == features.source.shape[1:] == SIZE
         assert features.generated.requires_grad and not features.source.requires_grad
@@ -145,7 +145,9 @@ def test_half_precision_points_the_same_way() -> None:
     def gradient(dtype: torch.dtype) -> torch.Tensor:
         leaf = latents.to(dtype).requires_grad_()
         features = torch.einsum("oc,bchw->bohw", weights.to(dtype), leaf)
-        return energy_gradient([PlannedTerm("p.resemble", term)], {1: features}, {1: source.to(dtype)}, leaf, (32, 32), 0).gradient.float()
+        return energy_gradient(
+            [PlannedTerm("p.resemble", term)], {"up.1": features}, {"up.1": source.to(dtype)}, leaf, (32, 32), 0
+        ).gradient.float()
 
     full, half = gradient(torch.float32), gradient(torch.float16)
     assert torch.nn.functional.cosine_similarity(full.flatten(), half.flatten(), dim=0) > 0.999
@@ -221,8 +223,8 @@ def test_a_regional_gradient_acts_in_its_region_only_and_the_parts_add_up(settin
 def test_a_term_sees_its_own_reference_on_its_own_grid(setting: Setting) -> None:
     grids = [Grid(12, 10, 60, 50), Grid(6, 6, 7, 7)]
     maps = [
-        {1: torch.full((1, 16, 4, 4), 2.0), 2: torch.full((1, 16, 8, 8), 2.0)},
-        {1: torch.ones(1, 16, 3, 3), 2: torch.ones(1, 16, 3, 3)},
+        {"up.1": torch.full((1, 16, 4, 4), 2.0), "up.2": torch.full((1, 16, 8, 8), 2.0)},
+        {"up.1": torch.ones(1, 16, 3, 3), "up.2": torch.ones(1, 16, 3, 3)},
     ]
     seen = []
 
@@ -232,7 +234,7 @@ def test_a_term_sees_its_own_reference_on_its_own_grid(setting: Setting) -> None
 
     terms = [PlannedTerm(f"look{number}", EnergyTerm("look", look), number) for number in (1, 0, None)]
     latents = setting.latents.clone().requires_grad_()
-    generated = setting.features(latents, (1,))
+    generated = setting.features(latents, ("up.1",))
     energy_gradient(terms, generated, setting.source, latents, SIZE, 0, list(zip(maps, grids, strict=True)))
     assert [grid for _, grid in seen] == [grids[1], grids[0], None]
     assert [None if map_ is None else (tuple(map_.shape), float(map_.mean())) for map_, _ in seen] == [

@@ -1,4 +1,4 @@
-"""To noise and back: exact with iterations enough, sampling as diffusers does it, and a recording of what the UNet saw."""
+"""To noise and back: exact with iterations enough, and sampling as diffusers does it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from dragonkit.diffusion.backbone import Backbone
-from dragonkit.diffusion.inversion import invert, record, sample
+from dragonkit.diffusion.inversion import ddim, sample
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
+from dragonkit.plugins.inversion import InversionOptions
+
+SIZE = (32, 32)
 
 
 @pytest.fixture
@@ -17,12 +20,12 @@ def clean() -> torch.Tensor:
     return torch.randn(1, 4, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
 
 
-def test_more_iterations_bring_every_level_back_better(backbone64: Backbone, clean: torch.Tensor) -> None:
-    embeds, ten = backbone64.prompt_embeds(["a fish"]), backbone64.schedule(10)
+def test_more_iterations_bring_every_level_back_better(backbone64: StableDiffusion, clean: torch.Tensor) -> None:
+    embeds, ten = backbone64.condition(["a fish"], SIZE), backbone64.schedule(10, SIZE)
     schedule = replace(ten, timesteps=ten.timesteps[:5], alphas=ten.alphas[:6])  # fine steps, and only as far as need be
 
     def error(iterations: int) -> float:
-        up = invert(backbone64, clean, embeds, schedule, iterations)
+        up = ddim(backbone64, clean, embeds, schedule, InversionOptions(iterations=iterations))
         down = sample(backbone64, up[-1:], embeds, embeds, schedule)
         return (up - down).abs().max().item()
 
@@ -32,33 +35,33 @@ def test_more_iterations_bring_every_level_back_better(backbone64: Backbone, cle
     assert errors[3] < 1e-4  # and at the fixed point all of it
 
 
-def test_the_trajectory_begins_at_the_picture_and_moves_at_every_level(backbone64: Backbone, clean: torch.Tensor) -> None:
-    embeds, schedule = backbone64.prompt_embeds([""]), backbone64.schedule(5)
-    trajectory = invert(backbone64, clean, embeds, schedule)
+def test_the_trajectory_begins_at_the_picture_and_moves_at_every_level(backbone64: StableDiffusion, clean: torch.Tensor) -> None:
+    embeds, schedule = backbone64.condition([""], SIZE), backbone64.schedule(5, SIZE)
+    trajectory = ddim(backbone64, clean, embeds, schedule, InversionOptions(iterations=1))
     assert trajectory.shape == (6, 4, 8, 8)
     assert torch.equal(trajectory[:1], clean)
     assert not trajectory.requires_grad
     for level in range(5):  # plain DDIM inversion: the noise is looked up at the lower end's latents
-        noise_pred = backbone64.predict(trajectory[level : level + 1], schedule.timestep(level + 1), embeds).noise_pred
+        noise_pred = backbone64.predict(trajectory[level : level + 1], schedule.time(level + 1), embeds).noise_pred
         expected = schedule.move(trajectory[level : level + 1], noise_pred, level, level + 1)
         assert torch.allclose(trajectory[level + 1], expected[0], atol=1e-12)
 
 
-def test_an_inversion_costs_steps_times_iterations(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor) -> None:
-    invert(backbone, latents[:1], embeds, backbone.schedule(4), iterations=3)
+def test_an_inversion_costs_steps_times_iterations(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor) -> None:
+    ddim(backbone, latents[:1], embeds, backbone.schedule(4, SIZE), InversionOptions(iterations=3))
     assert backbone.calls == 12
 
 
-@pytest.mark.parametrize("run", ["invert", "sample"])
-def test_progress_counts_the_steps(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor, run: str) -> None:
+@pytest.mark.parametrize("run", ["ddim", "sample"])
+def test_progress_counts_the_steps(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor, run: str) -> None:
     told: list[tuple[int, int]] = []
 
     def progress(done: int, of: int) -> None:
         told.append((done, of))
 
-    schedule = backbone.schedule(3)
-    if run == "invert":
-        invert(backbone, latents[:1], embeds, schedule, 2, progress)
+    schedule = backbone.schedule(3, SIZE)
+    if run == "ddim":
+        ddim(backbone, latents[:1], embeds, schedule, InversionOptions(iterations=2), progress)
     else:
         sample(backbone, latents[:1], embeds, embeds, schedule, progress=progress)
     assert told == [(1, 3), (2, 3), (3, 3)]
@@ -69,32 +72,20 @@ def test_progress_counts_the_steps(backbone: Backbone, latents: torch.Tensor, em
 def test_sampling_is_what_the_pipeline_does(
     tiny_pipelines: dict[str, Any], latents: torch.Tensor, prediction_type: str, guidance_scale: float
 ) -> None:
-    backbone, noise = Backbone(tiny_pipelines[prediction_type]), latents[:1]
-    embeds, negative = backbone.prompt_embeds(["a red fish", ""]).chunk(2)
+    backbone, noise = StableDiffusion(tiny_pipelines[prediction_type]), latents[:1]
+    embeds, negative = backbone.condition(["a red fish", ""], SIZE).chunk(2)
     backbone.pipeline.set_progress_bar_config(disable=True)
     expected = backbone.pipeline(
         "a red fish", num_inference_steps=6, guidance_scale=guidance_scale, latents=noise.clone(), output_type="latent"
     ).images
-    trajectory = sample(backbone, noise, embeds, negative, backbone.schedule(6), guidance_scale)
+    trajectory = sample(backbone, noise, embeds, negative, backbone.schedule(6, SIZE), guidance_scale)
     assert trajectory.shape == (7, 4, 8, 8)
     assert torch.equal(trajectory[-1:], noise)  # clean first
     assert torch.allclose(trajectory[:1], expected, atol=1e-4)
 
 
-def test_sampling_without_guidance_asks_once_a_step(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor) -> None:
-    sample(backbone, latents[:1], embeds, embeds, backbone.schedule(4))
+def test_sampling_without_guidance_asks_once_a_step(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor) -> None:
+    sample(backbone, latents[:1], embeds, embeds, backbone.schedule(4, SIZE))
     assert backbone.calls == 4
-    sample(backbone, latents[:1], embeds, embeds, backbone.schedule(4), guidance_scale=2.0)
+    sample(backbone, latents[:1], embeds, embeds, backbone.schedule(4, SIZE), guidance_scale=2.0)
     assert backbone.calls == 4 + 8
-
-
-def test_recording_keeps_features_and_keys(backbone: Backbone, latents: torch.Tensor, embeds: torch.Tensor) -> None:
-    recorded = record(backbone, latents[:1], 300, embeds, (1, 2))
-    with torch.no_grad():
-        expected = backbone.predict(latents[:1], 300, embeds, (1, 2)).decoder_features
-    assert sorted(recorded.decoder_features) == [1, 2]
-    for layer, features in recorded.decoder_features.items():
-        assert torch.equal(features, expected[layer])
-    assert sorted(recorded.keys_values) == sorted(backbone.attention.layers)
-    assert not any(part.requires_grad for pair in recorded.keys_values.values() for part in pair)
-    assert backbone.attention.record is None

@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dragonkit.diffusion.inversion import Recorded
+from dragonkit.diffusion.backbone import Prediction
 from dragonkit.diffusion.reading import PlannedAttention, merged_memory
 from dragonkit.plugins.answers import AttentionPlan
 
 SIZES = [(4, 6), (8, 2)]
 
 
-def recorded(offset: int, size: tuple[int, int]) -> Recorded:
+def recorded(offset: int, size: tuple[int, int]) -> Prediction:
     """Two layers, at the latents' size and at half of it; keys number their places."""
     height, width = size
     keys = {}
     for name, tokens in (("fine", height * width), ("coarse", height * width // 4)):
         key = (torch.arange(tokens) + offset).reshape(1, tokens, 1).float()
         keys[name] = (key, -key)
-    return Recorded({}, keys)
+    return Prediction(torch.zeros(1, 1, height, width), {}, keys)
 
 
 RECORDED = [recorded(0, SIZES[0]), recorded(1000, SIZES[1])]

@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 import torch
 
-from dragonkit.diffusion.attention import KeyValues
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.backbone import KeyValues, Prediction
 from dragonkit.diffusion.guidance import PlannedTerm
-from dragonkit.diffusion.inversion import Recorded, record, sample
+from dragonkit.diffusion.inversion import sample
 from dragonkit.diffusion.reading import PlannedAttention
 from dragonkit.diffusion.sampling import Anchor, SamplingPlan, Step, anchored, guided_sampling
 from dragonkit.diffusion.schedule import Schedule
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.energy.similarity import inverse_energy, local_similarity
 from dragonkit.errors import Cancelled
 from dragonkit.plugins.answers import AttentionPlan, EnergyTerm, Features
 
 STEPS = 5
+LAYERS = ("up.1", "up.2")
 
 
 def resemble(features: Features) -> torch.Tensor:
@@ -33,26 +34,28 @@ TERMS = (PlannedTerm("p.resemble", EnergyTerm("resemble", resemble)),)
 class Guide:
     """A source trajectory of the tiny model, and what the UNet sees on it."""
 
-    def __init__(self, backbone: Backbone, noise: torch.Tensor):
-        self.schedule: Schedule = backbone.schedule(STEPS)
-        self.embeds, self.negative = backbone.prompt_embeds(["a fish", ""]).chunk(2)
+    def __init__(self, backbone: StableDiffusion, noise: torch.Tensor):
+        self.schedule: Schedule = backbone.schedule(STEPS, (32, 32))
+        self.embeds, self.negative = backbone.condition(["a fish", ""], (32, 32)).chunk(2)
         self.trajectory = sample(backbone, noise, self.embeds, self.negative, self.schedule)
-        self.recorded = {
-            level: record(backbone, self.trajectory[level : level + 1], self.schedule.timestep(level), self.embeds, (1, 2))
-            for level in range(1, STEPS + 1)
-        }
+        with torch.no_grad():
+            self.recorded = {
+                level: backbone.predict(one, self.schedule.time(level), self.embeds, features=LAYERS, record=True)
+                for level, one in enumerate(self.trajectory.split(1))
+                if level > 0
+            }
 
 
 class Setting:
     """A plan that starts from other noise than the source."""
 
-    def __init__(self, backbone: Backbone, guide: Guide, noise: torch.Tensor):
+    def __init__(self, backbone: StableDiffusion, guide: Guide, noise: torch.Tensor):
         self.backbone, self.asked = backbone, list[int]()
         self.schedule, self.trajectory, self.recorded = guide.schedule, guide.trajectory, guide.recorded
         self.embeds, self.negative = guide.embeds, guide.negative
-        self.plan = SamplingPlan(noise, self.embeds, self.negative, feature_size=(16, 16))
+        self.plan = SamplingPlan(noise, self.embeds, self.negative, layers=LAYERS, feature_size=(16, 16))
 
-    def guide(self, level: int) -> list[Recorded]:
+    def guide(self, level: int) -> list[Prediction]:
         self.asked.append(level)
         return [self.recorded[level]]
 
@@ -67,11 +70,11 @@ class Setting:
 
 @pytest.fixture(scope="module")
 def source_guide(tiny_pipeline: Any) -> Guide:
-    return Guide(Backbone(tiny_pipeline), torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(6)))
+    return Guide(StableDiffusion(tiny_pipeline), torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(6)))
 
 
 @pytest.fixture
-def setting(source_guide: Guide, backbone: Backbone, latents: torch.Tensor) -> Setting:
+def setting(source_guide: Guide, backbone: StableDiffusion, latents: torch.Tensor) -> Setting:
     return Setting(backbone, source_guide, latents[:1])
 
 
@@ -137,12 +140,12 @@ def test_one_guided_step_by_hand(setting: Setting) -> None:
     schedule = setting.schedule
     seen = setting.steps(terms=TERMS, guided=frozenset({0}), energy_scale=0.05, anchors=())
     start = setting.plan.latents.clone().requires_grad_()
-    prediction = setting.backbone.predict(start, schedule.timestep(STEPS), setting.embeds, (1, 2))
+    prediction = setting.backbone.predict(start, schedule.time(STEPS), setting.embeds, features=LAYERS)
     total = torch.zeros(())
-    for level, features in prediction.decoder_features.items():
-        pair = (features, setting.recorded[STEPS].decoder_features[level])
+    for layer, features in prediction.features.items():
+        pair = (features, setting.recorded[STEPS].features[layer])
         generated, source = (torch.nn.functional.interpolate(part, (16, 16), mode="bilinear")[0] for part in pair)
-        total = total + resemble(Features(generated, source, None, level))
+        total = total + resemble(Features(generated, source, None, layer))
     (gradient,) = torch.autograd.grad(total, start)
     gradient *= 0.05 * start.square().mean().sqrt() / gradient.square().mean().sqrt()
     clean = schedule.predict_clean(start.detach(), prediction.noise_pred.detach() + gradient, STEPS)
@@ -160,15 +163,14 @@ def test_attention_reads_the_source_between_start_and_stop(setting: Setting, sta
     read: list[bool] = []
     predict = setting.backbone.predict
 
-    def watched(*args: Any) -> Any:
-        read.append(setting.backbone.attention.read is not None)
-        return predict(*args)
+    def watched(*args: Any, **options: Any) -> Any:
+        read.append(options["read"] is not None)
+        return predict(*args, **options)
 
     setting.backbone.predict = watched  # type: ignore[method-assign]
     setting.run(attention=[PlannedAttention(AttentionPlan("replace", start, stop))])
     assert setting.asked == levels
     assert read == [level in levels for level in range(STEPS, 0, -1)]
-    assert setting.backbone.attention.read is None
 
 
 @pytest.mark.parametrize("form", ["replace", "concatenate"])
@@ -186,9 +188,9 @@ def test_both_predictions_of_a_guided_step_read_the_source(setting: Setting) -> 
     taps: list[KeyValues | None] = []
     predict = setting.backbone.predict
 
-    def watched(*args: Any) -> Any:
-        taps.append(setting.backbone.attention.read)
-        return predict(*args)
+    def watched(*args: Any, **options: Any) -> Any:
+        taps.append(options["read"])
+        return predict(*args, **options)
 
     setting.backbone.predict = watched  # type: ignore[method-assign]
     setting.run(attention=[PlannedAttention(AttentionPlan("replace", 0.0))], guidance_scale=2.0, terms=TERMS, guided=frozenset({0}))
@@ -225,9 +227,9 @@ def test_an_anchor_lets_go_after_its_stop(setting: Setting) -> None:
     mask, seen = half_mask(), list[torch.Tensor]()
     predict = setting.backbone.predict
 
-    def watched(latents: torch.Tensor, *args: Any) -> Any:
+    def watched(latents: torch.Tensor, *args: Any, **options: Any) -> Any:
         seen.append(latents.detach())
-        return predict(latents, *args)
+        return predict(latents, *args, **options)
 
     setting.backbone.predict = watched  # type: ignore[method-assign]
     setting.run(anchors=[Anchor(mask, setting.trajectory, 0.4)])
@@ -249,7 +251,7 @@ def test_observers_see_every_step(setting: Setting) -> None:
     seen = setting.steps(terms=TERMS, guided=frozenset({0}))
     assert [step.index for step in seen] == list(range(STEPS))
     assert {step.steps for step in seen} == {STEPS}
-    assert [step.timestep for step in seen] == [801, 601, 401, 201, 1]
+    assert [step.time for step in seen] == [801, 601, 401, 201, 1]
     for step in seen:
         assert step.pred_original_sample.shape == (1, 4, 8, 8)
         assert not step.pred_original_sample.requires_grad
@@ -276,7 +278,6 @@ def test_cancelling_stops_at_once(setting: Setting) -> None:
         setting.run(stop, attention=[PlannedAttention(AttentionPlan("replace", 0.0))])
     assert seen == [0, 1]
     assert setting.backbone.calls == 2
-    assert setting.backbone.attention.read is None
 
 
 # --- refinements of DiffEditor ------------------------------------------------------------------------------------------
@@ -286,9 +287,9 @@ def test_noise_changes_the_region_and_is_the_seeds_own(setting: Setting) -> None
     mask, seen = half_mask(), list[torch.Tensor]()
     predict = setting.backbone.predict
 
-    def watched(latents: torch.Tensor, *args: Any) -> Any:
+    def watched(latents: torch.Tensor, *args: Any, **options: Any) -> Any:
         seen.append(latents.detach())
-        return predict(latents, *args)
+        return predict(latents, *args, **options)
 
     setting.backbone.predict = watched  # type: ignore[method-assign]
     for noise, seed in (({}, 1), ({2: 0.8}, 1), ({2: 0.8}, 1), ({2: 0.8}, 2)):
@@ -323,7 +324,7 @@ def test_where_everything_is_given_the_start_does_not_matter(setting: Setting) -
     # the same by hand: from the last given level on, sampled plainly
     latents = setting.trajectory[STEPS - 2 : STEPS - 1]
     for level in (3, 2, 1):
-        noise_pred = setting.backbone.predict(latents, setting.schedule.timestep(level), setting.embeds).noise_pred
+        noise_pred = setting.backbone.predict(latents, setting.schedule.time(level), setting.embeds).noise_pred
         latents = setting.schedule.move(latents, noise_pred, level, level - 1).detach()
         latents = torch.where(half_mask(), setting.trajectory[level - 1], latents)
     assert torch.allclose(skipped, latents, atol=1e-5)

@@ -1,4 +1,4 @@
-"""A source is read by level, and a second edit builds on the first one's noise without touching it."""
+"""A source is read by level, and knows two sizes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.source import Source
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 
 
 @pytest.fixture
-def source(backbone: Backbone) -> Source:
-    embeds = backbone.prompt_embeds(["", ""])
+def source(backbone: StableDiffusion) -> Source:
     pixels = np.zeros((37, 50, 3), np.uint8)
-    return Source(torch.randn(4, 4, 8, 8), backbone.schedule(3), "", embeds[:1], embeds[1:], pixels, (32, 32))
+    return Source(torch.randn(4, 4, 8, 8), backbone.schedule(3, (32, 32)), "", None, None, pixels, (32, 32))
 
 
 def test_levels_are_rows_of_the_trajectory(source: Source) -> None:
@@ -24,12 +23,3 @@ def test_levels_are_rows_of_the_trajectory(source: Source) -> None:
 
 def test_image_size_is_width_then_height(source: Source) -> None:
     assert source.image_size == (50, 37)
-
-
-def test_starting_from_other_noise_leaves_the_original(source: Source) -> None:
-    before, noise = source.trajectory.clone(), torch.randn(1, 4, 8, 8)
-    other = source.starting_from(noise)
-    assert torch.equal(other.latents_at(3), noise)
-    assert torch.equal(other.trajectory[:3], source.trajectory[:3])
-    assert torch.equal(source.trajectory, before)
-    assert other.pixels is source.pixels

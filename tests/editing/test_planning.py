@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.sampling import anchored
 from dragonkit.diffusion.source import Source
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
+from dragonkit.editing.layout import Layout
 from dragonkit.editing.planning import EditPlan, plan_edits
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, NonFiniteEnergyError, PluginHookError, ShapeError
-from dragonkit.imaging.masks import Grid, to_grid
+from dragonkit.imaging.masks import Grid
 from dragonkit.modes.move import Move
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.plugins.specs import hookimpl
 
@@ -46,13 +48,12 @@ class StubPlugin:
         return [Stub]
 
     @hookimpl
-    def dragonkit_build_masks(self, edit: Stub, grid: Grid) -> EditMasks:
+    def dragonkit_build_masks(self, edit: Stub, size: tuple[int, int]) -> Placement:
         if "masks" in self.answers:
-            return self.answers["masks"](grid)
-        box = np.zeros((grid.image_height, grid.image_width), bool)
+            return self.answers["masks"]()
+        box = np.zeros(size[::-1], bool)
         box[4:12, edit.left : edit.left + 8] = True
-        cells = to_grid(box, grid)
-        return EditMasks(grid, cells, cells, ~cells, np.zeros_like(cells), ~cells, identity_correspondence(grid))
+        return Placement(source=box, target=box)
 
     @hookimpl
     def dragonkit_energy_terms(self, edit: Edit, masks: EditMasks) -> list[EnergyTerm] | None:
@@ -74,18 +75,18 @@ def stub_registry(**answers: Callable[..., Any]) -> PluginRegistry:
 
 
 @pytest.fixture
-def backbone(tiny_pipeline: Any) -> Backbone:
-    return Backbone(tiny_pipeline)
+def backbone(tiny_pipeline: Any) -> StableDiffusion:
+    return StableDiffusion(tiny_pipeline)
 
 
 @pytest.fixture
-def source(backbone: Backbone) -> Source:
+def source(backbone: StableDiffusion) -> Source:
     """A picture of two colours over a random trajectory: planning asks the model for nothing but an encoding."""
-    embeds = backbone.prompt_embeds(["a fish", ""])
+    embeds = backbone.condition(["a fish", ""], (SIZE, SIZE))
     pixels = np.full((SIZE, SIZE, 3), 60, np.uint8)
     pixels[4:12, 4:12], pixels[20:28, 20:28] = (250, 40, 40), (40, 250, 40)
     trajectory = torch.randn(STEPS + 1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
-    return Source(trajectory, backbone.schedule(STEPS), "a fish", embeds[:1], embeds[1:], pixels, (SIZE, SIZE))
+    return Source(trajectory, backbone.schedule(STEPS, (SIZE, SIZE)), "a fish", embeds[:1], embeds[1:], pixels, (SIZE, SIZE))
 
 
 def box(left: int, top: int, side: int = 8) -> np.ndarray:
@@ -98,9 +99,11 @@ MOVE = Move(mask=box(4, 4), shift=(8, 0))
 
 
 @pytest.fixture
-def plan(backbone: Backbone, source: Source) -> Callable[..., EditPlan]:
+def plan(backbone: StableDiffusion, source: Source) -> Callable[..., EditPlan]:
     def plan(*edits: Edit, registry: PluginRegistry | None = None, **settings: Any) -> EditPlan:
-        return plan_edits(registry or PluginRegistry(discover=False), backbone, source, edits, Settings(steps=STEPS, **settings))
+        registry = registry or PluginRegistry(discover=False)
+        layout = Layout(registry, edits, source.image_size)
+        return plan_edits(registry, backbone, source, layout, Settings(steps=STEPS, **settings))
 
     return plan
 
@@ -139,11 +142,11 @@ def test_guided_steps(plan: Callable[..., EditPlan], settings: dict[str, Any], s
 
 
 def test_settings_and_source_reach_the_loop(plan: Callable[..., EditPlan], source: Source) -> None:
-    sampling = plan(MOVE, layers=(2, 3), guidance_scale=3.0, energy_scale=0.07).sampling
-    assert (sampling.layers, sampling.guidance_scale, sampling.energy_scale) == ((2, 3), 3.0, 0.07)
+    sampling = plan(MOVE, layers=("up.2", "up.3"), guidance_scale=3.0, energy_scale=0.07).sampling
+    assert (sampling.layers, sampling.guidance_scale, sampling.energy_scale) == (("up.2", "up.3"), 3.0, 0.07)
     assert sampling.feature_size == (16, 16)  # twice the latents
-    assert sampling.prompt_embeds is source.prompt_embeds
-    assert sampling.negative_prompt_embeds is source.negative_prompt_embeds
+    assert sampling.condition is source.condition
+    assert sampling.negative_condition is source.negative_condition
 
 
 # --- the picture --------------------------------------------------------------------------------------------------------
@@ -255,7 +258,7 @@ def test_what_one_edit_changes_no_other_preserves(plan: Callable[..., EditPlan])
     for number in (0, 1):
         term = next(planned.term for planned in both.sampling.terms if planned.label == f"{number}:move.preserve")
         generated = torch.randn(3, 16, 16, requires_grad=True)
-        (gradient,) = torch.autograd.grad(term.function(Features(generated, torch.randn(3, 16, 16), None, 1)), generated)
+        (gradient,) = torch.autograd.grad(term.function(Features(generated, torch.randn(3, 16, 16), None, "up.1")), generated)
         touched = gradient.abs().sum(0) > 0
         assert not touched[1:4, 1:7].any() and not touched[10:13, 7:13].any()
         assert touched[14:].all()
@@ -316,11 +319,9 @@ class BorrowPlugin:
         return [Borrow]
 
     @hookimpl
-    def dragonkit_build_masks(self, grid: Grid) -> EditMasks:
-        target = to_grid(box(20, 4), grid)
-        places = identity_correspondence(grid)
-        places[target] -= [20 / grid.cell_width, 4 / grid.cell_height]
-        return EditMasks(grid, np.zeros_like(target), target, ~target, np.zeros_like(target), ~target, places)
+    def dragonkit_build_masks(self) -> Placement:
+        target = box(20, 4)
+        return Placement(source=target & False, target=target, back=lambda places: places - (20, 4))
 
     @hookimpl
     def dragonkit_energy_terms(self, edit: Edit) -> list[EnergyTerm] | None:
@@ -334,7 +335,7 @@ class BorrowPlugin:
 
 
 @pytest.fixture
-def reference(backbone: Backbone, source: Source) -> Source:
+def reference(backbone: StableDiffusion, source: Source) -> Source:
     pixels = np.zeros((SIZE, 2 * SIZE, 3), np.uint8)
     pixels[:8, :8] = (20, 90, 200)
     trajectory = torch.randn(STEPS + 1, 4, 8, 16, generator=torch.Generator().manual_seed(3))
@@ -342,11 +343,13 @@ def reference(backbone: Backbone, source: Source) -> Source:
 
 
 @pytest.fixture
-def borrowed(backbone: Backbone, source: Source, reference: Source) -> Callable[..., EditPlan]:
+def borrowed(backbone: StableDiffusion, source: Source, reference: Source) -> Callable[..., EditPlan]:
     def borrowed(*edits: Edit, references: list[Source | None], **settings: Any) -> EditPlan:
         registry = PluginRegistry(builtin=("dragonkit.modes.move",), discover=False)
         registry.register(BorrowPlugin(), "borrower")
-        return plan_edits(registry, backbone, source, edits, Settings(steps=STEPS, **settings), references)
+        return plan_edits(
+            registry, backbone, source, Layout(registry, edits, source.image_size), Settings(steps=STEPS, **settings), references
+        )
 
     return borrowed
 
@@ -401,18 +404,15 @@ def test_initial_latents_of_another_shape_are_the_plugins_fault(plan: Callable[.
         plan(Stub(), registry=stub_registry(latents=lambda source: torch.zeros(1, 4, 4, 4)))
 
 
-def test_masks_on_another_grid_are_the_plugins_fault(plan: Callable[..., EditPlan]) -> None:
-    def elsewhere(_: Grid) -> EditMasks:
-        cells, grid = np.ones((3, 3), bool), Grid(3, 3, SIZE, SIZE)
-        return EditMasks(grid, cells, cells, ~cells, ~cells, cells, identity_correspondence(grid))
-
-    with pytest.raises(PluginHookError, match=r"'stubs'.*answered on Grid\(width=3.*when asked for Grid\(width=32"):
-        plan(Stub(), registry=stub_registry(masks=elsewhere))
+def test_masks_of_another_size_are_the_plugins_fault(plan: Callable[..., EditPlan]) -> None:
+    mask = np.ones((3, 4), bool)
+    with pytest.raises(PluginHookError, match=r"'stubs'.*answered for 4x3 pixels when asked for 32x32"):
+        plan(Stub(), registry=stub_registry(masks=lambda: Placement(mask, mask)))
 
 
 def energy_of(plan: Callable[..., EditPlan], energy: Callable[[Features], Any]) -> Any:
     (planned,) = plan(Stub(), registry=stub_registry(energy=energy)).sampling.terms
-    return planned.term.function(Features(torch.ones(2, 16, 16), torch.ones(2, 16, 16), None, 1))
+    return planned.term.function(Features(torch.ones(2, 16, 16), torch.ones(2, 16, 16), None, "up.1"))
 
 
 def test_an_energy_that_raises_is_the_plugins_fault(plan: Callable[..., EditPlan]) -> None:

@@ -24,7 +24,7 @@ def report(**changes: object) -> Report:
         "prompt": "a fish",
         "image_size": (50, 37),
         "working_size": (32, 32),
-        "steps": (StepReport(index=0, timestep=981, energies={"move.edit": 1.5}), StepReport(index=1, timestep=481, energies={})),
+        "steps": (StepReport(index=0, time=981, energies={"move.edit": 1.5}), StepReport(index=1, time=481, energies={})),
         "reconstruction_psnr": 20.0,
         "autoencoder_psnr": 30.0,
         "network_evaluations": 10,

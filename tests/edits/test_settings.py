@@ -12,7 +12,7 @@ from dragonkit.errors import EditError
 def test_defaults() -> None:
     settings = Settings()
     assert (settings.steps, settings.guidance_scale, settings.energy_scale, settings.schedule.span) == (50, 1.0, 0.03, (0.0, 0.6))
-    assert (settings.memory, settings.keep, settings.hold, settings.layers) == ("bank", "pixels", 0.6, (1, 2))
+    assert (settings.memory, settings.keep, settings.hold, settings.layers) == ("bank", "pixels", 0.6, ("up.1", "up.2"))
     assert Settings(**settings.model_dump()) == settings
     assert hash(Settings()) == hash(settings)
 
@@ -31,8 +31,11 @@ def test_defaults() -> None:
         ("keep", "nothing", "'pixels' or 'latents' or 'energy'"),
         ("hold", 1.5, "from 0 to 1"),
         ("layers", (), "at least 1"),
-        ("layers", (1, 4), "from 0 to 3"),
-        ("layers", (1, 1), "only once"),
+        ("layers", (1, -1), "must be non-empty text"),
+        ("layers", ("up.1", ""), "must be non-empty text"),
+        ("layers", "up.1", "a list"),
+        ("layers", (1, "up.1"), "only once"),
+        ("inversion", "", "non-empty text"),
         ("inversion_iterations", 0, "from 1 to 50"),
     ],
 )
@@ -43,8 +46,10 @@ def test_values_out_of_range_are_refused_by_name(field: str, value: object, allo
     assert allowed in str(caught.value)
 
 
-def test_layers_are_sorted() -> None:
-    assert Settings(layers=(2, 1)) == Settings(layers=(1, 2))
+def test_layers_are_names_and_a_plain_number_is_a_short_one() -> None:
+    assert Settings(layers=(2, 1)) == Settings(layers=("up.1", "up.2")) == Settings()
+    assert Settings(layers=["2", " block.12 "]).layers == ("block.12", "up.2")
+    assert Settings(layers=["1,up.3"]).layers == ("up.1", "up.3")  # as a command line gives them
 
 
 def test_every_field_is_described() -> None:
@@ -54,7 +59,7 @@ def test_every_field_is_described() -> None:
 def test_presets_are_settings_with_changes_on_top() -> None:
     assert Settings.preset("default").model_fields_set == set()
     paper = Settings.preset("paper", seed=3)
-    assert (paper.hold, paper.keep, paper.guidance_scale, paper.seed) == (0, "energy", 4, 3)
+    assert (paper.steps, paper.hold, paper.keep, paper.guidance_scale, paper.seed) == (50, 0, "energy", 4, 3)
     assert paper.schedule.guided(50) == frozenset(range(30))
     assert Settings.preset("fast", steps=10).steps == 10
     for name in PRESETS:

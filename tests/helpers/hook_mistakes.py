@@ -19,6 +19,7 @@ from dragonkit.energy.terms import contrast
 from dragonkit.imaging.masks import to_grid
 from dragonkit.plugins import registry as plugins
 from dragonkit.plugins.answers import identity_correspondence
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.plugins.selector import Selector
 from dragonkit.testing import check_gradient, check_plugin, isolated_registry, tiny_editor
@@ -28,7 +29,8 @@ WIDTH, HEIGHT = 48, 32
 MASK = np.zeros((HEIGHT, WIDTH), bool)
 MASK[8:20, 6:18] = True
 PICTURE = noisy_picture((WIDTH, HEIGHT))
-PIXELS = dk.Grid(WIDTH, HEIGHT, WIDTH, HEIGHT)
+SIZE = (WIDTH, HEIGHT)
+PIXELS = dk.Grid(*SIZE, *SIZE)
 
 Provoke = Callable[[], Any]
 
@@ -72,7 +74,7 @@ def masks_on(grid: dk.Grid, mask: np.ndarray = MASK, **changed: np.ndarray) -> d
 def plugin(**hooks: Callable[..., Any]) -> types.ModuleType:
     """The plugin `mine` with the mode `mine`, and these hooks instead of or beside its own; named without "dragonkit_"."""
     module = types.ModuleType("mine")
-    for name, function in {"edits": lambda: [Mine], "build_masks": lambda grid: masks_on(grid), **hooks}.items():
+    for name, function in {"edits": lambda: [Mine], "build_masks": lambda edit: Placement(edit.mask, edit.mask), **hooks}.items():
         function.__name__ = f"dragonkit_{name}"
         setattr(module, function.__name__, dk.hookimpl(function))
     return module
@@ -162,27 +164,32 @@ def a_wrong_value() -> None:
 
 @mistake("dragonkit_build_masks")
 def no_masks() -> None:
-    registry(build_masks=lambda grid: None).build_masks(EDIT, PIXELS)
+    registry(build_masks=lambda size: None).build_masks(EDIT, SIZE)
 
 
 @mistake("dragonkit_build_masks")
-def pixels_on_a_coarse_grid() -> None:
-    registry(build_masks=lambda grid: masks_on(grid, target=MASK)).build_masks(EDIT, dk.Grid(12, 8, WIDTH, HEIGHT))
+def masks_of_two_sizes() -> None:
+    registry(build_masks=lambda size: Placement(MASK, MASK[::4, ::4])).build_masks(EDIT, SIZE)
 
 
 @mistake("dragonkit_build_masks")
 def fractions() -> None:
-    registry(build_masks=lambda grid: masks_on(grid, target=MASK * 0.5)).build_masks(EDIT, PIXELS)
+    registry(build_masks=lambda size: Placement(MASK, MASK * 0.5)).build_masks(EDIT, SIZE)
 
 
 @mistake("dragonkit_build_masks")
-def another_grid() -> None:
-    edited(build_masks=lambda: masks_on(dk.Grid(12, 8, WIDTH, HEIGHT)))
+def another_size() -> None:
+    edited(build_masks=lambda: Placement(MASK.T, MASK.T))
 
 
 @mistake("dragonkit_build_masks")
-def overlapping() -> None:
-    check_plugin(plugin(build_masks=lambda grid: masks_on(grid, preserve=np.ones(grid.shape, bool))), [EDIT])
+def one_place_for_many() -> None:
+    edited(build_masks=lambda: Placement(MASK, MASK, back=lambda places: places[0]))
+
+
+@mistake("dragonkit_build_masks")
+def nothing_to_change() -> None:
+    check_plugin(plugin(build_masks=lambda: Placement(MASK, MASK & False)), [EDIT])
 
 
 # --- dragonkit_reference ------------------------------------------------------------------------------------------------
@@ -326,6 +333,64 @@ def percent() -> None:
     editor.edit(PICTURE, EDIT)
 
 
+@mistake("dragonkit_models")
+def a_loader_that_is_not_there() -> None:
+    card = dk.ModelCard("anime", "models/anime", load="animelib:load")
+    dk.Editor.from_pretrained("anime", "cpu", registry=registry(models=lambda: [card]))
+
+
+@mistake("dragonkit_models")
+def a_loader_that_gives_something_else() -> None:
+    card = dk.ModelCard("anime", "models/anime", load="itertools:chain")
+    dk.Editor.from_pretrained("anime", "cpu", registry=registry(models=lambda: [card]))
+
+
+# --- dragonkit_inversions -----------------------------------------------------------------------------------------------
+
+
+def way(name: str = "mine", function: Callable[..., Any] = lambda backbone, clean, *_: clean, **fields: Any) -> dk.Inversion:
+    return dk.Inversion(name, "a way of mine", function, **fields)
+
+
+def inverted_by(function: Callable[..., Any]) -> None:
+    tiny_editor(plugin(inversions=lambda: [way(function=function)])).invert(PICTURE, settings=dk.Settings(inversion="mine"))
+
+
+@mistake("dragonkit_inversions")
+def a_function_only() -> None:
+    registry(inversions=lambda: ["damped"]).inversions()
+
+
+@mistake("dragonkit_inversions")
+def an_inversion_that_is_taken() -> None:
+    registry(inversions=lambda: [way("ddim")]).inversions()
+
+
+@mistake("dragonkit_inversions")
+def options_of_another_kind() -> None:
+    registry(inversions=lambda: [way(options=dict)]).inversions()
+
+
+@mistake("dragonkit_inversions")
+def too_short() -> None:
+    inverted_by(lambda backbone, clean, condition, schedule, *_: clean.expand(len(schedule), -1, -1, -1))
+
+
+@mistake("dragonkit_inversions")
+def an_inversion_that_raises() -> None:
+    inverted_by(lambda backbone, clean, *_: backbone.invert(clean))
+
+
+@mistake("dragonkit_inversions")
+def an_inversion_that_does_not_exist() -> None:
+    tiny_editor().invert(PICTURE, settings=dk.Settings(inversion="dim"))
+
+
+@mistake("dragonkit_inversions")
+def an_option_that_it_lacks() -> None:
+    tiny_editor().invert(PICTURE, settings=dk.Settings(inversion_options={"damping": 0.5}))
+
+
 # --- dragonkit_selectors ------------------------------------------------------------------------------------------------
 
 
@@ -411,4 +476,4 @@ def one_place_for_two() -> None:
 @mistake("composition")
 def changed_and_taken_away() -> None:
     edits = [Mine(mask=box(4, 0)), dk.Move(mask=box(0, 0), shift=(16, 0))]
-    tiny_editor(plugin(build_masks=lambda edit, grid: masks_on(grid, mask=edit.mask))).edit(PICTURE, edits)
+    tiny_editor(plugin()).edit(PICTURE, edits)

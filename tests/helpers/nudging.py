@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.values import Mask
-from dragonkit.imaging.masks import Grid, load_mask, to_grid
-from dragonkit.plugins.answers import EditMasks, identity_correspondence
+from dragonkit.imaging.masks import load_mask
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.specs import hookimpl
 
 Point = tuple[float, float]
@@ -48,11 +47,10 @@ class NudgePlugin:
         return [Nudge]
 
     @hookimpl
-    def dragonkit_build_masks(self, edit: Nudge, grid: Grid) -> EditMasks:
+    def dragonkit_build_masks(self, edit: Nudge, size: tuple[int, int]) -> Placement:
         self.edits.append(edit)
-        inside = to_grid(load_mask(edit.mask, (grid.image_width, grid.image_height)), grid)
-        masks = {"source": inside, "target": inside, "preserve": ~inside, "vacated": np.zeros_like(inside), "surroundings": ~inside}
-        return EditMasks(grid=grid, correspondence=identity_correspondence(grid), **masks)
+        mask = load_mask(edit.mask, size)
+        return Placement(source=mask, target=mask)
 
     @hookimpl
     def dragonkit_commands(self, cli: Any) -> None:

@@ -13,9 +13,10 @@ from dragonkit.edits.edit import Edit
 from dragonkit.edits.values import Mask
 from dragonkit.energy.terms import resemble_source
 from dragonkit.imaging.affine import affine_about
-from dragonkit.imaging.masks import Grid, center_of, load_mask
-from dragonkit.modes.geometry import warped_masks
+from dragonkit.imaging.masks import center_of, load_mask
+from dragonkit.modes.geometry import moved_along
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.specs import hookimpl
 from dragonkit.testing import check_plugin
 
@@ -40,9 +41,9 @@ class SlidePlugin:
         return [Slide]
 
     @hookimpl
-    def dragonkit_build_masks(self, edit: Slide, grid: Grid) -> EditMasks:
-        mask = load_mask(edit.mask, (grid.image_width, grid.image_height))
-        return warped_masks(grid, mask, affine_about(center_of(mask), shift=edit.shift))
+    def dragonkit_build_masks(self, edit: Slide, size: tuple[int, int]) -> Placement:
+        mask = load_mask(edit.mask, size)
+        return moved_along(mask, affine_about(center_of(mask), shift=edit.shift))
 
     @hookimpl
     def dragonkit_energy_terms(self, edit: Edit, masks: EditMasks) -> list[EnergyTerm] | None:

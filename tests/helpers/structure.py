@@ -57,7 +57,9 @@ def picture() -> str:
     """The floors as SVG: rooms in rows, a line from each to all that it imports."""
     rows = floors()
     places = {
-        room: ((index + 0.5) * _WIDTH / len(row), number * _ROW + _ROW / 2) for number, row in enumerate(rows) for index, room in enumerate(row)
+        room: ((index + 0.5) * _WIDTH / len(row), (number + 0.5) * _ROW)
+        for number, row in enumerate(rows)
+        for index, room in enumerate(row)
     }
     lines = [
         f'<path d="M{x0:.0f} {y0 + _BOX / 2:.0f}C{x0:.0f} {y0 + _ROW:.0f} {x1:.0f} {y1 - _ROW:.0f} {x1:.0f} {y1 - _BOX / 2:.0f}"/>'
@@ -70,7 +72,8 @@ def picture() -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {len(rows) * _ROW}">',
-            "<style>path{fill:none;stroke:#607d8b;stroke-opacity:.35}rect{fill:#eceff1;stroke:#455a64}text{font:15px sans-serif;text-anchor:middle}</style>",
+            "<style>path{fill:none;stroke:#607d8b;stroke-opacity:.35}rect{fill:#eceff1;stroke:#455a64}",
+            "text{font:15px sans-serif;text-anchor:middle}</style>",
             *lines,
             *boxes,
             "</svg>\n",

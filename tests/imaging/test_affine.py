@@ -18,7 +18,7 @@ from dragonkit.errors import EditError, MaskError, PointError
 from dragonkit.imaging.affine import affine_about, affine_through, inverse_affine, map_points, warp_mask
 from dragonkit.imaging.masks import Grid, bounding_box, center_of, shift_mask, to_grid
 from dragonkit.imaging.rasters import area_average
-from dragonkit.modes.geometry import warped_masks
+from dragonkit.modes.geometry import moved_along
 from dragonkit.plugins.answers import EditMasks, identity_correspondence
 
 WIDTH, HEIGHT = 48, 32
@@ -267,7 +267,7 @@ def test_large_pictures_take_little_memory() -> None:
 
 def build_or_skip(grid: Grid, mask: np.ndarray, affine: np.ndarray) -> EditMasks:
     assume(warp_mask(mask, affine).any())
-    return warped_masks(grid, mask, affine)
+    return moved_along(mask, affine).on(grid)
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -303,13 +303,13 @@ def test_the_correspondence_is_the_way_back_inside_the_target_only(grid: Grid, m
 @pytest.mark.parametrize("grid", GRIDS)
 def test_surroundings_are_what_is_neither_source_nor_target(grid: Grid) -> None:
     mask, affine = box(6, 8, 12, 12), affine_about((12, 14), shift=(20, 0))
-    assert np.array_equal(warped_masks(grid, mask, affine).surroundings, to_grid(~(mask | box(26, 8, 12, 12)), grid))
+    assert np.array_equal(moved_along(mask, affine).on(grid).surroundings, to_grid(~(mask | box(26, 8, 12, 12)), grid))
     given_ones = box(0, 0, 48, 6)
-    assert np.array_equal(warped_masks(grid, mask, affine, given_ones).surroundings, to_grid(given_ones, grid))
+    assert np.array_equal(moved_along(mask, affine, given_ones).on(grid).surroundings, to_grid(given_ones, grid))
 
 
 def test_content_everywhere_leaves_no_surroundings() -> None:
-    masks = warped_masks(GRIDS[1], np.ones((HEIGHT, WIDTH), bool), affine_about((24, 16), 2, 45))
+    masks = moved_along(np.ones((HEIGHT, WIDTH), bool), affine_about((24, 16), 2, 45)).on(GRIDS[1])
     assert not masks.preserve.any() and not masks.surroundings.any()
 
 
@@ -317,14 +317,14 @@ def test_nothing_left_in_the_picture_is_refused() -> None:
     mask = box(30, 10, 10, 8)
     said = "nothing of the 80 pixels under the mask would be left in the 48x32 picture: their centre goes from (35, 14) to (135, 14), at 4 "
     with pytest.raises(EditError, match=re.escape(said)):
-        warped_masks(IMAGE, mask, affine_about((35, 14), 2, 90, (100, 0)))
+        moved_along(mask, affine_about((35, 14), 2, 90, (100, 0)))
     with pytest.raises(EditError, match=r"^too far$"):
-        warped_masks(IMAGE, mask, affine_about((35, 14), 2, 90, (100, 0)), gone="too far")
+        moved_along(mask, affine_about((35, 14), 2, 90, (100, 0)), gone="too far")
 
 
 def test_a_mask_of_another_size_is_refused() -> None:
     with pytest.raises(MaskError, match="48x32"):
-        warped_masks(IMAGE, np.ones((16, 16), bool), affine_about((8, 8), 2))
+        moved_along(np.ones((16, 16), bool), affine_about((8, 8), 2)).on(IMAGE)
 
 
 def test_it_imports_without_torch() -> None:

@@ -13,10 +13,12 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
+from helpers import straight_flow
 from safetensors.torch import save_file
 
-from dragonkit.errors import ModelNotFoundError
-from dragonkit.models.loading import find_card, load_pipeline
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
+from dragonkit.errors import EditError, ModelError, ModelNotFoundError
+from dragonkit.models.loading import default_dtype, find_card, load_backbone, load_pipeline
 from dragonkit.plugins.card import ModelCard
 
 CARDS = {"toybox": ModelCard("toybox", "/weights"), "sd15": ModelCard("sd15", "owner/sd15", settings={"guidance_scale": 4.0})}
@@ -73,6 +75,35 @@ def test_a_folder_in_diffusers_format_loads(folder: Path, tiny_pipeline: Any) ->
     assert load_pipeline(ModelCard("mine", str(folder)), "cpu", torch.float64).unet.dtype == torch.float64
 
 
+@pytest.mark.parametrize(
+    "capabilities, expected",
+    [
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True, "avx512_bf16": False}, torch.bfloat16),
+        ({"avx2": True, "avx512_bf16": False}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_a_cpu_works_in_bfloat16_where_it_multiplies_that(
+    capabilities: dict[str, bool], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert default_dtype(torch.device("cpu")) == expected
+
+
+def test_a_gpu_works_in_float16_and_others_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_dtype(torch.device("cuda", 1)) == torch.float16
+    assert default_dtype(torch.device("mps")) == torch.float32
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # as before torch 2.11
+    assert default_dtype(torch.device("cpu")) == torch.float32
+
+
+def test_convolutions_on_a_cpu_are_channels_last(folder: Path) -> None:
+    pipeline = load(folder)
+    for weight in (pipeline.unet.conv_in.weight, pipeline.vae.decoder.conv_in.weight):
+        assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_loading_is_quiet_and_leaves_the_libraries_as_they_were(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = diffusers_logging.get_verbosity()
     load(folder)
@@ -126,3 +157,55 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, write: Callable[[Pat
 def test_a_hub_id_that_cannot_be_had_is_refused() -> None:
     with pytest.raises(ModelNotFoundError, match="; check the name and the network"):
         load("no-such-owner/no-such-model")  # tests run without network
+
+
+# --- models of another family -------------------------------------------------------------------------------------------
+
+CPU = torch.device("cpu")
+
+
+def test_without_a_loader_it_is_stable_diffusion(folder: Path) -> None:
+    backbone = load_backbone(ModelCard("mine", str(folder)), CPU, torch.float64)
+    assert isinstance(backbone, StableDiffusion) and backbone.dtype == torch.float64
+
+
+def test_a_loader_is_given_the_card_and_gives_a_backbone() -> None:
+    backbone = load_backbone(straight_flow.CARD, CPU, torch.float64)
+    assert isinstance(backbone, straight_flow.StraightFlow) and backbone.dtype == torch.float64
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def load(*_: Any) -> None:
+        raise error
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [
+        ("no_such_module:load", "cannot be found (ModuleNotFoundError: No module named 'no_such_module'); ModelCard.load must be"),
+        ("helpers.straight_flow:laod", "cannot be found (AttributeError: module 'helpers.straight_flow' has no attribute 'laod'); "),
+        ("helpers.straight_flow", "cannot be found (AttributeError"),
+        (":load", "cannot be found (ValueError"),
+        ("helpers.straight_flow:CARD", "which failed (TypeError: 'ModelCard' object is not callable); tell its plugin's author"),
+        ("itertools:chain", "which gave a chain; it must give a dragonkit.plugin_api.Backbone"),
+    ],
+)
+def test_a_bad_loader_is_one_clear_error(load: str, said: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_backbone(ModelCard("mine", "", load=load), CPU, torch.float32)
+    assert str(caught.value).startswith(f"the model 'mine' is to be loaded by {load!r}, which ")
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_loader_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = ModelCard("mine", "", load="helpers.straight_flow:load")
+    monkeypatch.setattr(straight_flow, "load", raising(OSError("no weights\nanywhere")))
+    with pytest.raises(ModelError, match=r"which failed \(OSError: no weights\); tell its plugin's author"):
+        load_backbone(card, CPU, torch.float32)
+    for error in (EditError("in plain words"), torch.OutOfMemoryError("full")):  # these say it themselves, or are told elsewhere
+        monkeypatch.setattr(straight_flow, "load", raising(error))
+        with pytest.raises(type(error)) as caught:
+            load_backbone(card, CPU, torch.float32)
+        assert caught.value is error

@@ -49,7 +49,7 @@ def edit(mask: np.ndarray, **fields: Any) -> Appearance:
 
 
 def build(mask: np.ndarray, grid: Grid = IMAGE) -> EditMasks:
-    return appearance.dragonkit_build_masks(edit(mask), grid)
+    return appearance.dragonkit_build_masks(edit(mask), (WIDTH, HEIGHT)).on(grid)
 
 
 # --- masks --------------------------------------------------------------------------------------------------------------
@@ -63,7 +63,6 @@ def test_the_object_keeps_its_place(mask: np.ndarray, grid: Grid) -> None:
     masks = build(mask, grid)
     assert np.array_equal(masks.target, to_grid(mask, grid)) and np.array_equal(masks.source, masks.target)
     assert not masks.vacated.any() and not (masks.preserve & masks.target).any()
-    assert np.array_equal(masks.surroundings, masks.preserve)
     assert np.array_equal(masks.correspondence, identity_correspondence(grid))
     if grid == IMAGE:
         assert np.array_equal(masks.preserve, ~mask)
@@ -79,7 +78,7 @@ def test_masks_that_do_not_fit_are_refused() -> None:
         build(box(0, 0, 4, 4, (30, 20)))
     for wrong, said in ((box(0, 0, 4, 4), "48x32 but the image is 20x30"), (OTHER_MASK & False, "empty")):
         with pytest.raises(MaskError, match=rf"^reference_mask, .*{said}"):
-            appearance.dragonkit_build_masks(edit(box(0, 0, 4, 4), reference_mask=wrong), IMAGE)
+            appearance.dragonkit_build_masks(edit(box(0, 0, 4, 4), reference_mask=wrong), (WIDTH, HEIGHT))
     with pytest.raises(MaskError, match=r"^the mask is empty"):
         build(box(0, 0, 0, 0))
 
@@ -123,7 +122,7 @@ def test_an_edit_file_names_pictures_beside_it(tmp_path: Path) -> None:
     file = EditFile.loads(EditFile(model="toybox", seed=1, edits=[data]).dumps(), folder=tmp_path)
     (made,) = file.edits_from({"appearance": Appearance})
     assert made.reference == tmp_path / "blue.png"  # type: ignore[attr-defined]
-    assert appearance.dragonkit_build_masks(made, LATENTS).target.any()
+    assert appearance.dragonkit_build_masks(made, (WIDTH, HEIGHT)).target.any()
     (tmp_path / "blue.png").unlink()
     with pytest.raises(EditFileError, match=r"edits\[0\]: Appearance\.reference: there is no picture file 'blue\.png'"):
         file.edits_from({"appearance": Appearance})
@@ -146,15 +145,15 @@ def test_the_draft_is_the_object_in_the_references_colour(init: str) -> None:
     picture[mask] = (0.8, 0.1, 0.1)
     picture.flags.writeable = False
     reference = np.asarray(BLUE, dtype=np.float32) / 255
-    draft = appearance.dragonkit_draft(edit(mask, init=init), picture, reference)
+    draft = appearance.dragonkit_draft(edit(mask, init=init), build(mask), picture, reference)
     assert draft is not None
     assert np.abs(draft[mask] - reference[0, 0]).mean() < 0.02
     assert np.abs(draft[~mask] - picture[~mask]).max() < 0.02
 
 
 def test_no_draft_for_who_wants_none() -> None:
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.float32)
-    assert appearance.dragonkit_draft(edit(box(0, 0, 4, 4), init="none"), picture, picture) is None
+    mask, picture = box(0, 0, 4, 4), np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    assert appearance.dragonkit_draft(edit(mask, init="none"), build(mask), picture, picture) is None
 
 
 # --- energies and attention ---------------------------------------------------------------------------------------------
@@ -202,7 +201,7 @@ def test_gradients() -> None:
 def test_without_a_reference_the_energy_says_so() -> None:
     map_ = torch.randn(2, *FEATURES.shape)
     with pytest.raises(EditError, match="this energy compares with a reference picture"):
-        terms_of(box(10, 8, 20, 16))["edit"].function(Features(map_, map_, None, 1))
+        terms_of(box(10, 8, 20, 16))["edit"].function(Features(map_, map_, None, "up.1"))
 
 
 def test_terms_are_for_its_own_mode_only() -> None:
@@ -211,7 +210,7 @@ def test_terms_are_for_its_own_mode_only() -> None:
 
 def test_attention() -> None:
     mask = box(8, 8, 12, 12)
-    plan = appearance.dragonkit_attention(edit(mask), build(mask, LATENTS))
+    plan = appearance.dragonkit_attention(build(mask, LATENTS))
     assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.7)
     assert np.array_equal(plan.source_mask, ~to_grid(mask, LATENTS)) and np.array_equal(plan.reference_mask, OTHER_MASK)  # type: ignore[arg-type]
 

@@ -51,11 +51,11 @@ class Brightness:
 
 
 def features(grid: Grid = LATENTS) -> Features:
-    return Features(torch.randn(3, *grid.shape, requires_grad=True), torch.randn(3, *grid.shape), None, 1)
+    return Features(torch.randn(3, *grid.shape, requires_grad=True), torch.randn(3, *grid.shape), None, "up.1")
 
 
 def build(edit: CustomEdit, grid: Grid = LATENTS) -> EditMasks:
-    return custom.dragonkit_build_masks(edit, grid)
+    return custom.dragonkit_build_masks(edit, (grid.image_width, grid.image_height)).on(grid)
 
 
 def terms_of(energy: Any, **fields: Any) -> dict[str, EnergyTerm]:

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from dragonkit.plugins.answers import EditMasks, Features, identity_corresponden
 from dragonkit.plugins.registry import PluginRegistry
 
 WIDTH, HEIGHT = 48, 32
+SIZE = (WIDTH, HEIGHT)
 IMAGE = Grid(WIDTH, HEIGHT, WIDTH, HEIGHT)
 LATENTS = Grid(WIDTH // 4, HEIGHT // 4, WIDTH, HEIGHT)
 FEATURES = Grid(WIDTH // 2, HEIGHT // 2, WIDTH, HEIGHT)
@@ -50,7 +50,7 @@ def objects(draw: st.DrawFn) -> np.ndarray:
 
 
 def build(mask: np.ndarray, grid: Grid = IMAGE, **fields: Any) -> EditMasks:
-    return move.dragonkit_build_masks(Move(mask=mask, **fields), grid)
+    return move.dragonkit_build_masks(Move(mask=mask, **fields), SIZE).on(grid)
 
 
 def build_or_skip(mask: np.ndarray, grid: Grid, **fields: Any) -> EditMasks:
@@ -240,18 +240,18 @@ def test_terms_without_a_cell_are_left_out() -> None:
 
 def test_terms_are_for_moves_only() -> None:
     masks = build(box(20, 10, 8, 8), FEATURES, shift=(10, 0))
-    assert move.dragonkit_energy_terms(SimpleNamespace(mode="other"), masks) is None
+    assert move.dragonkit_energy_terms(object(), masks) is None
 
 
 def value(term: Any, generated: np.ndarray, source: np.ndarray) -> float:
-    return term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, 1)).item()
+    return term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
 
 
 def test_energies_by_hand() -> None:
     """One row of cells with two channels; the object, "a", moves from cell 0 to cell 2 over a background "b", orthogonal to it."""
     grid = Grid(4, 1, 4, 1)
     mask = np.array([[True, False, False, False]])
-    masks = move.dragonkit_build_masks(Move(mask=mask, shift=(2, 0)), grid)
+    masks = move.dragonkit_build_masks(Move(mask=mask, shift=(2, 0)), (4, 1)).on(grid)
     terms = {term.name: term for term in move.dragonkit_energy_terms(Move(mask=mask, shift=(2, 0)), masks) or ()}
     look = {"a": [1.0, 0.0], "b": [0.0, 1.0]}
 
@@ -274,40 +274,15 @@ def test_energies_see_every_cell_of_their_region_and_no_other() -> None:
     regions = {"edit": masks.target, "preserve": masks.preserve, "contrast": masks.vacated, "inpaint": masks.vacated}
     for name, term in terms_of(masks).items():
         generated = torch.randn(5, *LATENTS.shape, requires_grad=True)
-        (gradient,) = torch.autograd.grad(term.function(Features(generated, source, None, 1)), generated)
+        (gradient,) = torch.autograd.grad(term.function(Features(generated, source, None, "up.1")), generated)
         assert np.array_equal(gradient.abs().sum(0).numpy() > 0, regions[name]), name
 
 
-# --- noise and attention ------------------------------------------------------------------------------------------------
-
-
-def source_with(noise: torch.Tensor) -> Any:
-    return SimpleNamespace(schedule=range(3), latents_at=lambda level: noise if level == 3 else None)
-
-
-@given(st.tuples(st.integers(-8, 8), st.integers(-6, 6)))
-def test_noise_moves_exactly_by_whole_cells(by: tuple[int, int]) -> None:
-    shift = (4 * by[0], 4 * by[1])
-    mask = box(8, 8, 12, 12)
-    masks = build_or_skip(mask, LATENTS, shift=shift)
-    noise = torch.randn(1, 4, *LATENTS.shape)
-    started = move.dragonkit_initial_latents(Move(mask=mask, shift=shift), masks, source_with(noise))
-    rolled = torch.roll(noise, (by[1], by[0]), (2, 3))  # what is rolled round lies outside the clipped target
-    expected = torch.where(torch.from_numpy(masks.target), rolled, noise)
-    assert torch.equal(started, expected)
-
-
-def test_noise_is_copied_never_mixed() -> None:
-    mask = box(7, 9, 11, 10)
-    masks = build(mask, LATENTS, shift=(13, 3), scale=1.7)
-    noise = torch.randn(1, 1, *LATENTS.shape)
-    started = move.dragonkit_initial_latents(Move(mask=mask, shift=(13, 3), scale=1.7), masks, source_with(noise))
-    assert set(started.flatten().tolist()) <= set(noise.flatten().tolist())
+# --- attention ----------------------------------------------------------------------------------------------------------
 
 
 def test_attention_reads_the_source_from_the_tenth_on() -> None:
-    masks = build(box(8, 8, 12, 12), LATENTS, shift=(16, 4))
-    plan = move.dragonkit_attention(Move(mask=box(8, 8, 12, 12), shift=(16, 4)), masks)
+    plan = move.dragonkit_attention()
     assert (plan.form, plan.start, plan.stop) == ("replace", 0.1, 1.0)
 
 

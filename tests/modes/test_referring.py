@@ -40,9 +40,9 @@ def test_bad_masks_are_named(tmp_path: Path) -> None:
 def test_features_without_a_reference_are_refused() -> None:
     map_, grid = torch.zeros(2, 3, 4), Grid(5, 6, 50, 60)
     other = torch.ones(2, 6, 5)
-    assert reference_features(Features(map_, map_, other, 1, grid)) == (other, grid)
-    for features in (Features(map_, map_, None, 2, None), Features(map_, map_, other, 2, None)):
-        with pytest.raises(EditError, match=r"the features of level 2 have none; give the picture in the hook dragonkit_reference"):
+    assert reference_features(Features(map_, map_, other, "up.1", grid)) == (other, grid)
+    for features in (Features(map_, map_, None, "up.2", None), Features(map_, map_, other, "up.2", None)):
+        with pytest.raises(EditError, match=r"the features of layer up\.2 have none; give the picture in the hook dragonkit_reference"):
             reference_features(features)
 
 
@@ -51,7 +51,7 @@ def test_attention_reads_the_source_outside_and_the_reference_inside() -> None:
     target = np.zeros(grid.shape, bool)
     target[1, 2] = True
     nowhere = np.zeros(grid.shape, bool)
-    plan = reference_attention(EditMasks(grid, nowhere, target, ~target, nowhere, ~target, identity_correspondence(grid)), MASK)
+    plan = reference_attention(EditMasks(grid, nowhere, target, ~target, nowhere, ~target, identity_correspondence(grid), MASK))
     assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.7)
     assert plan.source_mask is not None and np.array_equal(plan.source_mask, ~target)
     assert plan.reference_mask is MASK

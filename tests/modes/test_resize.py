@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from dragonkit.plugins.answers import EditMasks, Features, identity_corresponden
 from dragonkit.plugins.registry import PluginRegistry
 
 WIDTH, HEIGHT = 48, 32
+SIZE = (WIDTH, HEIGHT)
 IMAGE = Grid(WIDTH, HEIGHT, WIDTH, HEIGHT)
 FEATURES = Grid(WIDTH // 2, HEIGHT // 2, WIDTH, HEIGHT)
 LATENTS = Grid(WIDTH // 4, HEIGHT // 4, WIDTH, HEIGHT)
@@ -43,7 +43,7 @@ def scaled(mask: np.ndarray, scale: float) -> np.ndarray:
 
 
 def build(mask: np.ndarray, scale: float, grid: Grid = IMAGE, **fields: Any) -> EditMasks:
-    return resize.dragonkit_build_masks(Resize(mask=mask, scale=scale, **fields), grid)
+    return resize.dragonkit_build_masks(Resize(mask=mask, scale=scale, **fields), SIZE).on(grid)
 
 
 boxes = st.builds(box, st.integers(0, WIDTH - 4), st.integers(0, HEIGHT - 4), st.integers(2, 20), st.integers(2, 16))
@@ -80,7 +80,7 @@ def test_the_target_is_the_mask_scaled(mask: np.ndarray, scale: float) -> None:
 def test_a_resize_is_a_move_that_stays(mask: np.ndarray, scale: float) -> None:
     assume(scaled(mask, scale).any())
     for grid in GRIDS:
-        one, other = build(mask, scale, grid), build_move(Move(mask=mask, scale=scale), grid)
+        one, other = build(mask, scale, grid), build_move(Move(mask=mask, scale=scale), SIZE).on(grid)
         for part in ("source", "target", "preserve", "vacated", "surroundings", "correspondence"):
             assert np.array_equal(getattr(one, part), getattr(other, part)), part
 
@@ -173,22 +173,12 @@ def test_the_edit_energy_is_least_for_the_object_at_its_new_size() -> None:
     masks = build(edit.mask, 2.0)
     (term, *_) = resize.dragonkit_energy_terms(edit, masks) or ()
     enlarged = source.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, 12:44, 22:70]  # twice as large about (22, 12)
-    values = [float(term.function(Features(picture, source, None, 1))) for picture in (enlarged, source)]
+    values = [float(term.function(Features(picture, source, None, "up.1"))) for picture in (enlarged, source)]
     assert 0.2 < values[0] < 0.22 < 0.3 < values[1]  # one fifth is the least there is; the correspondence interpolates, repeating does not
 
 
-def test_noise_is_copied_never_mixed() -> None:
-    mask = box(16, 8, 16, 8)  # 4 x 2 latent cells about the corner of four
-    noise = torch.randn(1, 3, *LATENTS.shape)
-    source: Any = SimpleNamespace(schedule=range(3), latents_at=lambda level: noise if level == 3 else None)
-    started = resize.dragonkit_initial_latents(Resize(mask=mask, scale=2), build(mask, 2.0, LATENTS), source)
-    expected = noise.clone()
-    expected[..., 1:5, 2:10] = noise[..., 2:4, 4:8].repeat_interleave(2, 2).repeat_interleave(2, 3)
-    assert torch.equal(started, expected)
-
-
 def test_attention_reads_the_source_from_the_tenth_on() -> None:
-    plan = resize.dragonkit_attention(Resize(mask=box(8, 8, 12, 12), scale=2), build(box(8, 8, 12, 12), 2.0, LATENTS))
+    plan = resize.dragonkit_attention()
     assert (plan.form, plan.start, plan.stop) == ("replace", 0.1, 1.0)
 
 

@@ -63,7 +63,7 @@ def test_identity_correspondence_holds_cell_centres() -> None:
 
 
 def test_features_of_one_shape_are_accepted() -> None:
-    features = Features(torch.ones(2, 3, 4), torch.zeros(2, 3, 4), torch.zeros(2, 5, 5), level=1)
+    features = Features(torch.ones(2, 3, 4), torch.zeros(2, 3, 4), torch.zeros(2, 5, 5), layer="up.1")
     assert energy(features).item() == 1.0
 
 
@@ -80,7 +80,7 @@ def test_features_of_other_shapes_are_refused(
     generated: tuple[int, ...], source: tuple[int, ...], reference: tuple[int, ...] | None, name: str
 ) -> None:
     with pytest.raises(ShapeError, match=rf"Features\.{name}"):
-        Features(torch.ones(generated), torch.ones(source), None if reference is None else torch.ones(reference), level=1)
+        Features(torch.ones(generated), torch.ones(source), None if reference is None else torch.ones(reference), layer="up.1")
 
 
 def test_energy_term_defaults() -> None:

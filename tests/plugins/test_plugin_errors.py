@@ -18,8 +18,8 @@ import pytest
 import typer
 
 from dragonkit.cli.scaffold import write_plugin
-from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.source import Source
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.errors import DuplicateModeError, PluginError, PluginLoadError
 from dragonkit.plugins import specs
@@ -35,21 +35,22 @@ import numpy as np
 from dragonkit.edits.edit import Edit
 from dragonkit.imaging.masks import Grid
 from dragonkit.plugins.card import ModelCard
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
+from dragonkit.plugins.answers import AttentionPlan, EnergyTerm, Reference
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.specs import hookimpl
 from dragonkit.imaging.affine import affine_about
-from dragonkit.modes.geometry import warped_masks
+from dragonkit.modes.geometry import moved_along
 
 class Spin(Edit):
     mode: ClassVar[str] = "{mode}"
 
-def masks_on(grid):
-    mask = np.zeros((grid.image_height, grid.image_width), bool)
+def placed(size):
+    mask = np.zeros(size[::-1], bool)
     mask[8:20, 6:18] = True
-    return warped_masks(grid, mask, affine_about((12.0, 14.0), shift=(10, 4)))
+    return moved_along(mask, affine_about((12.0, 14.0), shift=(10, 4)))
 
-def change(masks, **parts):
-    return EditMasks(**{**vars(masks), **parts})
+def change(placement, **parts):
+    return Placement(**{**vars(placement), **parts})
 
 def look(features):
     return (features.generated - features.source).square().mean()
@@ -59,8 +60,8 @@ def dragonkit_edits():
     return [Spin]
 
 @hookimpl
-def dragonkit_build_masks(edit, grid):
-    return masks_on(grid)
+def dragonkit_build_masks(edit, size):
+    return placed(size)
 
 @hookimpl
 def dragonkit_energy_terms(edit, masks):
@@ -79,7 +80,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.delenv("DRAGONKIT_PLUGINS", raising=False)
     monkeypatch.delenv("DRAGONKIT_STRICT", raising=False)
     installed: set[str] = set()
-    monkeypatch.setattr("dragonkit.plugins.registry.entry_points", lambda: [point for point in entry_points() if point.name in installed])
+    monkeypatch.setattr("dragonkit.plugins.collection.entry_points", lambda: [point for point in entry_points() if point.name in installed])
 
     def install(name: str, wrong: str = "", mode: str | None = None) -> None:
         installed.add(name)
@@ -101,7 +102,7 @@ def described(folder: Path, name: str, module: str) -> None:
 @pytest.fixture(scope="module")
 def source(tiny_pipeline: Any) -> Source:
     picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    return Editor(Backbone(tiny_pipeline), CARD, PluginRegistry(builtin=(), discover=False)).invert(picture, check=False)
+    return Editor(StableDiffusion(tiny_pipeline), CARD, PluginRegistry(discover=False)).invert(picture, check=False)
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def run(tiny_pipeline: Any, source: Source) -> Callable[[PluginRegistry, str], n
     """Run the edit of a mode, and give its picture."""
 
     def run(registry: PluginRegistry, mode: str) -> np.ndarray:
-        return np.asarray(Editor(Backbone(tiny_pipeline), CARD, registry).edit(source, registry.edit_types()[mode]()).image)
+        return np.asarray(Editor(StableDiffusion(tiny_pipeline), CARD, registry).edit(source, registry.edit_types()[mode]()).image)
 
     return run
 
@@ -126,15 +127,15 @@ UNLOADABLE = {
     "raises on import": ("raise RuntimeError('no licence')", "importing it raised RuntimeError: no licence"),
     "does not parse": ("def (", "importing it raised SyntaxError"),
     "raises": ("@hookimpl\ndef dragonkit_edits(): return 1 / 0", "dragonkit_edits raised ZeroDivisionError"),
-    "no list": ("@hookimpl\ndef dragonkit_edits(): return Spin", "dragonkit_edits must return classes derived from dragonkit.Edit, but"),
-    "no edits": ("@hookimpl\ndef dragonkit_edits(): return [int]", "dragonkit_edits must return classes derived from dragonkit.Edit, but"),
+    "no list": ("@hookimpl\ndef dragonkit_edits(): return Spin", "classes derived from dragonkit.Edit"),
+    "no edits": ("@hookimpl\ndef dragonkit_edits(): return [int]", "classes derived from dragonkit.Edit"),
     "instances": ("@hookimpl\ndef dragonkit_edits(): return [Spin()]", "dragonkit_edits must return classes derived from dragonkit.Edit"),
     "an empty list": ("@hookimpl\ndef dragonkit_edits(): return []", "dragonkit_edits must return at least one of classes derived from"),
     "one mode twice": ("@hookimpl\ndef dragonkit_edits(): return [Spin, Spin]", "have the same mode 'spin'"),
     "no mode": ("@hookimpl\ndef dragonkit_edits(): return [Edit]", "the edit Edit has the mode None"),
     "misspelled hook": ("@hookimpl\ndef dragonkit_draught(edit): ...", "no hook 'dragonkit_draught'. Did you mean 'dragonkit_draft'?"),
-    "unmarked hook": ("def dragonkit_draft(edit): ...", "its function dragonkit_draft is not marked as a hook"),
-    "misspelled argument": ("@hookimpl\ndef dragonkit_draft(edit, image): ...", "Argument(s) {'image'} are declared in the hookimpl but"),
+    "unmarked hook": ("def dragonkit_draft(edit): ...", "dragonkit_draft is not marked"),
+    "misspelled argument": ("@hookimpl\ndef dragonkit_draft(edit, image): ...", "Argument(s) {'image'}"),
     "default argument": ("@hookimpl\ndef dragonkit_draft(edit=None): ...", "dragonkit_draft gives 'edit' a default value"),
 }
 
@@ -172,7 +173,9 @@ class Fault(NamedTuple):
 
 
 OWNER = ("build_masks", "reference", "draft", "initial_latents", "attention")
-RAISES = [Fault(hook, "raise KeyError('angle')", "raised KeyError: 'angle'") for hook in (*OWNER, "models", "selectors", "commands")]
+RAISES = [
+    Fault(hook, "raise KeyError('angle')", "raised KeyError: 'angle'") for hook in (*OWNER, "models", "inversions", "selectors", "commands")
+]
 RAISES += [
     Fault("energy_terms", "if edit.mode == 'spin': raise KeyError('angle')", "raised KeyError: 'angle'"),
     Fault("step", "if any('spin' in name for name in step.energies): raise KeyError('angle')", "raised KeyError: 'angle'"),
@@ -183,23 +186,24 @@ REFUSES = [
     for hook, guard in [*((hook, "") for hook in (*OWNER, "energy")), ("energy_terms", "if edit.mode == 'spin': ")]
 ]
 WRONG_TYPES = [
-    Fault("build_masks", "return np.ones(grid.shape, bool)", "must return the EditMasks of the mode 'spin', but returned ndarray"),
-    Fault("build_masks", "return None", "must return the EditMasks of the mode 'spin', but returned None"),
-    Fault("build_masks", "return change(masks_on(grid), target=np.ones(grid.shape))", "EditMasks.target must have dtype bool, got float64"),
-    Fault("reference", "return 'other.png'", "must return a Reference or None, but returned 'other.png'"),
+    Fault("build_masks", "return np.ones(size[::-1], bool)", "Placement of the mode 'spin', but returned ndarray"),
+    Fault("build_masks", "return None", "Placement of the mode 'spin', but returned None"),
+    Fault("build_masks", "return change(placed(size), target=np.ones(size[::-1]))", "Placement.target must be a bool array"),
+    Fault("reference", "return 'other.png'", "Reference or None, but returned 'other.png'"),
     Fault("draft", "return 'dark'", "or None, but returned 'dark'"),
-    Fault("initial_latents", "return np.zeros(3)", "must return a torch.Tensor or None, but returned ndarray"),
-    Fault("attention", "return 'replace'", "must return an AttentionPlan or None, but returned 'replace'"),
-    Fault("energy_terms", "return 7 if edit.mode == 'spin' else None", "must return EnergyTerms or None, but returned 7"),
+    Fault("initial_latents", "return np.zeros(3)", "torch.Tensor or None, but returned ndarray"),
+    Fault("attention", "return 'replace'", "AttentionPlan or None, but returned 'replace'"),
+    Fault("energy_terms", "return 7 if edit.mode == 'spin' else None", "EnergyTerms or None, but returned 7"),
     Fault("energy_terms", "return [look] if edit.mode == 'spin' else None", "but returned an item that is <function look"),
     Fault("energy", "return 0.5", "a scalar tensor"),
-    Fault("models", "return ['anime']", "must return ModelCards, but returned an item that is 'anime'"),
-    Fault("models", "return 7", "must return ModelCards, but returned 7"),
-    Fault("selectors", "return ['wand']", "must return Selectors, but returned an item that is 'wand'"),
+    Fault("models", "return ['anime']", "ModelCards, but returned an item that is 'anime'"),
+    Fault("models", "return 7", "ModelCards, but returned 7"),
+    Fault("inversions", "return ['ddim']", "Inversions, but returned an item that is 'ddim'"),
+    Fault("selectors", "return ['wand']", "Selectors, but returned an item that is 'wand'"),
 ]
 WRONG_SHAPES = [
-    Fault("build_masks", "return change(masks_on(grid), source=np.ones((2, 3), bool))", "EditMasks.source must have shape"),
-    Fault("build_masks", "return masks_on(Grid(5, 7, grid.image_width, grid.image_height))", "when asked for Grid(width=48, height=32"),
+    Fault("build_masks", "return change(placed(size), target=np.ones((2, 3), bool))", "Placement.target must have shape"),
+    Fault("build_masks", "return placed((50, 70))", "answered for 50x70 pixels when asked for 48x32"),
     Fault("draft", "return picture[1:]", "of shape (32, 48, 3) or None, but returned ndarray of shape (31, 48, 3)"),
     Fault("draft", "return picture.mean(2)", "of shape (32, 48, 3) or None, but returned ndarray of shape (32, 48)"),
     Fault("initial_latents", "return source.trajectory", "gave latents of shape (4, 4, 8, 16), not (1, 4, 8, 16)"),
@@ -207,7 +211,7 @@ WRONG_SHAPES = [
     Fault("energy", "return features.generated", "must have shape a scalar tensor"),
 ]
 NOT_NUMBERS = [
-    Fault("build_masks", "return change(masks_on(grid), correspondence=np.full((*grid.shape, 2), np.nan, np.float32))", "NaN or infinite"),
+    Fault("build_masks", "return change(placed(size), back=lambda places: places * np.nan)", "NaN or infinite"),
     Fault("draft", "return picture * np.nan", "must return a finite array of shape (32, 48, 3)"),
     Fault("initial_latents", "return source.latents_at(3) * np.nan", "NaN or infinite"),
     Fault("energy", "return features.generated.sum() * np.nan", "became nan at step"),
@@ -215,8 +219,9 @@ NOT_NUMBERS = [
     Fault("energy", "return (0 * features.generated).square().sum().sqrt()", "NaN or infinite"),  # the value is 0, the gradient is not
 ]
 EMPTY = [
-    Fault("energy_terms", "return [] if edit.mode == 'spin' else None", "must return at least one of EnergyTerms, or None for none"),
-    Fault("models", "return []", "must return at least one of ModelCards, or None for none"),
+    Fault("energy_terms", "return [] if edit.mode == 'spin' else None", "at least one of EnergyTerms"),
+    Fault("models", "return []", "at least one of ModelCards"),
+    Fault("inversions", "return []", "at least one of Inversions"),
 ]
 DUPLICATES = [
     Fault("energy_terms", "return [EnergyTerm('look', look)] * 2 if edit.mode == 'spin' else None", "EnergyTerms of different names"),
@@ -242,9 +247,12 @@ def test_a_faulty_hook(fault: Fault, install: Install, run: Any) -> None:
         registry = PluginRegistry(builtin=())
 
     with pytest.raises(Exception) as caught:
-        {"models": registry.models, "selectors": registry.selectors, "commands": lambda: registry.commands(typer.Typer())}.get(
-            fault.hook, lambda: run(registry, "spin")
-        )()
+        {
+            "models": registry.models,
+            "inversions": registry.inversions,
+            "selectors": registry.selectors,
+            "commands": lambda: registry.commands(typer.Typer()),
+        }.get(fault.hook, lambda: run(registry, "spin"))()
     text = told(caught.value)
     assert fault.said in text
     hook = "dragonkit_energy_terms" if fault.hook == "energy" else f"dragonkit_{fault.hook}"

@@ -27,6 +27,7 @@ def test_these_hooks_ship() -> None:
         "dragonkit_initial_latents",
         "dragonkit_attention",
         "dragonkit_models",
+        "dragonkit_inversions",
         "dragonkit_selectors",
         "dragonkit_step",
         "dragonkit_commands",

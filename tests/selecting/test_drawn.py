@@ -126,12 +126,12 @@ def test_a_brush_has_the_radius_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("radius", [0.4, 501, -1])
 def test_a_brush_of_no_use_is_refused(radius: float) -> None:
-    with pytest.raises(EditError, match=rf"BrushOptions.radius is {radius}, but must be a number from 0.5 to 500"):
+    with pytest.raises(EditError, match=rf"BrushOptions.radius is {radius}, but must be"):
         BRUSH.select(picture((40, 30)), [(20, 15)], radius=radius)
 
 
 def test_what_is_drawn_outside_selects_nothing() -> None:
-    with pytest.raises(MaskError, match="the selector 'brush' selects no pixel of the 40x30 picture"):
+    with pytest.raises(MaskError, match="the selector 'brush' selects no pixel"):
         BRUSH.select(picture((40, 30)), [(-20, 5), (-20, 25)])
     with pytest.raises(MaskError, match="the selector 'lasso' selects no pixel"):
         LASSO.select(picture((40, 30)), [(50, 5), (60, 5), (60, 20)])

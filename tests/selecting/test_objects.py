@@ -123,14 +123,14 @@ def test_the_reach_says_how_large_the_object_may_be() -> None:
     click = [(64, 48, True)]
     assert overlap(OBJECT.select(picture, click, reach=0.1), inner) > 0.9
     assert overlap(OBJECT.select(picture, click, reach=0.5), outer) > 0.9
-    with pytest.raises(EditError, match=r"ObjectOptions.reach is 2, but must be a number from 0.02 to 1"):
+    with pytest.raises(EditError, match=r"ObjectOptions.reach is 2, but must be"):
         OBJECT.select(picture, click, reach=2)
 
 
 def test_clicks_that_contradict_each_other_are_refused() -> None:
     picture = painted((60, 40), (disc((60, 40), (30, 20), 8), (210, 60, 50)))
     around = [(30 + dx, 20 + dy, False) for dx in (-0.5, 0.5) for dy in (-0.5, 0.5)]
-    with pytest.raises(PointError, match="every click on the object is next to one that says it is not"):
+    with pytest.raises(PointError, match="next to one that says it is not"):
         OBJECT.select(picture, [(30, 20, True), *around])
 
 

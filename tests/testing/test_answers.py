@@ -14,46 +14,39 @@ from PIL import Image
 
 from dragonkit.edits.edit import Edit
 from dragonkit.energy.terms import resemble_source
-from dragonkit.imaging.affine import affine_about
-from dragonkit.imaging.masks import Grid, load_mask, shift_mask, to_grid
-from dragonkit.modes.geometry import warped_masks
+from dragonkit.imaging.masks import load_mask, shift_mask
 from dragonkit.modes.move import Move
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference, identity_correspondence
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
+from dragonkit.plugins.placement import Placement
 from dragonkit.testing import tiny_editor
 from dragonkit.testing.results import check_result, noisy_picture
 
 # -- answers -----------------------------------------------------------------------------------------------------------------------------
 
 
-def sliding(grid: Grid, **changes: Any) -> EditMasks:
-    masks = warped_masks(grid, MASK, affine_about((12.0, 14.0), shift=(10, 4)))
-    parts = {name: getattr(masks, name) for name in ("grid", "source", "target", "preserve", "vacated", "surroundings", "correspondence")}
-    return EditMasks(**{**parts, **{name: change(masks) for name, change in changes.items()}})
+class Wandering:
+    """Another place every time."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, edit: Slide) -> Placement:
+        self.asked += 1
+        return Placement(MASK, shift_mask(MASK, self.asked, 0))
 
 
-def cells_taken_for_pixels(grid: Grid) -> EditMasks:
-    """The mistake of adding a shift in pixels to cells."""
-    source = to_grid(MASK, grid)
-    target = shift_mask(source, 10, 4) if shift_mask(source, 10, 4).any() else shift_mask(source, 4, 1)
-    return EditMasks(grid, source, target, ~(source | target), source & ~target, ~(source | target), identity_correspondence(grid))
-
-
-def pixels_left_in_the_correspondence(grid: Grid) -> EditMasks:
-    return sliding(grid, correspondence=lambda masks: masks.correspondence * np.float32(grid.cell_width))
-
-
+SLID = shift_mask(MASK, 10, 4)
 MASKS: dict[str, tuple[Callable[..., Any], str]] = {
-    "no answer": (lambda edit: None, "must return the EditMasks of the mode 'slide', but returned None"),
+    "no answer": (lambda edit: None, "Placement of the mode 'slide', but returned None"),
     "raises": (lambda edit: 1 / 0, "dragonkit_build_masks raised ZeroDivisionError"),
-    "refuses": (lambda edit, grid: load_mask(edit.mask, (grid.image_height, grid.image_width)), "32x48"),
-    "another grid": (lambda grid: sliding(Grid(12, 8, 48, 32)), "use the grid that was asked for"),
-    "empty target": (lambda grid: sliding(grid, target=lambda masks: np.zeros_like(masks.target)), "the target is empty"),
-    "target kept": (lambda grid: sliding(grid, preserve=lambda masks: masks.target), "cells are in both target and preserve"),
-    "source kept": (lambda grid: sliding(grid, preserve=lambda masks: masks.source & ~masks.target), "in both source and preserve"),
-    "vacated target": (lambda grid: sliding(grid, vacated=lambda masks: masks.target), "in both vacated and target"),
-    "cells for pixels": (cells_taken_for_pixels, "the target lies elsewhere than on the pixels"),
-    "pixels for cells": (pixels_left_in_the_correspondence, "the correspondence leads elsewhere than on the pixels"),
+    "refuses": (lambda edit, size: load_mask(edit.mask, size[::-1]), "32x48"),
+    "another size": (lambda: Placement(MASK.T, MASK.T), "answered for 32x48 pixels when asked for 48x32"),
+    "empty target": (lambda: Placement(MASK, MASK & False), "the target is empty"),
+    "forwards": (lambda: Placement(MASK, SLID, back=lambda places: places + np.array([30, 4])), "comes from outside the 48x32 picture"),
+    "no places": (lambda: Placement(MASK, SLID, back=lambda places: places[:, :1]), "Placement.back must give a finite place"),
+    "state": (lambda edit: wandering(edit), "target is another one when it is asked for again; keep no state"),
 }
+wandering = Wandering()
 
 
 @pytest.mark.parametrize("case", MASKS)
@@ -76,21 +69,21 @@ ANSWERS: dict[str, tuple[str, Callable[..., Any], str]] = {
     "dark draft": ("draft", lambda picture: picture - 2, "must return values from 0 to 1, not -2 to"),
     "bright draft": ("draft", lambda picture: picture * 255, "must return values from 0 to 1, not 0 to 255"),
     "draft in place": ("draft", write_to, "dragonkit_draft raised ValueError: assignment destination is read-only"),
-    "reference": ("reference", lambda edit: "other.png", "must return a Reference or None, but returned 'other.png'"),
+    "reference": ("reference", lambda edit: "other.png", "Reference or None, but returned 'other.png'"),
     "missing reference": ("reference", lambda edit: Reference("nowhere.png"), "the picture 'nowhere.png' does not exist"),
     "latents of another size": ("initial_latents", lambda source: source.trajectory, "it gave a tensor (6, 4, 8, 16) torch.float32"),
-    "latents of another type": ("initial_latents", lambda source: source.latents_at(5).double(), "torch.float64; give one (1, 4, 8, 16)"),
+    "latents of another type": ("initial_latents", lambda source: source.latents_at(5).double(), "torch.float64"),
     "latents of NaN": ("initial_latents", lambda source: source.latents_at(5) * torch.nan, "it gave NaN or infinite latents"),
     "latents in place": ("initial_latents", write_to_trajectory, "it writes to source.trajectory"),
-    "attention": ("attention", lambda masks: True, "must return an AttentionPlan or None, but returned True"),
+    "attention": ("attention", lambda masks: True, "AttentionPlan or None, but returned True"),
     "attention of nonsense": ("attention", lambda masks: AttentionPlan(start=2), "AttentionPlan needs 0 <= start"),
-    "no term": ("energy_terms", lambda edit: [], "must return at least one of EnergyTerms, or None for none"),
+    "no term": ("energy_terms", lambda edit: [], "at least one of EnergyTerms"),
     "no list": ("energy_terms", lambda edit: EnergyTerm("a", torch.sum), "must return EnergyTerms or None"),
     "names": ("energy_terms", lambda edit: [EnergyTerm("a", torch.sum)] * 2, "EnergyTerms of different names"),
     "NaN": ("energy_terms", lambda edit: [EnergyTerm("a", lambda f: f.generated.sum() * torch.nan)], "the energy term 'a' gave nan"),
     "gradient": ("energy_terms", lambda edit: [EnergyTerm("a", lambda f: f.source.sum())], "the energy term 'a' does not depend on"),
     "reference missing": ("energy_terms", lambda edit: [EnergyTerm("a", lambda f: f.reference.sum())], "the energy term 'a' raised"),
-    "models": ("models", lambda: ["toybox"], "must return ModelCards, but returned an item that is 'toybox'"),
+    "models": ("models", lambda: ["toybox"], "ModelCards, but returned an item that is 'toybox'"),
     "commands": ("commands", lambda cli: cli.no_such_thing, "dragonkit_commands raised AttributeError"),
     "observer": ("step", lambda step: step.no_such_thing, "dragonkit_step raised AttributeError"),
 }
@@ -141,7 +134,7 @@ def test_the_same_edit_gives_the_same_picture() -> None:
 def test_what_a_result_must_change(inside: int, outside: int, said: str | None) -> None:
     editor = tiny_editor(SlidePlugin())
     source = editor.invert(noisy_picture((48, 32)), check=False)
-    masks = editor.registry.build_masks(EXAMPLE, Grid(48, 32, 48, 32))
+    masks = editor.registry.build_masks(EXAMPLE, (48, 32))
     region = np.ones((32, 48), np.float32)
     region[20:] = 0
     picture = source.pixels.copy()

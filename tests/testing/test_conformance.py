@@ -18,10 +18,11 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.values import Mask, Picture
 from dragonkit.errors import EditError
-from dragonkit.imaging.masks import Grid, load_mask, to_grid
-from dragonkit.modes.geometry import warped_masks
+from dragonkit.imaging.masks import load_mask
+from dragonkit.modes.geometry import moved_along
 from dragonkit.modes.move import Move
-from dragonkit.plugins.answers import EditMasks, EnergyTerm, Reference, identity_correspondence
+from dragonkit.plugins.answers import EditMasks, EnergyTerm, Reference
+from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.specs import hookimpl
 from dragonkit.testing import check_plugin
 from dragonkit.testing.results import noisy_picture
@@ -74,10 +75,9 @@ class Paint(Edit):
     colors: Picture = Field(description="the other picture")
 
 
-def paint_masks(edit: Paint, grid: Grid) -> EditMasks:
-    place = to_grid(load_mask(edit.mask, (grid.image_width, grid.image_height)), grid)
-    nothing = np.zeros_like(place)
-    return EditMasks(grid, place, place, ~place, nothing, ~place, identity_correspondence(grid))
+def paint_masks(edit: Paint, size: tuple[int, int]) -> Placement:
+    mask = load_mask(edit.mask, size)
+    return Placement(source=mask, target=mask)
 
 
 def paint_terms(edit: Edit, masks: EditMasks) -> list[EnergyTerm] | None:
@@ -111,17 +111,17 @@ class Whole(Edit):
     mode: ClassVar[str] = "whole"
 
 
-def whole_masks(grid: Grid) -> EditMasks:
-    return warped_masks(grid, np.ones((grid.image_height, grid.image_width), bool), np.array([[1, 0, 0], [0, -1, grid.image_height]]))
+def whole_masks(size: tuple[int, int]) -> Placement:
+    return moved_along(np.ones(size[::-1], bool), np.array([[1, 0, 0], [0, -1, size[1]]]))
 
 
 @pytest.mark.parametrize("size", [None, (64, 40)])
 def test_a_mode_without_a_mask_gets_a_size(size: tuple[int, int] | None) -> None:
     seen = []
 
-    def build(grid: Grid) -> EditMasks:
-        seen.append((grid.image_width, grid.image_height))
-        return whole_masks(grid)
+    def build(size: tuple[int, int]) -> Placement:
+        seen.append(size)
+        return whole_masks(size)
 
     hooks = {"dragonkit_edits": lambda: [Whole], "dragonkit_build_masks": build, "dragonkit_energy_terms": lambda: None}
     check_plugin(plugin_with(**hooks), [Whole()], size=size)

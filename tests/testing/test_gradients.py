@@ -14,7 +14,7 @@ from helpers.sliding import MASK
 from dragonkit.energy.terms import moving_terms
 from dragonkit.imaging.affine import affine_about
 from dragonkit.imaging.masks import Grid
-from dragonkit.modes.geometry import warped_masks
+from dragonkit.modes.geometry import moved_along
 from dragonkit.plugins.answers import EditMasks, EnergyTerm, Features, identity_correspondence
 from dragonkit.testing import check_gradient
 
@@ -45,7 +45,7 @@ def test_right_energies_pass(function: Callable[[Features], Any]) -> None:
 
 
 def test_dragonkits_own_energies_pass() -> None:
-    masks = warped_masks(Grid(12, 8, 48, 32), MASK, affine_about((12.0, 14.0), scale=0.7, shift=(14.0, 5.0)))
+    masks = moved_along(MASK, affine_about((12.0, 14.0), scale=0.7, shift=(14.0, 5.0))).on(Grid(12, 8, 48, 32))
     terms = moving_terms(masks, 4, 6, 0.2, 0.8)
     assert len(terms) == 4
     for term in terms:
@@ -108,7 +108,7 @@ WRONG: dict[str, tuple[Callable[[Features], Any], str]] = {
     "a number": (lambda features: 3.5, "gave 3.5, but an energy is a scalar tensor"),
     "a map": (lambda features: features.generated, "gave Tensor of shape (2, 4, 6), but an energy is a scalar tensor"),
     "one in a list": (lambda features: features.generated.sum()[None], "gave Tensor of shape (1,), but"),
-    "NaN": (lambda features: features.generated[:, EMPTY].mean(), "gave nan on random features; leave the term out where"),
+    "NaN": (lambda features: features.generated[:, EMPTY].mean(), "gave nan on random features"),
     "infinite": (lambda features: features.generated.sum() / 0, "inf on random features"),
     "constant": (lambda features: features.source.sum(), "does not depend on features.generated"),
     "detached": (lambda features: features.generated.detach().sum(), "does not depend on features.generated"),

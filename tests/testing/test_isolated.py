@@ -29,7 +29,7 @@ def test_only_what_is_given_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert "elsewhere" in [plugin["name"] for plugin in PluginRegistry().describe()]
 
     own = isolated_registry(SlidePlugin(), builtin=False)
-    assert [plugin["name"] for plugin in own.describe()] == ["SlidePlugin"]
+    assert [plugin["name"] for plugin in own.describe()] == ["SlidePlugin", "inversions"]
     both = isolated_registry(SlidePlugin())
     assert [plugin["name"] for plugin in both.describe()] == [*(name.rpartition(".")[2] for name in BUILTIN), "SlidePlugin"]
 

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.schedule import Schedule
 from dragonkit.errors import ShapeError
 from dragonkit.imaging.images import fit_size, load_image, to_tensor
 from dragonkit.imaging.lookup import warp
@@ -18,9 +19,9 @@ __all__ = ["Matcher"]
 
 Point = tuple[float, float]
 
-TIMESTEP, LAYER, DRAWS = 261, 1, 8
-"""Of a thousand timesteps, up block, and draws of noise whose features are averaged: those of DragBench's evaluator."""
-_COARSEST = 16  # cells along the picture's shorter side; a model of small pictures has fewer in that block, and a finer one is taken
+TIMESTEP, TIMESTEPS, LAYER, DRAWS = 261, 1000, 1, 8
+"""The noise level, the layer (counted from 0), and draws of noise whose features are averaged: those of DragBench's evaluator."""
+_COARSEST = 32  # cells along the picture's shorter side, as Stable Diffusion has; a finer layer is taken where there are fewer
 _SEED = 42
 _ROWS = 16  # of pixels that are compared at once: of all pixels at once the features would fill gigabytes
 
@@ -29,20 +30,20 @@ class Matcher:
     """Finds things again by a model's decoder features. Deterministic: the same pictures give the same places.
 
     Args:
-        layer: the up block; None for that of DragBench's evaluator, or a finer one of a model of small pictures.
+        layer: its name; None for that of DragBench's evaluator, or a finer one of a model of small pictures.
 
     Example:
         Matcher(editor.backbone).find(before, after, [(30.5, 20.5)], "a boat")
     """
 
-    def __init__(self, backbone: Backbone, layer: int | None = None):
+    def __init__(self, backbone: Backbone, layer: str | None = None):
         self.backbone = backbone
         self.layer = _default_layer(backbone) if layer is None else layer
 
     @property
     def protocol(self) -> str:
         """How it was matched, in a few words."""
-        return f"up block {self.layer}, timestep {TIMESTEP} of 1000, mean of {DRAWS} draws of noise, nearest by cosine among all pixels"
+        return f"layer {self.layer}, timestep {TIMESTEP} of {TIMESTEPS}, mean of {DRAWS} draws of noise, nearest by cosine among all pixels"
 
     @torch.no_grad()
     def find(self, before: Image.Image, after: Image.Image, points: Sequence[Point], prompt: str = "") -> np.ndarray:
@@ -84,18 +85,27 @@ class Matcher:
         size = fit_size(picture.size, backbone.model_size, backbone.size_multiple)
         clean = backbone.encode(to_tensor(load_image(picture), size))
         noise = torch.randn(DRAWS, *clean.shape[1:], generator=generator).to(clean)
-        timestep = min(round(TIMESTEP / 1000 * len(backbone.alphas)), len(backbone.alphas) - 1)
-        alpha = float(backbone.alphas[timestep])
-        noisy = alpha**0.5 * clean + (1 - alpha) ** 0.5 * noise
-        embeds = backbone.prompt_embeds([prompt]).expand(DRAWS, -1, -1)
-        return backbone.predict(noisy, timestep, embeds, (self.layer,)).decoder_features[self.layer].float().mean(0)
+        schedule = backbone.schedule(TIMESTEPS, size)
+        level = _level(schedule)
+        condition, noisy = backbone.condition([prompt], size), schedule.add_noise(clean, noise, level)
+        return backbone.predict(noisy, schedule.time(level), condition, features=[self.layer]).features[self.layer].float().mean(0)
 
 
-def _default_layer(backbone: Backbone) -> int:
-    cells, blocks = backbone.model_size // backbone.pixels_per_latent, len(backbone.unet.up_blocks)
-    # the last two up blocks end at the latents' size, each one before at half of the next
-    sizes = [cells >> max(blocks - 2 - block, 0) for block in range(blocks)]
-    return next((block for block in range(LAYER, blocks) if sizes[block] >= _COARSEST), blocks - 1)
+def _level(schedule: Schedule) -> int:
+    """The noise level that is as far along as `TIMESTEP` of `TIMESTEPS`."""
+    last = schedule.time(len(schedule))
+    return min(range(1, len(schedule) + 1), key=lambda level: abs(schedule.time(level) / last - TIMESTEP / TIMESTEPS))
+
+
+@torch.no_grad()
+def _default_layer(backbone: Backbone) -> str:
+    """That of DragBench's evaluator, or the first finer one that is fine enough: at the model's size, as one call shows."""
+    side, layers = backbone.model_size, backbone.feature_layers[LAYER:]
+    cells = side // backbone.pixels_per_latent
+    latents = torch.zeros(1, backbone.latent_channels, cells, cells, device=backbone.device, dtype=backbone.dtype)
+    time = backbone.schedule(1, (side, side)).time(1)
+    shown = backbone.predict(latents, time, backbone.condition([""], (side, side)), features=layers).features
+    return next((layer for layer in layers if min(shown[layer].shape[2:]) >= _COARSEST), layers[-1])
 
 
 def _looked_up(features: Tensor, places: np.ndarray, size: tuple[int, int]) -> Tensor:

@@ -135,8 +135,6 @@ def _job(editor: Editor, sample: Sample, settings: Settings | None) -> _Job:
     # pictures and masks as they come out of an edit: from pixels, without what else their files say
     contained = file.self_contained(editor.registry.edit_types())
     image = image_to_text(load_image(np.asarray(contained.load_image()))) if contained.image else ""
-    if not image:
-        full = full.model_copy(update={"inversion_iterations": 1})  # nothing is inverted
     seed = None if image else contained.seed
     wanted = EditFile(**{**dict(contained), "model": editor.card.name, "image": image, "seed": seed, "settings": full})
     return _Job(wanted, chosen, note)

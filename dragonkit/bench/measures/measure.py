@@ -68,7 +68,7 @@ class Measures:
     ssim_elsewhere: float = _ssim_of("elsewhere", way=False)
     placement: float = _about("placement", "px", "how far from its place what looks most like the answer's object is")
     residual: float = _about("residual", "", "how much of the object is still where it was: 1 all of it, 0 nothing", digits=2)
-    tint: float = _about("tint", "", "distance of the mean colour of the vacated place from the answer's there, 0 to 255: seams show it first")
+    tint: float = _about("tint", "", "how far the mean colour of the vacated place is from the answer's there, 0 to 255: seams")
     drag: float = _about("drag", "px", "how far from their goals the dragged points are")
     drag_before: float = _about("drag before", "px", "the same in the source", way=False)
     color: float = _about("colour", "", "distance of the object's colours to the reference's, 0 to 255; the answer's own is not 0")

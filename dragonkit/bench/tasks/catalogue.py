@@ -31,7 +31,7 @@ NEAREST, FARTHEST = 0.25, 0.55
 """How far objects are moved, as fractions of the picture's side."""
 
 
-def move_task(seed: int, size: int = 64, objects: int | None = None) -> Task:
+def move_task(seed: int, size: int = 128, objects: int | None = None) -> Task:
     """Move the front object: always the scene of the seed, and a random shift by whole pixels that leaves the whole object in the picture.
 
     Args:
@@ -203,7 +203,7 @@ TASKS: dict[str, Callable[..., Task]] = {
     "region": partial(searched, _region),
     "three": partial(searched, _three, objects=3),
 }
-"""A task by name, for a seed and a size: `TASKS["resize"](seed, size=64)`. The same arguments always give the same task."""
+"""A task by name, for a seed and a size: `TASKS["resize"](seed, size=128)`. The same arguments always give the same task."""
 
 
 def _front(picture: Scene) -> int:

@@ -85,7 +85,7 @@ Maker = Callable[[int, np.random.Generator, Scene], Task | None]
 """Makes the task of a seed from random numbers and a scene, or None where this scene does not suit."""
 
 
-def searched(make: Maker, seed: int, size: int = 64, objects: int | None = None) -> Task:
+def searched(make: Maker, seed: int, size: int = 128, objects: int | None = None) -> Task:
     """The task of the first scene that suits: the one of the seed itself, or else one of a seed drawn from it.
 
     Raises EditError where none suits, which happens to pictures too small to show anything only.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from dragonkit.editing.layout import Layout
 from dragonkit.edits.edit import Edit
 from dragonkit.imaging.images import load_image
 from dragonkit.imaging.masks import Grid, bounding_box
@@ -58,8 +59,8 @@ def ghost_of(registry: PluginRegistry, edit: Edit, picture: np.ndarray) -> Ghost
     height, width = picture.shape[:2]
     if height * width > MOST_PIXELS:
         return None
-    masks = registry.build_masks(edit, Grid(width, height, width, height))
-    reference = registry.reference(edit)
+    layout = Layout(registry, edit, (width, height))
+    (masks,), (reference,) = layout.on(Grid(width, height, width, height)), layout.references
     origin = picture if reference is None else np.asarray(load_image(reference.image))
     drawn = registry.draft(edit, masks, _unit(picture), None if reference is None else _unit(origin))
     target = masks.target

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from PIL import Image
 
-from dragonkit.editing.combining import check_edits
+from dragonkit.editing.layout import Layout
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
@@ -101,12 +101,12 @@ class Session:
         assert preparation is not None
 
         def work(watch: Watch) -> Entry:
-            check_edits(self.registry, edits, picture.size)  # a refusal need not wait for the inversion
+            layout = Layout(self.registry, edits, picture.size)  # a refusal need not wait for the inversion
             watch.wait_for(lambda: not preparation.running)
             if preparation.error is not None:
                 raise preparation.error
             with alone(self.editor, watch):
-                result = self.editor.edit(preparation.result, edits, self.settings, on_step=watch.on_step)
+                result = self.editor.edit(preparation.result, layout, self.settings, on_step=watch.on_step)
             self.history.add(entry := Entry(picture, tuple(edits), result, state))
             return entry
 

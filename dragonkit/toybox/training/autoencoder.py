@@ -1,18 +1,24 @@
-"""Stage one: an `AutoencoderKL` trained from scratch on pixels, its latents then whitened."""
+"""Stage one: an `AutoencoderKL` trained from scratch on pixels, its latents then turned and scaled to what can be seen of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
 
-from dragonkit.toybox.training.data import HELD_OUT, Scenes, draw
+from dragonkit.toybox.training.clock import Clock
+from dragonkit.toybox.training.data import HELD_OUT, Scenes, as_input, draw
+from dragonkit.toybox.training.export import take_weights
 from dragonkit.toybox.training.fit import fit
 from dragonkit.toybox.training.recipe import Recipe
+
+STAGE = "autoencoder"
+SEEDS = 10_000_000
+"""Where its scenes' seeds begin, counted from the recipe's: the UNet's begin there."""
+MEASURED = 256
+"""Held-out scenes for the figure in the log."""
 
 
 def build_autoencoder(recipe: Recipe) -> AutoencoderKL:
@@ -27,81 +33,60 @@ def build_autoencoder(recipe: Recipe) -> AutoencoderKL:
         layers_per_block=part.layers,
         norm_num_groups=8,
         mid_block_add_attention=False,
-        scaling_factor=1.0,  # whitening gives the latents unit variance
+        scaling_factor=1.0,  # `fold` gives the latents unit variance
     )
 
 
-def train_autoencoder(recipe: Recipe, scenes: Scenes, folder: Path, device: torch.device) -> AutoencoderKL:
-    """Train with squared and absolute error and a whisper of KL, then fold the whitening of the latents into its 1x1 convolutions."""
+def train_autoencoder(recipe: Recipe, folder: Path, clock: Clock, device: torch.device) -> None:
+    """Train until `recipe.autoencoder.minutes`, fold, and write `folder/vae`, float32."""
     part = recipe.autoencoder
+    torch.manual_seed(recipe.seed)
     vae = build_autoencoder(recipe).to(device)
     if recipe.channels_last:
         vae = vae.to(memory_format=torch.channels_last)
-    encode, decode = (torch.compile(vae.encode), torch.compile(vae.decode)) if recipe.compile else (vae.encode, vae.decode)
 
-    def loss() -> Tensor:
-        images, _ = scenes.batch(part.batch)
-        posterior = encode(images).latent_dist
+    def reconstruct(images: Tensor) -> Tensor:
+        posterior = vae.encode(images).latent_dist
         kl = 0.5 * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).mean()
-        return _pixel_loss(decode(posterior.sample()).sample, images) + part.kl_weight * kl
+        error = vae.decode(posterior.sample()).sample.float() - images
+        return error.square().mean() + 0.05 * error.abs().mean() + part.kl_weight * kl
 
-    blank = torch.zeros(1, 3, recipe.size, recipe.size, device=device)
-    _fit("autoencoder", vae, loss, part.minutes, part.learning_rate, flops(vae, blank), recipe, vae, folder)
-    whiten(vae, scenes)
-    return vae
-
-
-def refine_decoder(recipe: Recipe, vae: AutoencoderKL, scenes: Scenes, folder: Path) -> None:
-    """Train the decoder alone for `decoder_minutes` more. The latents stay what they are, so a denoiser trained on them stays good."""
-    part = recipe.autoencoder
-    decoder = nn.ModuleDict({"post_quant_conv": vae.post_quant_conv, "decoder": vae.decoder}).requires_grad_()
-    decode = torch.compile(vae.decode) if recipe.compile else vae.decode
-
-    def loss() -> Tensor:
-        images, _ = scenes.batch(part.batch)
-        return _pixel_loss(decode(encode_mean(vae, images)).sample, images)
-
-    latents = encode_mean(vae, scenes.batch(1)[0])
-    _fit("decoder", decoder, loss, part.decoder_minutes, part.learning_rate / 2, flops(vae.decode, latents), recipe, vae, folder)
-
-
-def _pixel_loss(reconstruction: Tensor, images: Tensor) -> Tensor:
-    error = (reconstruction.float() - images).abs()
-    return error.square().mean() + 0.05 * error.mean()
-
-
-def _fit(
-    stage: str,
-    module: nn.Module,
-    loss: Callable[[], Tensor],
-    minutes: float,
-    learning_rate: float,
-    forward_flops: int,
-    recipe: Recipe,
-    vae: AutoencoderKL,
-    folder: Path,
-) -> None:
+    compute = torch.compile(reconstruct, dynamic=False) if recipe.compile else reconstruct
+    scenes = Scenes(recipe.size, part.pool, recipe.seed + SEEDS, device)
+    clock.say(STAGE, f"{sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters, {part.pool} scenes drawn")
+    precision = getattr(torch, recipe.precision)
+    if recipe.compile:
+        with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+            compute(scenes.batch(part.batch)).backward()
+        vae.zero_grad(set_to_none=True)
+        clock.say(STAGE, "compiled")
     fit(
-        stage,
-        module,
-        loss,
-        minutes=minutes,
-        batch=recipe.autoencoder.batch,
-        learning_rate=learning_rate,
+        STAGE,
+        vae,
+        lambda: compute(scenes.batch(part.batch)),
+        seconds=clock.seconds_until(part.minutes, part.minutes),
+        batch=part.batch,
+        learning_rate=part.learning_rate,
         folder=folder,
-        device=vae.device,
-        precision=getattr(torch, recipe.precision),
-        flops_per_image=3 * forward_flops,
-        ema_decay=0.995,
-        on_save=lambda: print(f"{stage}: {reconstruction_psnr(vae, recipe.size, 128):.2f} dB on held-out scenes", flush=True),
+        precision=precision,
+        ema_decay=part.ema,
     )
+    vae = vae.eval().requires_grad_(False)
+    fold(vae, as_input(draw(2 * MEASURED, recipe.seed, recipe.size, device)[0]))
+    clock.say(STAGE, f"{reconstruction_psnr(vae, recipe.size, MEASURED):.2f} dB on {MEASURED} held-out scenes")
+    _write(vae, folder)
 
 
-def flops(module, *inputs: Tensor) -> int:
-    """Floating-point operations of one forward call."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(*inputs)
-    return counter.get_total_flops()
+def adopt_autoencoder(recipe: Recipe, model: Path, folder: Path) -> None:
+    """Write the autoencoder of a finished model to `folder/vae`, as `train_autoencoder` would have. ValueError for another shape."""
+    vae = build_autoencoder(recipe)
+    take_weights(vae, AutoencoderKL, model / "vae")
+    _write(vae, folder)
+
+
+def _write(vae: AutoencoderKL, folder: Path) -> None:
+    vae.to(memory_format=torch.contiguous_format).save_pretrained(folder / "vae.new")
+    (folder / "vae.new").rename(folder / "vae")  # the other process waits for a folder that is complete
 
 
 @torch.no_grad()
@@ -111,19 +96,23 @@ def encode_mean(vae: AutoencoderKL, images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def whiten(vae: AutoencoderKL, scenes: Scenes, count: int = 1024) -> None:
-    """Give the latents zero mean, unit variance and no correlation between channels, without changing what the autoencoder does.
+def fold(vae: AutoencoderKL, images: Tensor) -> None:
+    """Turn and scale the latents so that noise shows equally in every direction, without changing what the autoencoder does.
 
-    The affine map and its inverse are folded into the 1x1 convolutions on either side of the latents. A diffusion model starts from
-    white noise, so this is the nearest start its data can have.
+    New latents are M (z - mean), where M^T M is proportional to the visible metric G of `visibility`: an error of a given length is then as
+    large a change of the picture whatever its direction, and a denoiser's squared error counts what can be seen. The mean of the
+    channels' variances is one. M and its inverse go into the 1x1 convolutions on either side of the latents.
+
+    Args:
+        images: (n, 3, h, w) in [-1, 1], for the statistics.
     """
-    latents = torch.cat([encode_mean(vae, scenes.batch(64)[0]) for _ in range(max(1, count // 64))]).double()
+    latents = torch.cat([encode_mean(vae, part) for part in images.split(64)]).double()
     channels = latents.shape[1]
     flat = latents.transpose(0, 1).reshape(channels, -1)
-    mean = flat.mean(1)
-    values, vectors = torch.linalg.eigh(torch.cov(flat))
-    forward = vectors @ torch.diag(values.clamp(min=1e-8).rsqrt()) @ vectors.T
-    backward = vectors @ torch.diag(values.clamp(min=1e-8).sqrt()) @ vectors.T
+    mean, spread = flat.mean(1), torch.cov(flat)
+    root = visibility(vae, images[:64], 0.3 * flat.std(1).mean().item()).double()
+    forward = root * (root @ spread @ root.T).diagonal().mean().rsqrt()
+    backward = torch.linalg.inv(forward)
 
     quant, post = vae.quant_conv, vae.post_quant_conv
     weight, bias = quant.weight[:, :, 0, 0].double(), quant.bias.double()
@@ -137,26 +126,25 @@ def whiten(vae: AutoencoderKL, scenes: Scenes, count: int = 1024) -> None:
 
 
 @torch.no_grad()
-def visibility(vae: AutoencoderKL, images: Tensor, step: float = 0.3) -> Tensor:
+def visibility(vae: AutoencoderKL, images: Tensor, step: float) -> Tensor:
     """How much of the picture each direction of latent space decides.
 
-    The picture's squared change for a small white pattern along a direction v is proportional to v^T G v. Whitened latents hide how unlike
-    these are: of eight directions, one decides half of the picture and four together a hundredth.
+    The picture's squared change for a small white pattern along a direction v is proportional to v^T G v. Directions are very unlike in
+    this: in the embedded model's autoencoder the most visible one shows 50 times as much as the least visible one.
 
     Args:
         images: (n, 3, h, w) in [-1, 1], at which the decoder is looked at.
-        step: size of the pattern; the latents have unit variance.
+        step: size of the pattern, in units of the latents.
 
     Returns:
-        The square root of G, (c, c), symmetric; its eigenvalues have a mean of 1. The root, because a denoiser that is trained for
-        visible directions alone would be at a loss when a picture is inverted.
+        The square root of G, (c, c), symmetric; its eigenvalues have a mean of 1, and none is below a thousandth of the largest.
     """
     latents = encode_mean(vae, images)
     before, pattern = vae.decode(latents).sample, step * torch.randn_like(latents[:, :1])
-    channels = torch.eye(latents.shape[1], device=latents.device)[:, None, :, None, None]  # one direction each
-    changes = torch.stack([vae.decode(latents + direction * pattern).sample - before for direction in channels]).flatten(1).double()
+    directions = torch.eye(latents.shape[1], device=latents.device)[:, None, :, None, None]
+    changes = torch.stack([vae.decode(latents + one * pattern).sample - before for one in directions]).flatten(1).double()
     values, vectors = torch.linalg.eigh(changes @ changes.T)
-    roots = values.clamp(min=0).sqrt()
+    roots = values.clamp(min=1e-6 * values.max().item()).sqrt()
     return (vectors @ torch.diag(roots / roots.mean()) @ vectors.T).to(latents)
 
 
@@ -164,6 +152,6 @@ def visibility(vae: AutoencoderKL, images: Tensor, step: float = 0.3) -> Tensor:
 def reconstruction_psnr(vae: AutoencoderKL, size: int, count: int) -> float:
     """PSNR in dB (peak 255) of the round trip of `count` held-out scenes: one figure over all their pixels."""
     device = next(vae.parameters()).device
-    images = draw(count, HELD_OUT, size)[0].to(device).float() / 127.5 - 1
+    images = as_input(draw(count, HELD_OUT, size, device)[0])
     errors = [(vae.decode(encode_mean(vae, part)).sample.clamp(-1, 1) - part).square().mean(dim=(1, 2, 3)) for part in images.split(32)]
     return (10 * torch.log10(4 / torch.cat(errors).mean())).item()

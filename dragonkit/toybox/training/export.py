@@ -1,16 +1,23 @@
-"""Out: the pipeline folder in the ordinary diffusers format, and sheets of samples to look at."""
+"""Out: the pipeline folder in the ordinary diffusers format, and sheets to look at; and weights back in.
+
+`python -m dragonkit.toybox.training.export MODEL FOLDER` writes the sheets of a finished model.
+"""
 
 from __future__ import annotations
 
 import json
 from copy import deepcopy
 from pathlib import Path
+from typing import Annotated, Any
 
 import torch
+import typer
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
+
+from dragonkit.toybox.training.data import HELD_OUT, as_input, draw
 
 
 def build_pipeline(
@@ -44,6 +51,18 @@ def write_model(pipeline: StableDiffusionPipeline, folder: Path) -> None:
         weights.chmod(0o644)  # safetensors lets only the owner read
 
 
+def take_weights(module: Any, kind: Any, folder: Path) -> None:
+    """Load the weights of a part of a finished model, float32, into `module`, a `kind` of the same shape.
+
+    Raises:
+        ValueError: there is no such part, or it has another shape.
+    """
+    try:
+        module.load_state_dict(kind.from_pretrained(folder, dtype=torch.float32).state_dict())
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{folder} holds no {kind.__name__} of the recipe's shape: {str(error).strip().splitlines()[0]}") from error
+
+
 def contact_sheet(images: Tensor, columns: int = 8) -> Image.Image:
     """One picture of many: images (n, 3, h, w) in [-1, 1]."""
     count, _, height, width = images.shape
@@ -55,11 +74,32 @@ def contact_sheet(images: Tensor, columns: int = 8) -> Image.Image:
     return Image.fromarray(((sheet + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
 
 
-def sample_sheet(
-    pipeline: StableDiffusionPipeline, prompts: list[str], steps: int = 30, guidance_scale: float = 2.0, seed: int = 0
-) -> Image.Image:
-    """One sample per prompt."""
+def write_sheets(pipeline: StableDiffusionPipeline, folder: Path, count: int = 32, steps: int = 30) -> None:
+    """Write what a model makes of scenes that it never saw.
+
+    `folder/samples.png`: a sample for each of `count` captions, guidance scale 2, seed 0. `folder/autoencoder.png`: half as many scenes,
+    each followed by its round trip through the autoencoder.
+    """
+    images, captions = draw(count, HELD_OUT, pipeline.vae.config.sample_size)
     pipeline.set_progress_bar_config(disable=True)
-    generator = torch.Generator().manual_seed(seed)
-    images = pipeline(prompts, num_inference_steps=steps, guidance_scale=guidance_scale, generator=generator, output_type="pt").images
-    return contact_sheet(images * 2 - 1)
+    samples = pipeline(
+        captions, num_inference_steps=steps, guidance_scale=2.0, generator=torch.Generator().manual_seed(0), output_type="pt"
+    ).images
+    contact_sheet(samples * 2 - 1).save(folder / "samples.png")
+    scenes = as_input(images[: count // 2]).to(pipeline.vae.device)
+    with torch.no_grad():
+        back = pipeline.vae.decode(pipeline.vae.encode(scenes).latent_dist.mean).sample
+    contact_sheet(torch.stack([scenes, back], 1).flatten(0, 1)).save(folder / "autoencoder.png")
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="A finished model in diffusers' format.")],
+    folder: Annotated[Path, typer.Argument(help="Where samples.png and autoencoder.png go.")],
+) -> None:
+    """Write the sheets of a finished model: samples, and round trips through its autoencoder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_sheets(StableDiffusionPipeline.from_pretrained(model), folder)
+
+
+if __name__ == "__main__":
+    typer.run(export)

@@ -6,7 +6,6 @@ import math
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 from typing import Any
 
 import dragonkit_region
@@ -41,7 +40,7 @@ def box(left: int, top: int, width: int, height: int) -> np.ndarray:
 
 
 def build(mask: np.ndarray, points: Pairs, grid: dk.Grid = IMAGE, **fields: Any) -> EditMasks:
-    return dragonkit_region.dragonkit_build_masks(RegionDrag(mask=mask, points=points, **fields), grid)
+    return dragonkit_region.dragonkit_build_masks(RegionDrag(mask=mask, points=points, **fields), (WIDTH, HEIGHT)).on(grid)
 
 
 # --- masks --------------------------------------------------------------------------------------------------------------
@@ -207,9 +206,9 @@ def test_energies_are_finite_and_differentiable(grid: dk.Grid, points: Pairs) ->
     generated, source = (torch.randn(2, *grid.shape, dtype=torch.float64, generator=generator) for _ in range(2))
     generated.requires_grad_()
     for term in terms or ():
-        assert 0 < term.function(Features(generated, source, None, 1)).item() <= 1
+        assert 0 < term.function(Features(generated, source, None, "up.1")).item() <= 1
         if grid == LATENTS:
-            assert gradcheck(lambda picture, term=term: term.function(Features(picture, source, None, 1)), generated, fast_mode=True)
+            assert gradcheck(lambda picture, term=term: term.function(Features(picture, source, None, "up.1")), generated, fast_mode=True)
 
 
 def test_terms_are_for_regions_only() -> None:
@@ -217,19 +216,8 @@ def test_terms_are_for_regions_only() -> None:
     assert dragonkit_region.dragonkit_energy_terms(other, build(box(12, 10, 16, 8), SHIFT, LATENTS)) is None
 
 
-def test_noise_is_copied_never_mixed() -> None:
-    edit = RegionDrag(mask=box(12, 8, 16, 8), points=[((12, 8), (20, 12))])  # two latent cells to the right, one down
-    noise = torch.randn(1, 3, *LATENTS.shape)
-    source: Any = SimpleNamespace(schedule=range(3), latents_at=lambda level: noise if level == 3 else None)
-    started = dragonkit_region.dragonkit_initial_latents(edit, build(edit.mask, list(edit.points), LATENTS), source)
-    expected = noise.clone()
-    expected[..., 3:5, 5:9] = noise[..., 2:4, 3:7]
-    assert torch.equal(started, expected)
-
-
 def test_attention_reads_the_source() -> None:
-    edit = RegionDrag(mask=box(12, 8, 16, 8), points=SHIFT)
-    assert dragonkit_region.dragonkit_attention(edit, build(edit.mask, SHIFT, LATENTS)) == dk.AttentionPlan("replace", start=0.1)
+    assert dragonkit_region.dragonkit_attention() == dk.AttentionPlan("replace", start=0.1)
 
 
 # --- the plugin ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import math
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 from typing import Any
 
 import dragonkit_rotate
@@ -34,7 +33,7 @@ def box(left: int, top: int, width: int, height: int) -> np.ndarray:
 
 
 def build(mask: np.ndarray, degrees: float, grid: dk.Grid = IMAGE, **fields: Any) -> EditMasks:
-    return dragonkit_rotate.dragonkit_build_masks(Rotate(mask=mask, degrees=degrees, **fields), grid)
+    return dragonkit_rotate.dragonkit_build_masks(Rotate(mask=mask, degrees=degrees, **fields), (WIDTH, HEIGHT)).on(grid)
 
 
 # --- masks --------------------------------------------------------------------------------------------------------------
@@ -145,9 +144,9 @@ def test_energies_are_finite_and_differentiable(grid: dk.Grid, degrees: float) -
     generated, source = (torch.randn(2, *grid.shape, dtype=torch.float64, generator=generator) for _ in range(2))
     generated.requires_grad_()
     for term in terms or ():
-        assert 0 < term.function(Features(generated, source, None, 1)).item() <= 1
+        assert 0 < term.function(Features(generated, source, None, "up.1")).item() <= 1
         if grid == LATENTS:
-            assert gradcheck(lambda picture, term=term: term.function(Features(picture, source, None, 1)), generated, fast_mode=True)
+            assert gradcheck(lambda picture, term=term: term.function(Features(picture, source, None, "up.1")), generated, fast_mode=True)
 
 
 def test_the_edit_energy_is_least_for_the_turned_object() -> None:
@@ -155,10 +154,10 @@ def test_the_edit_energy_is_least_for_the_turned_object() -> None:
     mask = np.zeros((32, 32), bool)
     mask[12:20, 8:24] = True
     edit = Rotate(mask=mask, degrees=90)
-    term, *_ = dragonkit_rotate.dragonkit_energy_terms(edit, dragonkit_rotate.dragonkit_build_masks(edit, square)) or ()
+    term, *_ = dragonkit_rotate.dragonkit_energy_terms(edit, edit.placement((32, 32)).on(square)) or ()
     source = torch.randn(4, 32, 32, generator=torch.Generator().manual_seed(0))
     right, wrong = (
-        float(term.function(Features(torch.rot90(source, turns, (1, 2)), source, None, 1))) for turns in (-1, 1)
+        float(term.function(Features(torch.rot90(source, turns, (1, 2)), source, None, "up.1"))) for turns in (-1, 1)
     )  # torch turns the other way round
     assert right == pytest.approx(0.2, abs=1e-5) and wrong > 0.3
 
@@ -168,19 +167,8 @@ def test_terms_are_for_turns_only() -> None:
     assert dragonkit_rotate.dragonkit_energy_terms(other, build(box(12, 10, 16, 8), 25, LATENTS)) is None
 
 
-def test_noise_is_copied_never_mixed() -> None:
-    edit = Rotate(mask=box(12, 8, 24, 16), degrees=90)  # about the corner of four latent cells
-    noise = torch.randn(1, 3, *LATENTS.shape)
-    source: Any = SimpleNamespace(schedule=range(3), latents_at=lambda level: noise if level == 3 else None)
-    started = dragonkit_rotate.dragonkit_initial_latents(edit, build(edit.mask, 90, LATENTS), source)
-    expected = noise.clone()
-    expected[..., 1:7, 4:8] = torch.rot90(noise[..., 2:6, 3:9], -1, (2, 3))
-    assert torch.equal(started, expected)
-
-
 def test_attention_reads_the_source() -> None:
-    edit = Rotate(mask=box(12, 8, 24, 16), degrees=90)
-    assert dragonkit_rotate.dragonkit_attention(edit, build(edit.mask, 90, LATENTS)) == dk.AttentionPlan("replace", start=0.1)
+    assert dragonkit_rotate.dragonkit_attention() == dk.AttentionPlan("replace", start=0.1)
 
 
 # --- the plugin ---------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from dragonkit import Editor
 from dragonkit.bench.drags.matching import Matcher
 from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.tasks.catalogue import TASKS
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.errors import ShapeError
 
 
@@ -54,15 +54,15 @@ def written_out(
 def test_the_definition(tiny_pipeline: Any, size: tuple[int, int]) -> None:
     before, after = (picture(seed).resize(size) for seed in (1, 2))
     places = [[3, 5], [31, 30], [0, 0], [size[0] - 1, size[1] - 1], [17, 8]]
-    matcher = Matcher(Backbone(tiny_pipeline))
+    matcher = Matcher(StableDiffusion(tiny_pipeline))
     found = matcher.find(before, after, [(x + 0.5, y + 0.5) for x, y in places], "a fish")
-    expected = written_out(tiny_pipeline, matcher.layer, before, after, places, "a fish")
+    expected = written_out(tiny_pipeline, int(matcher.layer[-1]), before, after, places, "a fish")
     assert (np.ptp(expected, axis=0) > 4).any(), "the pictures are too alike for this test"
     assert (found - 0.5).tolist() == expected
 
 
 def test_the_same_pictures_give_the_same_places(tiny_pipeline: Any) -> None:
-    matcher, points = Matcher(Backbone(tiny_pipeline)), [(3.0, 5.0), (47.9, 31.9)]
+    matcher, points = Matcher(StableDiffusion(tiny_pipeline)), [(3.0, 5.0), (47.9, 31.9)]
     state = torch.get_rng_state()
     first, second = (matcher.find(picture(1), picture(2), points) for _ in range(2))
     assert np.array_equal(first, second) and torch.equal(torch.get_rng_state(), state)
@@ -70,29 +70,29 @@ def test_the_same_pictures_give_the_same_places(tiny_pipeline: Any) -> None:
 
 def test_pictures_of_two_sizes(tiny_pipeline: Any) -> None:
     with pytest.raises(ShapeError, match="the second picture"):
-        Matcher(Backbone(tiny_pipeline)).find(picture(), picture().resize((32, 32)), [(1, 1)])
+        Matcher(StableDiffusion(tiny_pipeline)).find(picture(), picture().resize((32, 32)), [(1, 1)])
 
 
 def test_the_block_follows_the_model(tiny_pipeline: Any, toybox_matcher: Matcher) -> None:
-    """Block 1, as DragBench's, where its features have at least 16 cells a side, and else the first that has, or the last."""
+    """Block 1, as DragBench's, where its features have at least 32 cells a side, and else the first that has, or the last."""
     backbone = toybox_matcher.backbone
-    assert toybox_matcher.layer == 2 and "up block 2" in toybox_matcher.protocol
-    assert Matcher(Backbone(tiny_pipeline)).layer == 3
+    assert toybox_matcher.layer == "up.2" and "layer up.2" in toybox_matcher.protocol
+    assert Matcher(StableDiffusion(tiny_pipeline)).layer == "up.3"
     with torch.no_grad():
-        for matcher in (toybox_matcher, Matcher(Backbone(tiny_pipeline))):
-            backbone, blocks = matcher.backbone, range(4)
+        for matcher in (toybox_matcher, Matcher(StableDiffusion(tiny_pipeline))):
+            backbone = matcher.backbone
             cells = backbone.model_size // backbone.pixels_per_latent
-            latents = torch.zeros(1, backbone.unet.config.in_channels, cells, cells)
-            shown = backbone.predict(latents, 261, backbone.prompt_embeds([""]), blocks).decoder_features
-            large = [block for block in blocks[1:] if shown[block].shape[-1] >= 16]
-            assert matcher.layer == (large[0] if large else 3)
+            latents = torch.zeros(1, backbone.latent_channels, cells, cells, dtype=backbone.dtype)
+            shown = backbone.predict(latents, 261.0, backbone.condition([""], (32, 32)), features=backbone.feature_layers).features
+            large = [layer for layer in backbone.feature_layers[1:] if shown[layer].shape[-1] >= 32]
+            assert matcher.layer == (large[0] if large else "up.3")
 
 
 def test_a_moved_thing_is_found_and_one_that_stayed_is_not_far(toybox_matcher: Matcher) -> None:
     """Six scenes: in the answer 2.2 px from the goals in the mean, in the source 12.4 px; the drags are 12.5 px long."""
     moved, stayed, same, lengths = [], [], [], []
     for number in range(6):
-        task = TASKS["drag-rigid"](FIRST_SEED + number, 64)
+        task = TASKS["drag-rigid"](FIRST_SEED + number, 128)
         starts, ends = np.array(task.edits[0][1]["points"]).transpose(1, 0, 2)
         places = [(float(x), float(y)) for x, y in starts]
         in_answer, in_source = (

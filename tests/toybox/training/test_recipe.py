@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from pydantic import ValidationError
+from transformers import CLIPTextModel
 
 from dragonkit import toybox
+from dragonkit.models.embedded import TOYBOX
 from dragonkit.testing.tiny import tiny_recipe
 from dragonkit.toybox.training.autoencoder import build_autoencoder
-from dragonkit.toybox.training.denoiser import build_unet
+from dragonkit.toybox.training.denoiser import build_scheduler, build_unet
+from dragonkit.toybox.training.export import take_weights
 from dragonkit.toybox.training.recipe import RECIPES, Recipe, load_recipe
 from dragonkit.toybox.training.text import build_text_encoder, build_tokenizer
 
 
-@pytest.mark.parametrize("recipe", [*RECIPES.values(), tiny_recipe()], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), tiny_recipe("epsilon")], ids=lambda recipe: recipe.name)
 def test_a_recipe_survives_json(recipe: Recipe, tmp_path: Path) -> None:
     path = tmp_path / "recipe.json"
     path.write_text(recipe.model_dump_json(indent=2))
@@ -33,7 +37,7 @@ def test_named_recipes_make_four_blocks_on_whole_cells(recipe: Recipe) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no recipe or file is called 'cpu63'; give a JSON file or one of cpu64, cpu32, gpu128"):
+    with pytest.raises(ValueError, match="no recipe or file is called 'cpu63'; give a JSON file or one of gpu128, cpu32, tiny"):
         load_recipe("cpu63")
 
 
@@ -50,16 +54,29 @@ def test_misspelled_fields_and_no_time_are_refused() -> None:
     with pytest.raises(ValidationError, match="sise"):
         Recipe(**values, sise=3)
     with pytest.raises(ValidationError, match="greater than 0"):
-        Recipe(**{**values, "unet": {**values["unet"], "minutes": 0}})
+        Recipe(**{**values, "minutes": 0})
+    with pytest.raises(ValidationError, match=r"the autoencoder takes 0\.3 of 0\.2 minutes, which leaves none for the UNet"):
+        Recipe(**{**values, "minutes": 0.2})
 
 
 def test_a_recipe_can_last_longer() -> None:
-    recipe = RECIPES["cpu64"]
-    longer = recipe.lasting(3)
-    assert longer.autoencoder.minutes == 3 * recipe.autoencoder.minutes
-    assert longer.autoencoder.decoder_minutes == 3 * recipe.autoencoder.decoder_minutes
-    assert longer.unet.minutes == 3 * recipe.unet.minutes
-    assert longer.lasting(1 / 3) == recipe
+    recipe = RECIPES["gpu128"]
+    longer = recipe.lasting(2)
+    assert (longer.minutes, longer.autoencoder.minutes) == (2 * recipe.minutes, 2 * recipe.autoencoder.minutes)
+    assert longer.lasting(1 / 2) == recipe
+
+
+def test_the_embedded_model_has_the_shape_of_its_recipe() -> None:
+    recipe = RECIPES["gpu128"]
+    text = build_text_encoder(build_tokenizer(toybox.vocabulary(), recipe.text.length), recipe.text.width, recipe.text.layers)
+    take_weights(build_autoencoder(recipe), AutoencoderKL, TOYBOX / "vae")
+    take_weights(build_unet(recipe), UNet2DConditionModel, TOYBOX / "unet")
+    take_weights(text, CLIPTextModel, TOYBOX / "text_encoder")
+    shipped = DDIMScheduler.from_pretrained(TOYBOX / "scheduler").config
+    assert {name: shipped[name] for name in ("prediction_type", "beta_start", "beta_end", "beta_schedule", "set_alpha_to_one")} == {
+        name: build_scheduler(recipe).config[name]
+        for name in ("prediction_type", "beta_start", "beta_end", "beta_schedule", "set_alpha_to_one")
+    }
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)

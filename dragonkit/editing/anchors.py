@@ -1,0 +1,123 @@
+"""What latents are given: where the generation branch starts, and what is held instead of sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dragonkit.diffusion.sampling import Anchor
+from dragonkit.diffusion.source import Source, latent_grid
+from dragonkit.editing.pasting import to_mask
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.settings import Settings
+from dragonkit.errors import PluginHookError
+from dragonkit.imaging.lookup import warp
+from dragonkit.imaging.masks import Grid, cell_coverage, dilate
+from dragonkit.imaging.matting import RIM
+from dragonkit.plugins.answers import EditMasks
+from dragonkit.plugins.registry import PluginRegistry
+
+__all__ = ["Placed", "anchors_of", "initial_latents", "moved_noise"]
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """An edit whose content is known: its masks on pixels and on latent cells, and the reference that the content comes from, if any."""
+
+    pixels: EditMasks
+    cells: EditMasks
+    reference: Source | None
+
+
+def initial_latents(
+    registry: PluginRegistry, source: Source, edits: Sequence[Edit], masks: Sequence[EditMasks], references: Sequence[Source | None]
+) -> Tensor:
+    """z_T with every edit's changes to the source's, applied in order."""
+    own = combined = source.latents_at(len(source.schedule))
+    for edit, cells, reference in zip(edits, masks, references, strict=True):
+        latents = registry.initial_latents(edit, cells, source, reference)
+        if latents is None:
+            latents = moved_noise(cells, source, reference)
+        if latents.shape != own.shape:
+            owner = registry.owner(edit.mode)
+            message = f"dragonkit_initial_latents gave latents of shape {tuple(latents.shape)}, not {tuple(own.shape)}."
+            raise PluginHookError(owner.name, owner.origin, message)
+        if not torch.isfinite(latents).all():
+            owner = registry.owner(edit.mode)
+            raise PluginHookError(owner.name, owner.origin, "dragonkit_initial_latents gave latents that are NaN or infinite.")
+        combined = torch.where(latents != own, latents.to(own), combined)
+    return combined
+
+
+def moved_noise(cells: EditMasks, source: Source, reference: Source | None = None) -> Tensor:
+    """The source's z_T with the noise of the content copied to its target, looked up without interpolation: (1, c, h, w).
+
+    Args:
+        cells: the masks on the latents' cells.
+        reference: the picture that the content comes from; None for the source itself.
+    """
+    own, origin = source.latents_at(len(source.schedule)), reference or source
+    if not cells.places_content(reference is not None):
+        return own
+    moved = warp(origin.latents_at(len(origin.schedule))[0], cells.correspondence_on(latent_grid(origin)), mode="nearest")[None]
+    return torch.where(to_mask(cells.target, own), moved, own)
+
+
+def anchors_of(
+    source: Source,
+    grid: Grid,
+    placed: Sequence[Placed],
+    pasted_latents: Tensor,
+    known: np.ndarray,
+    untouched: np.ndarray,
+    settings: Settings,
+) -> list[Anchor]:
+    """What is given instead of sampled: the untouched part is the source's, the edited part the pasted picture's for a while.
+
+    A cell counts as moved content when it has the least bit of it, so that no half-covered cell on an object's rim is left to chance.
+    """
+    target, vacated = (
+        np.logical_or.reduce(
+            [cell_coverage(dilate(getattr(one.pixels, part), RIM), grid) > 0 for one in placed] or [np.zeros(grid.shape, bool)]
+        )
+        for part in ("target", "vacated")
+    )
+    vacated &= ~target
+    pasted = ~untouched & ~vacated & (cell_coverage(known == 0, grid) == 0)
+    anchors = []
+    if settings.keep != "energy":
+        anchors.append(Anchor(to_mask(untouched, pasted_latents), source.trajectory))
+    if placed:
+        trajectory = _noised(source, pasted_latents, placed, settings.seed)
+        for mask, hold in ((vacated, settings.hold_vacated), (pasted, settings.hold)):
+            if hold > 0:
+                anchors.append(Anchor(to_mask(mask, trajectory), trajectory, hold))
+    return anchors
+
+
+def _noised(source: Source, clean: Tensor, placed: Sequence[Placed], seed: int) -> Tensor:
+    """The trajectory (n + 1, c, h, w) that the pasted picture would have: its clean latents under the noise of what was pasted.
+
+    Moving latents by whole cells would place content up to half a cell wrong, and latents do not turn or scale. Pasting pixels and
+    encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise: in their own, the object lives on.
+    """
+    fresh = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed)).to(clean)
+    vacated = to_mask(np.logical_or.reduce([one.cells.vacated for one in placed]), clean)
+    origins = [one.reference or source for one in placed]
+    places = [one.cells.correspondence_on(latent_grid(origin)) for one, origin in zip(placed, origins, strict=True)]
+    targets = [to_mask(one.cells.target, clean) for one in placed]
+    levels = [clean]
+    for level in range(1, len(source.schedule) + 1):
+        mixed = torch.where(vacated, fresh, _noise(source, level))
+        for origin, place, target in zip(origins, places, targets, strict=True):
+            mixed = torch.where(target, warp(_noise(origin, level)[0], place, mode="nearest")[None], mixed)
+        levels.append(source.schedule.add_noise(clean, mixed, level))
+    return torch.cat(levels)
+
+
+def _noise(source: Source, level: int) -> Tensor:
+    return source.schedule.noise_in(source.latents_at(level), source.latents_at(0), level)

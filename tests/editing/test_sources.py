@@ -1,0 +1,160 @@
+"""Inversions are chosen by name, checked, and remembered by what their outcome depends on; only finished work is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.straight_flow import CARD, StraightFlow
+from pydantic import Field
+
+from dragonkit.diffusion.sampling import Step
+from dragonkit.editing.editor import Editor
+from dragonkit.edits.settings import Settings
+from dragonkit.errors import Cancelled, EditError, OutOfMemoryError, PluginHookError
+from dragonkit.modes.move import Move
+from dragonkit.plugins.inversion import Inversion, InversionOptions
+from dragonkit.plugins.registry import PluginRegistry
+from dragonkit.plugins.specs import hookimpl
+
+STEPS = 5
+PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+MASK = np.zeros((32, 32), bool)
+MASK[4:16, 4:16] = True
+MOVE = Move(mask=MASK, shift=(12, 8))
+
+
+class Strength(InversionOptions):
+    strength: float = Field(default=1.0, description="how loud the noise is")
+
+
+def noisy(
+    backbone: Any, clean: torch.Tensor, condition: Any, schedule: Any, options: Strength, progress: Callable[[int, int], None]
+) -> Any:
+    """The straight way to some noise."""
+    noise = options.strength * torch.randn(clean.shape, generator=torch.Generator().manual_seed(options.iterations)).to(clean)
+    progress(len(schedule), len(schedule))
+    return torch.cat([clean, *(schedule.add_noise(clean, noise, level) for level in range(1, len(schedule) + 1))])
+
+
+def editor_with(function: Callable[..., Any] = noisy) -> Editor:
+    class Plugin:
+        @hookimpl
+        def dragonkit_inversions(self) -> list[Inversion]:
+            return [Inversion("noisy", "straight to some noise", function, Strength)]
+
+    registry = PluginRegistry(discover=False)
+    registry.register(Plugin(), "culprit")
+    return Editor(StraightFlow(), CARD, registry)
+
+
+def test_the_settings_choose_and_the_edit_file_says_so() -> None:
+    editor, settings = editor_with(), Settings(inversion="noisy", inversion_options={"strength": 0.5})
+    source = editor.invert(PICTURE, "a fish", settings, check=False)
+    assert editor.backbone.calls == 0
+    assert not torch.equal(source.trajectory, editor.invert(PICTURE, "a fish").trajectory)
+    file = editor.edit(source, MOVE).edit_file
+    assert (file.settings.inversion, file.settings.inversion_options, file.settings.inversion_iterations) == ("noisy", {"strength": 0.5}, 2)
+    assert np.array_equal(np.asarray(editor.run(file).image), np.asarray(editor.edit(source, MOVE).image))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prompt": "a bird"},
+        {"pixels": PICTURE[::-1]},
+        {"pixels": PICTURE.reshape(16, 64, 3)},
+        {"steps": 4},
+        {"inversion_iterations": 3},
+        {"inversion_options": {"strength": 0.5}},
+        {"inversion": "ddim"},
+        {"check": True},
+    ],
+    ids=str,
+)
+def test_an_inversion_is_remembered_by_what_its_outcome_depends_on(changes: dict[str, Any]) -> None:
+    editor = editor_with()
+
+    def invert(pixels: np.ndarray = PICTURE, prompt: str = "a fish", check: bool = False, **settings: Any) -> Any:
+        return editor.invert(pixels, prompt, Settings(**{"inversion": "noisy", **settings}), check)
+
+    first = invert()
+    assert invert(energy_scale=0.5, seed=7, pixels=PICTURE.copy()) is first
+    assert invert(**changes) is not first
+    assert invert() is first
+    keys = list(editor._sources._inversions)
+    assert len(set(keys)) == 2 and max(map(len, keys)) <= 64  # a digest, and no picture
+
+
+def test_unfinished_inversions_are_forgotten() -> None:
+    editor = editor_with()
+
+    def stop(done: int, of: int) -> None:
+        if done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        editor.invert(PICTURE, "a fish", progress=stop)
+    assert not editor._sources._inversions
+    calls = editor.backbone.calls
+    whole = editor.invert(PICTURE, "a fish", check=False)
+    assert editor.backbone.calls == calls + 2 * STEPS
+    assert torch.equal(whole.trajectory, editor_with().invert(PICTURE, "a fish", check=False).trajectory)
+
+
+def test_an_edit_that_was_stopped_leaves_no_half_of_the_guidance_branch() -> None:
+    editor, settings = editor_with(), Settings(hold=0.0, hold_vacated=0.0)
+    source = editor.invert(PICTURE, "a fish")
+
+    def stop(step: Step) -> None:
+        if step.index == 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        editor.edit(source, MOVE, settings, on_step=stop)
+    fresh = editor_with()
+    expected = fresh.edit(fresh.invert(PICTURE, "a fish"), MOVE, settings)
+    assert np.array_equal(np.asarray(editor.edit(source, MOVE, settings).image), np.asarray(expected.image))
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def function(*_: Any) -> None:
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (raising(KeyError("noise")), "failed: KeyError: 'noise'"),
+        (lambda *_: None, r"must give a tensor \(6, 3, 8, 8\), z_0 to z_T, but gave None"),
+        (lambda backbone, clean, *_: clean, r"but gave a tensor \(1, 3, 8, 8\)"),
+        (lambda backbone, clean, *_: clean.expand(6, -1, -1, -1) * torch.nan, "NaN or infinite"),
+    ],
+    ids=["raises", "nothing", "too short", "NaN"],
+)
+def test_a_bad_inversion_is_its_plugins_fault(function: Callable[..., Any], said: str) -> None:
+    editor = editor_with(function)
+    with pytest.raises(PluginHookError, match=f"plugin 'culprit': the inversion 'noisy' of its hook dragonkit_inversions .*{said}"):
+        editor.invert(PICTURE, settings=Settings(inversion="noisy"))
+    assert not editor._sources._inversions
+
+
+def test_errors_for_the_user_pass_through() -> None:
+    with pytest.raises(Cancelled):
+        editor_with(raising(Cancelled())).invert(PICTURE, settings=Settings(inversion="noisy"))
+    with pytest.raises(OutOfMemoryError, match="recompute"):
+        editor_with(raising(torch.OutOfMemoryError("full"))).invert(PICTURE, settings=Settings(inversion="noisy"))
+
+
+def test_an_inversion_that_does_not_exist_is_refused_first() -> None:
+    editor = editor_with()
+    with pytest.raises(EditError, match=r"there is no inversion 'nosiy'\. Did you mean 'noisy'\? Known inversions: ddim, noisy\."):
+        editor.edit(PICTURE, MOVE, Settings(inversion="nosiy"))
+    with pytest.raises(EditError, match="Strength has no field 'loudness'"):
+        editor.invert(PICTURE, settings=Settings(inversion="noisy", inversion_options={"loudness": 1}))
+    assert editor.backbone.calls == 0
