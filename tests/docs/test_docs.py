@@ -109,12 +109,6 @@ def test_the_api_page_has_every_public_name() -> None:
     assert {name for name in public if f"dk.{name}" not in text and f"dragonkit.{name}" not in text} == set()
 
 
-def test_the_architecture_page_has_every_module() -> None:
-    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
-    modules = {path.stem if path.is_file() else path.name for path in (ROOT / "dragonkit").glob("[a-z]*") if path.name != "py.typed"}
-    assert {name for name in modules if f"`dragonkit.{name}`" not in text} == set()
-
-
 # -- tables ------------------------------------------------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ _WIDTH, _ROW, _BOX = 1000, 74, 34  # of the picture, of a floor, of a room's hei
 def first_sentence(module: Path) -> str:
     """What a module says of itself."""
     told = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
-    return re.split(r"(?<=\.)\s", " ".join(told.split()), maxsplit=1)[0].rstrip(".")
+    return re.split(r"(?<=\.)(?<! al\.)\s", " ".join(told.split()), maxsplit=1)[0].rstrip(".")
 
 
 def tree(folder: Path = ROOT / "dragonkit", depth: int = 1) -> Iterator[str]:
