@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from dragonkit.cli.console import bars, load_registry
 from dragonkit.cli.places import check_device, check_output
-from dragonkit.cli.reporting import report
+from dragonkit.cli.reporting import advise, report
 
 if TYPE_CHECKING:
     from dragonkit.cli.options import Option
@@ -99,6 +99,7 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         editor = load_editor(registry, model, device, quiet)
         with bars(quiet) as bar:
             source = editor.invert(picture, prompt, settings, progress=bar("inverting"))
+            advise(editor, source)
             editing = bar("editing")
             result = editor.edit(source, layout, settings, on_step=lambda step: editing(step.index + 1, step.steps))
         report(result, result.save(place), as_json, quiet)
@@ -140,8 +141,10 @@ def run(
     layout = Layout(registry, edits, edit_file.load_image().size) if edit_file.image else None
     editor = load_editor(registry, model or edit_file.model, device, quiet)
     with bars(quiet) as bar:
-        preparing, editing = bar("inverting" if edit_file.image else "generating"), bar("editing")
-        result = editor.run(edit_file, lambda step: editing(step.index + 1, step.steps), preparing, layout)
+        source = editor.source_of(edit_file, bar("inverting" if edit_file.image else "generating"))
+        advise(editor, source)
+        editing = bar("editing")
+        result = editor.edit(source, layout or edits, edit_file.settings, on_step=lambda step: editing(step.index + 1, step.steps))
     report(result, result.save(place), as_json, quiet)
 
 

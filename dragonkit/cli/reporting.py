@@ -11,13 +11,21 @@ import typer
 from dragonkit.cli.console import show, warn
 
 if TYPE_CHECKING:
+    from dragonkit.diffusion.source import Source
+    from dragonkit.editing.editor import Editor
     from dragonkit.editing.results import EditResult, Report
 
-__all__ = ["report"]
+__all__ = ["advise", "report"]
+
+
+def advise(editor: Editor, source: Source) -> None:
+    """What is worth knowing before the edit, on stderr."""
+    for sentence in editor.advice(source):
+        warn(sentence)
 
 
 def report(result: EditResult, place: Path, as_json: bool, quiet: bool) -> None:
-    """The report as JSON with `out`, where the result lies; or a short summary, and warnings on stderr."""
+    """The report as JSON with `out`, where the result lies; or a short summary. Its warnings were shown before the edit."""
     if as_json:
         # pydantic writes infinite decibels as null, as JSON knows no infinity
         typer.echo(json.dumps({"out": str(place), **json.loads(result.report.model_dump_json())}, indent=2))
@@ -30,8 +38,6 @@ def report(result: EditResult, place: Path, as_json: bool, quiet: bool) -> None:
         for name, value in _rows(result.report):
             table.add_row(Text(name, style="dim"), Text(value))
         show(table, f"written to {place}")
-    for warning in result.report.warnings:
-        warn(warning)
 
 
 def _rows(report: Report) -> list[tuple[str, str]]:

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 
 from dragonkit.diffusion.backbone import Backbone, checked_layers
 from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
+from dragonkit.editing.advice import advice_on, settings_for
+from dragonkit.editing.finishing import finish
 from dragonkit.editing.layout import Layout
-from dragonkit.editing.pasting import blend, with_detail
 from dragonkit.editing.planning import plan_edits
-from dragonkit.editing.results import EditResult, Report, StepReport
+from dragonkit.editing.results import EditResult
 from dragonkit.editing.sources import Sources
+from dragonkit.editing.watching import Watch
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
-from dragonkit.imaging.images import ImageSource, load_image, to_image
+from dragonkit.imaging.images import ImageSource, load_image
 from dragonkit.models.loading import default_dtype, find_card, load_backbone
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry, get_registry
 
 __all__ = ["Editor"]
-
-RECONSTRUCTION_LOSS = 3.0
-"""dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
-RECONSTRUCTION_FLOOR = 20.0
-"""dB below which the source is hardly the picture any more."""
-
 
 class Editor:
     """Edits pictures with one diffusion model.
@@ -105,6 +99,10 @@ class Editor:
         with _advice_on_memory():
             return self._sources.invert(load_image(image), prompt, settings, check, progress)
 
+    def advice(self, source: Source) -> list[str]:
+        """What is worth knowing before an edit of this source; the report of every edit of it says the same."""
+        return list(advice_on(source, self.card))
+
     def forget(self) -> None:
         """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
         self._sources.forget()
@@ -135,53 +133,17 @@ class Editor:
             Cancelled: `on_step` or a plugin said so.
         """
         given, settings = settings, self.settings(settings)
-        if isinstance(source, EditResult):
-            prompt, source = prompt or source.report.prompt, source.image
-        picture = source if isinstance(source, Source) else load_image(source)
-        layout = self._laid_out(edits, picture.image_size if isinstance(picture, Source) else picture.size)  # before the slow part
-        source = picture if isinstance(picture, Source) else self.invert(picture, prompt, settings)
-        warnings = list(_warnings(source))
-        if given is not None and "steps" in given.model_fields_set and given.steps != len(source.schedule):
-            warnings.append(f"steps={given.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
-        # the edit file must say how the source was really made
-        settings = settings.model_copy(update={"steps": len(source.schedule), **source.inverted_with})
-        inverted = [None if one is None else self._inverted(one, source, settings) for one in layout.references]
-
-        begun, calls, steps = time.perf_counter(), self.backbone.calls, []
-
-        def observe(step: Step) -> None:
-            steps.append(StepReport(index=step.index, time=step.time, energies=step.energies))
-            self.registry.step(step)
-            if on_step is not None:
-                on_step(step)
-
+        source, layout = self._laid_out(source, edits, settings, prompt)
+        settings, notes = settings_for(source, settings, self.card, given)
+        references = [None if one is None else self._inverted(one, source, settings) for one in layout.references]
+        watch = Watch(self.backbone, self.registry, on_step)
         with _advice_on_memory():
-            plan = plan_edits(self.registry, self.backbone, source, layout, settings, inverted)
-            guides = [self._sources.guide(one, settings) for one in [source, *dict.fromkeys(one for one in inverted if one is not None)]]
-            latents = guided_sampling(
-                self.backbone, source.schedule, plan.sampling, lambda level: [guide(level) for guide in guides], observe
-            )
-            decoded = self.backbone.decode(latents).cpu()
-            if settings.keep == "pixels":
-                round_trip = self.backbone.decode(plan.given_latents).cpu()
-                decoded = with_detail(decoded, round_trip, plan.pasted, plan.known, plan.free)
-        edited = to_image(decoded, source.image_size)
-        if settings.keep == "pixels":
-            edited = load_image(blend(np.asarray(edited, dtype=np.float32), source.pixels, plan.region))
-        report = Report(
-            model=self.card.name,
-            modes=tuple(edit.mode for edit in layout.edits),
-            prompt=source.prompt,
-            image_size=source.image_size,
-            working_size=source.size,
-            steps=tuple(steps),
-            reconstruction_psnr=source.reconstruction_psnr,
-            autoencoder_psnr=source.autoencoder_psnr,
-            network_evaluations=self.backbone.calls - calls,
-            seconds=time.perf_counter() - begun,
-            warnings=tuple(warnings),
-        )
-        return EditResult(edited, report, self._edit_file(source, layout.edits, settings), plan.region)
+            plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
+            guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
+            latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
+            image = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
+        report = watch.report(self.card.name, layout.edits, source, [*self.advice(source), *notes])
+        return EditResult(image, report, self._edit_file(source, layout.edits, settings), plan.region)
 
     def run(
         self,
@@ -192,19 +154,27 @@ class Editor:
     ) -> EditResult:
         """Run an edit file with this editor's model; `layout` is that of its edits, where it has been made already."""
         edits = layout or self.registry.edits_from(file)
-        if file.seed is not None and not file.image:
-            source = self.generate(file.prompt, file.seed, file.settings, progress)
-        else:
-            source = self.invert(file.load_image(), file.prompt, file.settings, progress=progress)
-        return self.edit(source, edits, file.settings, on_step=on_step)
+        return self.edit(self.source_of(file, progress), edits, file.settings, on_step=on_step)
 
-    def _laid_out(self, edits: Edit | Sequence[Edit] | Layout, size: tuple[int, int]) -> Layout:
-        if not isinstance(edits, Layout):
-            return Layout(self.registry, edits, size)
-        if edits.size != size:
-            (width, height), (w, h) = edits.size, size
+    def source_of(self, file: EditFile, progress: Progress | None = None) -> Source:
+        """The source that an edit file names: its picture inverted, or generated from its seed."""
+        if file.seed is not None and not file.image:
+            return self.generate(file.prompt, file.seed, file.settings, progress)
+        return self.invert(file.load_image(), file.prompt, file.settings, progress=progress)
+
+    def _laid_out(
+        self, source: Source | EditResult | ImageSource, edits: Edit | Sequence[Edit] | Layout, settings: Settings, prompt: str
+    ) -> tuple[Source, Layout]:
+        """The inverted source and where the edits act on it; what does not fit is refused before the slow part."""
+        if isinstance(source, EditResult):
+            prompt, source = prompt or source.report.prompt, source.image
+        picture = source if isinstance(source, Source) else load_image(source)
+        size = picture.image_size if isinstance(picture, Source) else picture.size
+        layout = edits if isinstance(edits, Layout) else Layout(self.registry, edits, size)
+        if layout.size != size:
+            (width, height), (w, h) = layout.size, size
             raise EditError(f"the layout was made for a picture of {width}x{height}, but this one has {w}x{h}; make one of its size")
-        return edits
+        return picture if isinstance(picture, Source) else self.invert(picture, prompt, settings), layout
 
     def _inverted(self, reference: Reference, source: Source, settings: Settings) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt
@@ -219,22 +189,6 @@ class Editor:
             seed=source.seed,
             settings=settings,
             edits=[edit.to_dict() for edit in edits],
-        )
-
-
-def _warnings(source: Source) -> Iterator[str]:
-    back, most = source.reconstruction_psnr, source.autoencoder_psnr
-    if back is None or most is None:
-        return
-    if most < RECONSTRUCTION_FLOOR:
-        yield (
-            f"the model's autoencoder reproduces this picture at {most:.1f} dB only: it was made for other pictures or a larger size, "
-            "so expect little from what the model fills in, or choose another model"
-        )
-    elif back < most - RECONSTRUCTION_LOSS:
-        yield (
-            f"without any edit the source comes back at {back:.1f} dB, the autoencoder alone reaches {most:.1f} dB; "
-            "expect changes where none were asked for, or invert with more steps or inversion_iterations"
         )
 
 

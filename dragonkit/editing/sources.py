@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -63,12 +63,10 @@ class Sources:
         clean = backbone.encode(to_tensor(picture, size))
         way = partial(inversion.function, backbone, clean, condition, schedule, options, partial(report, 0))
         trajectory = _checked(plugin, inversion, way, clean, schedule)
-        reconstruction_psnr = autoencoder_psnr = None
+        reconstruction_psnr, autoencoder_psnr = None, psnr(to_image(backbone.decode(clean), picture.size), picture)
         if check:
             back = sample(backbone, trajectory[-1:], condition, negative, schedule, progress=partial(report, len(schedule)))
-            reconstruction_psnr, autoencoder_psnr = (
-                psnr(to_image(backbone.decode(latents), picture.size), picture) for latents in (back[:1], clean)
-            )
+            reconstruction_psnr = psnr(to_image(backbone.decode(back[:1]), picture.size), picture)
         inverted_with = {name: getattr(settings, name) for name in ("inversion", "inversion_iterations", "inversion_options")}
         source = Source(
             trajectory,
@@ -99,6 +97,11 @@ class Sources:
         trajectory = sample(backbone, noise, condition, negative, schedule, settings.guidance_scale, progress)
         image = to_image(backbone.decode(trajectory[:1]))
         return Source(trajectory, schedule, prompt, condition, negative, np.asarray(image), size, seed=seed)
+
+    def guides(self, sources: Sequence[Source], settings: Settings) -> Callable[[int], list[Prediction]]:
+        """The guidance branch at a noise level: one prediction for each different source, in their order."""
+        ways = [self.guide(source, settings) for source in dict.fromkeys(sources)]
+        return lambda level: [way(level) for way in ways]
 
     def guide(self, source: Source, settings: Settings) -> Callable[[int], Prediction]:
         """The guidance branch by noise level: recorded once per source, or computed every time, as `settings.memory` says."""

@@ -27,6 +27,7 @@ def dragonkit_models() -> list[ModelCard]:
                 "energy_scale": 0.005,
                 "inversion_iterations": 1,
             },
+            autoencoder_psnr=34.5,  # dragonkit bench model
         ),
         ModelCard(
             "sd15",

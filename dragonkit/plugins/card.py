@@ -20,6 +20,7 @@ class ModelCard:
         settings: fields of `Settings` whose defaults differ for this model.
         load: "module:function", for a model of another family than Stable Diffusion: `function(card, device, dtype)` gives its
             `dragonkit.plugin_api.Backbone`. The module is imported when the model is loaded.
+        autoencoder_psnr: dB of the autoencoder's round trip of pictures of the model's own kind; None where nobody measured it.
     """
 
     name: str
@@ -27,3 +28,4 @@ class ModelCard:
     description: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     load: str | None = None
+    autoencoder_psnr: float | None = None

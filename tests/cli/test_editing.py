@@ -122,7 +122,7 @@ def test_a_plugins_mode_with_a_field_of_every_kind(nudge: NudgePlugin, invoke: I
 
 
 def test_warnings_are_lines_on_stderr(move: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dragonkit.editing.editor.RECONSTRUCTION_FLOOR", 1000.0)
+    monkeypatch.setattr("dragonkit.editing.advice.AUTOENCODER_FLOOR", 1000.0)
     result = move("-q")
     assert result.exit_code == 0
     assert result.stderr.startswith("warning: the model's autoencoder reproduces this picture at ")

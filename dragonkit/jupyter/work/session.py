@@ -112,6 +112,10 @@ class Session:
 
         job.start(work)
 
+    def advice(self, source: Source) -> list[str]:
+        """What is worth knowing before an edit of this source."""
+        return self.editor.advice(source)
+
     @property
     def preparing(self) -> bool:
         return self._preparation is not None and self._preparation.running

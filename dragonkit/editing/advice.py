@@ -1,0 +1,65 @@
+"""What is worth saying of a source before it is edited, and settings that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dragonkit.diffusion.source import Source
+from dragonkit.edits.settings import Settings
+from dragonkit.plugins.card import ModelCard
+
+__all__ = ["advice_on", "carries", "settings_for"]
+
+RECONSTRUCTION_LOSS = 3.0
+"""dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
+AUTOENCODER_LOSS = 10.0
+"""dB below what the card says of pictures of the model's own kind from which its autoencoder cannot carry a picture."""
+AUTOENCODER_FLOOR = 20.0
+"""dB below which a picture is hardly there any more, for models whose card says nothing of its own kind."""
+
+
+def carries(source: Source, card: ModelCard) -> bool:
+    """Whether the model's autoencoder can carry the picture, as far as its card can tell: else what it paints is blotches."""
+    most, own = source.autoencoder_psnr, card.autoencoder_psnr
+    return most is None or own is None or most >= own - AUTOENCODER_LOSS
+
+
+def advice_on(source: Source, card: ModelCard) -> Iterator[str]:
+    """Sentences worth reading before an edit of this source."""
+    back, most = source.reconstruction_psnr, source.autoencoder_psnr
+    if not carries(source, card):
+        yield (
+            f"the model's autoencoder reproduces this picture at {most:.1f} dB only, and pictures of its own kind at "
+            f"{card.autoencoder_psnr:.1f} dB: it was made for other pictures or a larger size, so what an edit uncovers is filled smoothly, not painted; "
+            "choose another model for more"
+        )
+    elif most is not None and most < AUTOENCODER_FLOOR and card.autoencoder_psnr is None:
+        yield (
+            f"the model's autoencoder reproduces this picture at {most:.1f} dB only: it was made for other pictures or a larger size, "
+            "so expect little from what the model fills in, or choose another model"
+        )
+    elif back is not None and most is not None and back < most - RECONSTRUCTION_LOSS:
+        yield (
+            f"without any edit the source comes back at {back:.1f} dB, the autoencoder alone reaches {most:.1f} dB; "
+            "expect changes where none were asked for, or invert with more steps or inversion_iterations"
+        )
+
+
+def settings_for(source: Source, settings: Settings, card: ModelCard, given: Settings | None) -> tuple[Settings, list[str]]:
+    """The settings of an edit of this source: how it was really made; and all that can be pasted is held where the autoencoder fails.
+
+    Args:
+        settings: the model's with the user's on top.
+        given: what the user set; that is never overruled, and what cannot be followed is said.
+
+    Returns:
+        The settings, and sentences on what was asked for and not followed.
+    """
+    asked = set() if given is None else given.model_fields_set
+    notes = []
+    if "steps" in asked and settings.steps != len(source.schedule):
+        notes.append(f"steps={settings.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
+    changes = {"steps": len(source.schedule), **source.inverted_with}
+    if not carries(source, card):
+        changes.update({name: 1.0 for name in ("hold", "hold_vacated") if name not in asked})
+    return settings.model_copy(update=changes), notes

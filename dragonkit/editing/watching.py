@@ -1,0 +1,45 @@
+"""A run as it is watched: every step noted, told to the plugins and to the caller, and what became of it as a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.sampling import Step
+from dragonkit.diffusion.source import Source
+from dragonkit.editing.results import Report, StepReport
+from dragonkit.edits.edit import Edit
+from dragonkit.plugins.registry import PluginRegistry
+
+__all__ = ["Watch"]
+
+
+class Watch:
+    """Called after every step; counts time and network evaluations from when it is made."""
+
+    def __init__(self, backbone: Backbone, registry: PluginRegistry, on_step: Callable[[Step], None] | None) -> None:
+        self._backbone, self._registry, self._on_step = backbone, registry, on_step
+        self._begun, self._calls = time.perf_counter(), backbone.calls
+        self._steps: list[StepReport] = []
+
+    def __call__(self, step: Step) -> None:
+        self._steps.append(StepReport(index=step.index, time=step.time, energies=step.energies))
+        self._registry.step(step)
+        if self._on_step is not None:
+            self._on_step(step)
+
+    def report(self, model: str, edits: Sequence[Edit], source: Source, warnings: Sequence[str]) -> Report:
+        return Report(
+            model=model,
+            modes=tuple(edit.mode for edit in edits),
+            prompt=source.prompt,
+            image_size=source.image_size,
+            working_size=source.size,
+            steps=tuple(self._steps),
+            reconstruction_psnr=source.reconstruction_psnr,
+            autoencoder_psnr=source.autoencoder_psnr,
+            network_evaluations=self._backbone.calls - self._calls,
+            seconds=time.perf_counter() - self._begun,
+            warnings=tuple(warnings),
+        )
