@@ -30,8 +30,8 @@ def advice_on(source: Source, card: ModelCard) -> Iterator[str]:
     if not carries(source, card):
         yield (
             f"the model's autoencoder reproduces this picture at {most:.1f} dB only, and pictures of its own kind at "
-            f"{card.autoencoder_psnr:.1f} dB: it was made for other pictures or a larger size, so what an edit uncovers is filled smoothly, not painted; "
-            "choose another model for more"
+            f"{card.autoencoder_psnr:.1f} dB: it was made for other pictures or a larger size, "
+            "so what an edit uncovers is filled smoothly, not painted; choose another model for more"
         )
     elif most is not None and most < AUTOENCODER_FLOOR and card.autoencoder_psnr is None:
         yield (

@@ -159,7 +159,7 @@ def test_the_picture_is_inverted_once_in_the_background_and_checked(open_editor:
     assert len(calls) == 1
     source = invert(PICTURE, "a fish", STEPS)
     [advice] = model.advice(source)  # of a tiny model of random weights: said before the edit, and no success
-    assert f"careful: {advice}" in editor._panel.messages
+    assert f"the picture is inverted; careful: {advice}" in editor._panel.messages
 
 
 def test_progress_energies_and_previews_are_shown(open_editor: Any, gate: Gate) -> None:

@@ -79,7 +79,7 @@ class Runs:
         back, most = source.reconstruction_psnr, source.autoencoder_psnr
         check = "" if back is None else f": without any edit it comes back at {back:.1f} dB, of {most:.1f} dB that the autoencoder allows"
         advice = self.session.advice(source)
-        self.panel.say(f"careful: {' '.join(advice)}" if advice else f"the picture is inverted{check}")
+        self.panel.say(f"the picture is inverted; careful: {' '.join(advice)}" if advice else f"the picture is inverted{check}")
 
     def _finished(self, job: EditJob) -> None:
         self.panel.busy(False)
