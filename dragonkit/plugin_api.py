@@ -17,6 +17,7 @@ _HOMES = {
     "Backbone": "diffusion.backbone",
     "Box": "plugins.selector",
     "Cancelled": "errors",
+    "Cells": "energy.cells",
     "Click": "plugins.selector",
     "ContrastWeight": "modes.moving",
     "DragonkitError": "errors",
@@ -100,6 +101,7 @@ __all__ = [
     "Backbone",
     "Box",
     "Cancelled",
+    "Cells",
     "Click",
     "ContrastWeight",
     "DragonkitError",
@@ -184,6 +186,7 @@ if TYPE_CHECKING:
     from dragonkit.edits.edit import Edit
     from dragonkit.edits.file import EditFile
     from dragonkit.edits.values import Mask, Picture, Points, Region, Shift
+    from dragonkit.energy.cells import Cells
     from dragonkit.energy.similarity import gather, global_similarity, inverse_energy, local_similarity
     from dragonkit.energy.terms import contrast, inpaint, moving_terms, preserve, resemble_source
     from dragonkit.errors import (

@@ -14,7 +14,7 @@ from dragonkit import plugin_api
 ROOT = Path(__file__).parents[1]
 
 NAMES = [
-    "AttentionPlan", "Backbone", "Box", "Cancelled", "Click", "ContrastWeight", "DragonkitError", "Edit", "EditError", "EditFile",
+    "AttentionPlan", "Backbone", "Box", "Cancelled", "Cells", "Click", "ContrastWeight", "DragonkitError", "Edit", "EditError", "EditFile",
     "EditFileError", "EditMasks", "EditWeight", "EnergyTerm", "Features", "Fill", "Grid", "ImageError", "InpaintWeight", "Inversion",
     "InversionOptions", "Mask", "MaskError", "ModelCard", "ModelError", "ModelNotFoundError", "MovingEdit", "ObjectMask", "Options",
     "Picture", "Placement", "PluginRegistry", "PointError", "Points", "Prediction", "PreserveWeight", "Reference", "ReferenceMask",

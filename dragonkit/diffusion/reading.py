@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,11 +16,24 @@ from dragonkit.plugins.answers import AttentionForm, AttentionPlan
 __all__ = ["PlannedAttention", "merged_memory"]
 
 
-class PlannedAttention(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class PlannedAttention:
     """An attention plan, and which of the reference pictures its `reference_mask` speaks of."""
 
     plan: AttentionPlan
     reference: int | None = None
+    _tokens: dict[tuple[str, tuple[int, int], torch.device], Tensor] = field(default_factory=dict, repr=False)
+
+    def tokens(self, which: Literal["source_mask", "reference_mask"], size: tuple[int, int], device: torch.device) -> Tensor | None:
+        """One of the plan's masks as bool (tokens,) of a layer of `size` (height, width); None without a mask. Worked out once."""
+        mask = getattr(self.plan, which)
+        if mask is None:
+            return None
+        if (which, size, device) not in self._tokens:
+            height, width = size
+            cells = to_grid(mask, Grid(width, height, mask.shape[1], mask.shape[0]))
+            self._tokens[which, size, device] = torch.from_numpy(cells.ravel()).to(device)
+        return self._tokens[which, size, device]
 
 
 def merged_memory(
@@ -40,28 +53,32 @@ def merged_memory(
     active = [one for one in planned if one.plan.holds(index, steps)]
     if not active:
         return None, "replace"
-    form: AttentionForm = "concatenate" if any(plan.form == "concatenate" for plan, _ in active) else "replace"
+    form: AttentionForm = "concatenate" if any(one.plan.form == "concatenate" for one in active) else "replace"
     memory: KeyValues = {}
     for layer, source in recorded[0].keys_values.items():
-        parts = [_read(source, (plan.source_mask for plan, _ in active if plan.source_mask is not None), sizes[0])]
-        for plan, reference in active:
-            if reference is not None and plan.reference_mask is not None:
-                other = recorded[1 + reference].keys_values[layer]
-                parts.append(_read(other, [plan.reference_mask], sizes[1 + reference]))
+        parts = [_read(source, "source_mask", active, sizes[0])]
+        for one in active:
+            if one.reference is not None and one.plan.reference_mask is not None:
+                other = recorded[1 + one.reference].keys_values[layer]
+                parts.append(_read(other, "reference_mask", [one], sizes[1 + one.reference]))
         memory[layer] = (torch.cat([key for key, _ in parts], dim=1), torch.cat([value for _, value in parts], dim=1))
     return memory, form
 
 
-def _read(keys_values: tuple[Tensor, Tensor], masks: Iterable[np.ndarray], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The keys and values (1, tokens, channels) at the places where all masks are True; all of them without a mask."""
-    height, width = _layer_size(keys_values[0].shape[1], size)
-    places = np.ones((height, width), dtype=bool)
-    for mask in masks:
-        places &= to_grid(mask, Grid(width, height, mask.shape[1], mask.shape[0]))
-    if places.all():
+def _read(
+    keys_values: tuple[Tensor, Tensor],
+    which: Literal["source_mask", "reference_mask"],
+    planned: Iterable[PlannedAttention],
+    size: tuple[int, int],
+) -> tuple[Tensor, Tensor]:
+    """The keys and values (1, tokens, channels) at the places where all plans' masks are True; all of them without a mask."""
+    keys, values = keys_values
+    layer = _layer_size(keys.shape[1], size)
+    masks = [tokens for one in planned if (tokens := one.tokens(which, layer, keys.device)) is not None]
+    if not masks:
         return keys_values
-    chosen = torch.from_numpy(places.ravel()).to(keys_values[0].device)
-    return keys_values[0][:, chosen], keys_values[1][:, chosen]
+    chosen = torch.stack(masks).all(0)
+    return keys[:, chosen], values[:, chosen]
 
 
 def _layer_size(tokens: int, size: tuple[int, int]) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dragonkit.shapes import FeatureMap, GridMask, Scalar
@@ -15,13 +15,13 @@ from dragonkit.shapes import FeatureMap, GridMask, Scalar
 __all__ = ["gather", "global_similarity", "inverse_energy", "local_similarity"]
 
 
-def gather(features: FeatureMap, mask: GridMask) -> Float[Tensor, "features n"]:
+def gather(features: FeatureMap, mask: GridMask | Bool[Tensor, "grid_height grid_width"]) -> Float[Tensor, "features n"]:
     """F[m]: the feature vectors where the mask is True, in row order.
 
     Example:
         gather(features "c h w", mask "h w") -> "c n" with n = mask.sum()
     """
-    return features[:, torch.from_numpy(mask).to(features.device)]
+    return features[:, torch.as_tensor(mask, device=features.device)]
 
 
 def local_similarity(generated: Float[Tensor, "features n"], source: Float[Tensor, "features n"]) -> Scalar:

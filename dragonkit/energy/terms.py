@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dragonkit.energy.cells import Cells
 from dragonkit.errors import EditError
 from dragonkit.plugins.answers import EditMasks, EnergyTerm, Features
 
@@ -34,13 +35,15 @@ def resemble_source(masks: EditMasks, weight: float) -> EnergyTerm:
     which looks every target cell up at the place that the correspondence gives, interpolated bilinearly in both.
     """
     _needs(masks.target, "edit", "target")
+    cells = Cells(masks)
 
     def energy(features: Features) -> Tensor:
         from dragonkit.energy.similarity import gather, inverse_energy, local_similarity
         from dragonkit.imaging.lookup import warp
 
-        moved = warp(features.source, masks.correspondence)
-        return inverse_energy(local_similarity(gather(features.generated, masks.target), gather(moved, masks.target)))
+        moved = warp(features.source, cells("correspondence", features.source))
+        target = cells("target", features.generated)
+        return inverse_energy(local_similarity(gather(features.generated, target), gather(moved, target)))
 
     return EnergyTerm("edit", energy, weight, region="target")
 
@@ -48,11 +51,13 @@ def resemble_source(masks: EditMasks, weight: float) -> EnergyTerm:
 def preserve(masks: EditMasks, weight: float) -> EnergyTerm:
     """Equation 5, its other part: weight / (1 + 4 S(F_gen[preserve], F_src[preserve])); what must not change does not."""
     _needs(masks.preserve, "preserve", "preserve")
+    cells = Cells(masks)
 
     def energy(features: Features) -> Tensor:
         from dragonkit.energy.similarity import gather, inverse_energy, local_similarity
 
-        return inverse_energy(local_similarity(gather(features.generated, masks.preserve), gather(features.source, masks.preserve)))
+        stays = cells("preserve", features.generated)
+        return inverse_energy(local_similarity(gather(features.generated, stays), gather(features.source, stays)))
 
     return EnergyTerm("preserve", energy, weight, region="elsewhere")
 
@@ -60,11 +65,13 @@ def preserve(masks: EditMasks, weight: float) -> EnergyTerm:
 def contrast(masks: EditMasks, weight: float) -> EnergyTerm:
     """Equation 7: weight * S(F_gen[vacated], F_src[vacated]); the vacated place stops looking like what it held."""
     _needs(masks.vacated, "contrast", "vacated")
+    cells = Cells(masks)
 
     def energy(features: Features) -> Tensor:
         from dragonkit.energy.similarity import gather, local_similarity
 
-        return local_similarity(gather(features.generated, masks.vacated), gather(features.source, masks.vacated))
+        vacated = cells("vacated", features.generated)
+        return local_similarity(gather(features.generated, vacated), gather(features.source, vacated))
 
     return EnergyTerm("contrast", energy, weight, region="elsewhere")
 
@@ -73,11 +80,13 @@ def inpaint(masks: EditMasks, weight: float) -> EnergyTerm:
     """Equation 8: weight / (1 + 4 S_glob(F_gen[vacated], F_src[surroundings])); the vacated place looks like its surroundings."""
     _needs(masks.vacated, "inpaint", "vacated")
     _needs(masks.surroundings, "inpaint", "surroundings")
+    cells = Cells(masks)
 
     def energy(features: Features) -> Tensor:
         from dragonkit.energy.similarity import gather, global_similarity, inverse_energy
 
-        return inverse_energy(global_similarity(gather(features.generated, masks.vacated), gather(features.source, masks.surroundings)))
+        vacated, around = (cells(name, features.generated) for name in ("vacated", "surroundings"))
+        return inverse_energy(global_similarity(gather(features.generated, vacated), gather(features.source, around)))
 
     return EnergyTerm("inpaint", energy, weight, region="elsewhere")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -13,7 +12,9 @@ from dragonkit.shapes import Correspondence, FeatureMap
 __all__ = ["warp"]
 
 
-def warp(features: FeatureMap, correspondence: Correspondence, mode: str = "bilinear") -> Float[Tensor, "features grid_height grid_width"]:
+def warp(
+    features: FeatureMap, correspondence: Correspondence | Float[Tensor, "grid_height grid_width 2"], mode: str = "bilinear"
+) -> Float[Tensor, "features grid_height grid_width"]:
     """Look features up along a backward map: cell p of the result is the content at `correspondence[p]`.
 
     Args:
@@ -25,6 +26,6 @@ def warp(features: FeatureMap, correspondence: Correspondence, mode: str = "bili
         (c, h', w'); positions outside take the nearest cell inside.
     """
     height, width = features.shape[-2:]
-    scale = np.array([2 / width, 2 / height], dtype=np.float32)
-    grid = torch.from_numpy(correspondence * scale - 1).to(features)
+    places = torch.as_tensor(correspondence, device=features.device)
+    grid = (places * places.new_tensor([2 / width, 2 / height]) - 1).to(features)
     return F.grid_sample(features[None], grid[None], mode=mode, padding_mode="border", align_corners=False)[0]

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from dragonkit.edits.edit import Edit
 from dragonkit.energy import terms
+from dragonkit.energy.cells import Cells
 from dragonkit.imaging.masks import load_mask, to_grid
 from dragonkit.imaging.recoloring import recolored
 from dragonkit.modes.moving import ObjectMask, PreserveWeight
@@ -91,11 +92,14 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
     assert masks.reference_mask is not None
     lending_cells = functools.cache(functools.partial(to_grid, masks.reference_mask))  # asked at every step for the same few grids
 
+    cells = Cells(masks)
+
     def resemble_reference(features: Features) -> Tensor:
         from dragonkit.energy.similarity import gather, global_similarity, inverse_energy
 
         reference, grid = reference_features(features)
-        return inverse_energy(global_similarity(gather(features.generated, masks.target), gather(reference, lending_cells(grid))))
+        own, other = gather(features.generated, cells("target", reference)), gather(reference, lending_cells(grid))
+        return inverse_energy(global_similarity(own, other))
 
     look = EnergyTerm("edit", resemble_reference, edit.edit_weight, region="target")
     return [look, terms.preserve(masks, edit.preserve_weight)] if masks.preserve.any() else [look]

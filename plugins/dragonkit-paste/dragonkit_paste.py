@@ -15,6 +15,7 @@ from pydantic import Field
 
 from dragonkit.plugin_api import (
     AttentionPlan,
+    Cells,
     Edit,
     EditError,
     EditMasks,
@@ -101,13 +102,14 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
     """Edit and preserve (eq. 5)."""
     if not isinstance(edit, Paste):
         return None
+    cells = Cells(masks)
 
     def resemble_reference(features: Features) -> Tensor:
         from dragonkit.plugin_api import gather, inverse_energy, local_similarity, warp
 
         reference, grid = reference_features(features)
-        pasted = warp(reference, masks.correspondence_on(grid))
-        return inverse_energy(local_similarity(gather(features.generated, masks.target), gather(pasted, masks.target)))
+        pasted, target = warp(reference, masks.correspondence_on(grid)), cells("target", reference)
+        return inverse_energy(local_similarity(gather(features.generated, target), gather(pasted, target)))
 
     look = EnergyTerm("edit", resemble_reference, edit.edit_weight, region="target")
     return [look, preserve(masks, edit.preserve_weight)] if masks.preserve.any() else [look]
