@@ -1,4 +1,4 @@
-"""The inversions dragonkit knows, offered through the same hook as anybody's. Loads no torch."""
+"""The built-in inversions, offered as a plugin's are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits done with scissors and paste, in pixels: what the diffusion model starts from, and what it must not touch."""
+"""Edits done with scissors and paste, in pixels: cutting out, filling, laying on, blending, and how much of each pixel may change."""
 
 from __future__ import annotations
 
@@ -26,9 +26,19 @@ def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:
         image: (1, 3, H, W).
         hole: bool (H, W), True where nothing is known.
     """
-    known = torch.from_numpy(~hole).to(image)[None, None]
-    if known.all() or not known.any():
+    if not hole.any() or hole.all():
         return image
+    # averages of what lies farther away than the hole is large would not reach its rim
+    left, top, right, bottom = bounding_box(hole)
+    reach = max(8, right - left, bottom - top)
+    window = np.s_[..., max(top - reach, 0) : bottom + reach, max(left - reach, 0) : right + reach]
+    filled = image.clone()
+    filled[window] = _pulled_and_pushed(image[window], hole[window])
+    return filled
+
+
+def _pulled_and_pushed(image: ImageTensor, hole: GridMask) -> ImageTensor:
+    known = torch.from_numpy(~hole).to(image)[None, None]
     levels = [(image * known, known)]
     while not levels[-1][1].all() and max(levels[-1][1].shape[-2:]) > 1:
         total, weight = (F.avg_pool2d(part, 2, ceil_mode=True) for part in levels[-1])

@@ -84,8 +84,8 @@ def plan_edits(
             known[masks.source | masks.target] = 0
     pasted = cut_and_paste(_tensor(source), *(cutout for cutout in cutouts if cutout is not None))
     pasted_latents = backbone.encode(resized(pasted, source.size))
-    # an encoder sees further than a cell: the source's latents next to an object know of it
-    untouched = cell_coverage(dilate(touched, 2 * latent_cells.cell_width), latent_cells) == 0
+    # an encoder sees further than a cell: the source's latents up to two cells from an object know of it
+    untouched = ~dilate(cell_coverage(touched, latent_cells) > 0, 2)
     everything = zip(image_masks, latent_masks, references, cutouts, strict=True)
     placed = [Placed(pixels, cells, reference) for pixels, cells, reference, cutout in everything if cutout is not None]
 

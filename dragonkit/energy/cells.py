@@ -1,4 +1,4 @@
-"""The masks of an edit as tensors. Loads no torch before they are asked for."""
+"""The masks of an edit, on the feature grid already, as tensors on a device. Loads no torch before they are asked for."""
 
 from __future__ import annotations
 

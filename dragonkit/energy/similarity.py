@@ -1,4 +1,4 @@
-"""Similarities between decoder features, and the energies made of them (DragonDiffusion, arXiv 2307.02421, equations 4 to 8).
+"""The formulas: similarities between decoder features, and the energies made of them (DragonDiffusion, arXiv 2307.02421, equations 4 to 8).
 
 All functions are pure and differentiable in their first argument; the second one, the source's features, gets no gradient.
 """

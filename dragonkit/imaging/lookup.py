@@ -1,4 +1,4 @@
-"""Looking tensors up along a backward map. The one module of imaging that needs torch: import it by name, where torch is loaded anyway."""
+"""Warping tensors: what is at the places of a backward map. The one module of imaging that needs torch: import it by name."""
 
 from __future__ import annotations
 

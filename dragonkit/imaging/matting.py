@@ -37,32 +37,35 @@ def matte(picture: np.ndarray, mask: np.ndarray, background: np.ndarray) -> tupl
     rim = dilate(mask, RIM)
     left, top, right, bottom = bounding_box(rim)
     box = (slice(top, bottom), slice(left, right))
-    inside, rim, inner = mask[box], rim[box], erode(mask, RIM)[box]
+    inside, inner = mask[box], erode(mask, RIM)[box]
+    rows, columns = np.nonzero(rim[box] & ~inner)
     colors, behind = picture[box], background[box]
-    pure = _purest(colors, behind, inside, inner)
-    span, offset = pure - behind, colors - behind
+    here, there = colors[rows, columns], behind[rows, columns]
+    pure = _purest(colors, behind, inside, inner, rows, columns)
+    span, offset = pure - there, here - there
     length = (span**2).sum(-1)
     share = np.clip((offset * span).sum(-1) / np.maximum(length, 1e-9), 0, 1)
     residue = np.sqrt(((share[..., None] * span - offset) ** 2).sum(-1))
-    mixed = rim & ~inner & (length > _DISTINCT**2) & (residue < _RESIDUE)
-    foreground[box] = np.where(mixed[..., None], pure, colors)
-    alpha[box] = np.where(mixed, share, inside)
+    mixed = (length > _DISTINCT**2) & (residue < _RESIDUE)
+    alpha[box] = inside
+    alpha[box][rows, columns] = np.where(mixed, share, inside[rows, columns])
+    foreground[box][rows, columns] = np.where(mixed[:, None], pure, here)
     return foreground, alpha
 
 
-def _purest(colors: np.ndarray, behind: np.ndarray, inside: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    """The colour within reach that differs most from the background, of the object's inside, or where it is thin, of the object."""
-    height, width = inside.shape
-    difference = ((colors - behind) ** 2).sum(-1)
+def _purest(
+    colors: np.ndarray, behind: np.ndarray, inside: np.ndarray, inner: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """For each place the colour (n, 3) within reach that is farthest from the background: of the object inside, or where thin, its own."""
     # an inner pixel is purer than any other, however it looks
-    rank = np.where(inside, difference + 10 * inner, -1)
+    rank = np.where(inside, ((colors - behind) ** 2).sum(-1) + 10 * inner, -1)
     padded_rank = np.pad(rank, _REACH, constant_values=-1)
     padded_colors = np.pad(colors, ((_REACH, _REACH), (_REACH, _REACH), (0, 0)))
-    best, found = np.full(inside.shape, -1.0), colors.copy()
+    best, found = np.full(len(rows), -1.0), colors[rows, columns].copy()
     for dy in range(2 * _REACH + 1):
         for dx in range(2 * _REACH + 1):
-            here = padded_rank[dy : dy + height, dx : dx + width]
-            better = here > best
-            best = np.where(better, here, best)
-            found = np.where(better[..., None], padded_colors[dy : dy + height, dx : dx + width], found)
+            near = padded_rank[rows + dy, columns + dx]
+            better = near > best
+            best[better] = near[better]
+            found[better] = padded_colors[rows + dy, columns + dx][better]
     return found

@@ -1,4 +1,4 @@
-"""A way from a picture to noise, by name: the `Inversion`, which plugins offer through the hook `dragonkit_inversions`. Loads no torch."""
+"""An inversion by name, as a plugin offers it; what its function is asked stands in `dragonkit.diffusion.inversion`."""
 
 from __future__ import annotations
 

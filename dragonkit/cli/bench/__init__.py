@@ -1,1 +1,1 @@
-"""`dragonkit bench ...`: one module a command."""
+"""`dragonkit bench ...`: `app` has toybox, paper and selectors; the others have a module each."""
