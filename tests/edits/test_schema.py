@@ -101,7 +101,7 @@ def test_gestures_and_masks_are_known_by_their_types_also_where_they_may_be_left
     edit = Marked(**marks, c=[[[1, 2], [3, 4]]], d=[5, 6], e=np.zeros((4, 4, 3), np.uint8))
     assert (edit.c, edit.d) == ((((1.0, 2.0), (3.0, 4.0)),), (5.0, 6.0))
     assert edit.to_dict()["b"] == edit.to_dict()["a"] and edit.to_dict()["d"] == [5.0, 6.0]
-    with pytest.raises(dk.EditError, match=r"^Marked\.c is \(\), but must be a list of at least 1"):
+    with pytest.raises(dk.EditError, match=r"^Marked\.c is \(\), but must be"):
         Marked(**marks, c=(), e=np.zeros((4, 4, 3), np.uint8))
 
 

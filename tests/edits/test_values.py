@@ -191,7 +191,7 @@ def test_a_pictures_path_in_a_file_is_relative_to_it_and_must_exist(tmp_path: Pa
     with relative_to(tmp_path):
         assert Framed(picture="a.png").picture == tmp_path / "a.png"
         assert Framed(picture=picture_to_json(COLORS)).picture == Image.fromarray(COLORS)
-        with pytest.raises(EditError, match=r"^Framed\.second: there is no picture file 'b\.png' in .*relative to the edit file"):
+        with pytest.raises(EditError, match=r"^Framed\.second: .* no picture file 'b\.png' .*relative"):
             Framed(picture="a.png", second="b.png")
     assert Framed(picture="b.png").picture == "b.png"
 
@@ -209,7 +209,7 @@ def test_painting_on_does_not_change_a_picture() -> None:
 def test_what_is_no_picture_is_refused(bad: object) -> None:
     with pytest.raises(EditError, match=r"^Framed\.picture"):
         Framed(picture=bad)
-    with pytest.raises(EditError, match=r"^Framed\.picture is missing: give a picture: a path, a PIL image"):
+    with pytest.raises(EditError, match=r"^Framed\.picture is missing: give a picture"):
         Framed()  # type: ignore[call-arg]
 
 
