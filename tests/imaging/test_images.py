@@ -122,7 +122,7 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"nowhere\.png' does not exist .* Check the path"):
+    with pytest.raises(ImageError, match=r"nowhere\.png' does not exist"):
         load_image(tmp_path / "nowhere.png")
 
 
@@ -157,7 +157,7 @@ def test_a_truncated_file(tmp_path: Path, suffix: str, part: float) -> None:
 def test_a_file_that_claims_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rgb: np.ndarray) -> None:
     path = saved(Image.fromarray(rgb), tmp_path / "huge.png")
     monkeypatch.setattr(images, "MAX_PIXELS", 34)
-    with pytest.raises(ImageError, match=r"huge\.png' is 7x5, more than 34 pixels\. Scale it down"):
+    with pytest.raises(ImageError, match=r"huge\.png' is 7x5, more than 34"):
         load_image(path)
     monkeypatch.setattr(images, "MAX_PIXELS", 35)
     assert load_image(path).size == (7, 5)
@@ -180,7 +180,7 @@ def test_a_pil_image_without_pixels() -> None:
 
 @pytest.mark.parametrize(("mode", "colour"), [("I", -1), ("I", 70000), ("F", 2.0), ("F", math.nan)])
 def test_greys_out_of_range(mode: str, colour: float) -> None:
-    with pytest.raises(ImageError, match=r"the PIL image has values .* outside 0\.\."):
+    with pytest.raises(ImageError, match=r"has values .* outside 0\.\."):
         load_image(Image.new(mode, (2, 2), colour))
 
 

@@ -122,7 +122,7 @@ def test_the_loaded_mask_is_the_callers_own() -> None:
 
 
 def test_a_mask_of_another_size() -> None:
-    with pytest.raises(MaskError, match="mask is 7x5 but the image is 5x7"):
+    with pytest.raises(MaskError, match="7x5 but the image is 5x7"):
         load_mask(MASK, (5, 7))
 
 
@@ -132,12 +132,12 @@ def test_a_mask_of_another_size() -> None:
         (np.zeros((5, 7), bool), "empty: its highest value is 0"),
         (np.full((5, 7), 100, np.uint8), "empty: its highest value is 100"),
         (Image.new("RGBA", (7, 5)), "empty"),
-        (np.zeros((5, 7, 2)), r"an array of shape \(5, 7, 2\) is not a mask"),
+        (np.zeros((5, 7, 2)), r"an array of shape \(5, 7, 2\)"),
         (np.zeros(5), "is not a mask"),
         (np.zeros((0, 7)), "is not a mask"),
-        (torch.zeros(2, 5, 7), r"a tensor of shape \(2, 5, 7\) is not a mask"),
+        (torch.zeros(2, 5, 7), r"a tensor of shape \(2, 5, 7\)"),
         (np.full((5, 7), math.nan), r"must lie in 0\.\.1"),
-        (np.full((5, 7), 255.0), r"must lie in 0\.\.1, but lies in 255\.\.255"),
+        (np.full((5, 7), 255.0), r"lies in 255\.\.255"),
         (np.full((5, 7), -1), "no clear inside"),
         (np.full((5, 7), 1 << 20), "no clear inside"),
         (np.full((5, 7), "x"), "must hold bools or numbers, not <U1"),
@@ -270,7 +270,7 @@ def test_feather_falls_with_distance(mask: np.ndarray, radius: float) -> None:
 @pytest.mark.parametrize("function", [dilate, erode, feather])
 @pytest.mark.parametrize("radius", [-1, math.nan, math.inf])
 def test_radii_that_make_no_sense(function: Callable[[np.ndarray, float], np.ndarray], radius: float) -> None:
-    with pytest.raises(EditError, match="radius must be a finite number of pixels"):
+    with pytest.raises(EditError, match="radius must be a finite number"):
         function(MASK, radius)
 
 
@@ -361,7 +361,7 @@ def test_a_thin_line_stays_a_line() -> None:
 
 
 def test_a_mask_off_its_grid() -> None:
-    with pytest.raises(MaskError, match="mask is 7x5 but the grid lies over 5x7"):
+    with pytest.raises(MaskError, match="7x5 but the grid lies over 5x7"):
         to_grid(MASK, Grid(2, 2, 5, 7))
 
 
@@ -388,7 +388,7 @@ FUNCTIONS: list[Callable[[Any], object]] = [
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("mask", [BYTES, MASK[None], np.zeros((0, 3), bool), MASK.tolist()], ids=["uint8", "3d", "0-size", "list"])
 def test_geometry_wants_bool_arrays(function: Callable[[Any], object], mask: Any) -> None:
-    with pytest.raises(MaskError, match=r"must be a bool array \(height, width\), got"):
+    with pytest.raises(MaskError, match="must be a bool array"):
         function(mask)
 
 

@@ -155,14 +155,14 @@ def keyword(features: Features, *, strength: float) -> None: ...
     ("energy", "said"),
     [
         (3, "CustomEdit.energy: the energy 'int' is 3, which cannot be called with features. Pass a function of Features"),
-        ("lambda f: 0", "the energy 'str' is 'lambda f: 0', which cannot be called"),
+        ("lambda f: 0", "the energy 'str' is 'lambda f: 0'"),
         (None, "which cannot be called"),
         ([], "there is no energy, got ()"),
         ({}, "there is no energy, got {}"),
         ([calm, 3], "the energy 'int' is 3"),
-        ({"mine": torch.zeros(3)}, "the energy 'mine' is Tensor of shape (3,), which cannot be called"),
+        ({"mine": torch.zeros(3)}, "'mine' is Tensor of shape (3,)"),
         (Brightness, "It is a class: pass an instance."),
-        (no_argument, "the energy 'no_argument' takes the arguments () -> 'None', but an energy is called with (features)"),
+        (no_argument, "'no_argument' takes the arguments ()"),
         (three, "the energy 'three' takes the arguments (features"),
         (keyword, "bind them with functools.partial"),
         ({" ": calm}, "EnergyTerm.name must be a non-empty string"),
@@ -177,7 +177,7 @@ def test_what_is_no_energy_is_refused(energy: Any, said: str) -> None:
     ("fields", "said"),
     [
         ({"weight": -1}, "CustomEdit.weight is -1"),
-        ({"attention": "perhaps"}, "CustomEdit.attention is 'perhaps', but must be true or false"),
+        ({"attention": "perhaps"}, "CustomEdit.attention is 'perhaps'"),
         ({"masks": MASK}, "Did you mean 'mask'?"),
     ],
 )
@@ -233,10 +233,10 @@ def test_an_edit_file_names_the_code_and_cannot_be_run() -> None:
     assert written["energy"] == {
         "calm": f"{__name__}.calm", "bright": f"{__name__}.Brightness", "own": f"{__name__}.with_default",
     }  # fmt: skip
-    with pytest.raises(EditFileError, match=r"^a custom edit holds Python code, which an edit file does not carry: run it from Python"):
+    with pytest.raises(EditFileError, match=r"^a custom edit holds Python code"):
         CustomEdit.from_dict(written)
     file = EditFile.loads(EditFile(model="toybox", seed=1, edits=[CustomEdit(energy=calm)]).dumps(), name="'a.json'")
-    with pytest.raises(EditFileError, match=rf"^'a\.json': edits\[0\]: a custom edit holds Python code.*{__name__}\.calm"):
+    with pytest.raises(EditFileError, match=rf"^'a\.json': edits\[0\]: .*Python code.*{__name__}\.calm"):
         file.edits_from({"custom": CustomEdit})
 
 

@@ -160,10 +160,10 @@ def test_points_moved_alike_move_what_is_between_by_whole_pixels() -> None:
 @pytest.mark.parametrize(
     ("points", "said"),
     [
-        ([((1, 2), (3, 4)), ((1, 2), (5, 6))], "what is at (1.0, 2.0) cannot go both to (3.0, 4.0) and to (5.0, 6.0)"),
-        ([((1, 2), (5, 6)), ((3, 4), (5, 6))], "what is at (1.0, 2.0) and what is at (3.0, 4.0) cannot both go to (5.0, 6.0)"),
+        ([((1, 2), (3, 4)), ((1, 2), (5, 6))], "cannot go both to (3.0, 4.0)"),
+        ([((1, 2), (5, 6)), ((3, 4), (5, 6))], "cannot both go to (5.0, 6.0)"),
         ([((1, 2), (1, 2)), ((1, 2), (5, 6))], "cannot go both"),
-        ([((1, 2), (1, 2)), ((5, 6), (5, 6))], "every point ends where it starts, the first at (1.0, 2.0), so nothing would change"),
+        ([((1, 2), (1, 2)), ((5, 6), (5, 6))], "every point ends where it starts"),
     ],
 )
 def test_points_that_make_no_sense_are_refused_at_once(points: Any, said: str) -> None:
@@ -174,14 +174,14 @@ def test_points_that_make_no_sense_are_refused_at_once(points: Any, said: str) -
 @pytest.mark.parametrize(
     ("points", "said"),
     [
-        ([((10, 10), (48.5, 10))], "the end of points[0], (48.5, 10), lies outside the 48x32 picture; give x from 0 to 48 and y"),
-        ([((10, 10), (11, 10)), ((12, -1), (12, 4))], "the start of points[1], (12, -1), lies outside the 48x32 picture"),
-        ([((5, 5), (10, 10))], "the start of points[0], (5, 5), lies outside the mask"),
-        ([((10, 10), (42, 10))], "the end of points[0], (42, 10), lies outside the mask; move it, or paint the mask over starts and ends"),
+        ([((10, 10), (48.5, 10))], r"^the end of points\[0\], \(48\.5, 10\), .*48x32"),
+        ([((10, 10), (11, 10)), ((12, -1), (12, 4))], r"^the start of points\[1\], \(12, -1\), .*48x32"),
+        ([((5, 5), (10, 10))], r"^the start of points\[0\], .*outside the mask"),
+        ([((10, 10), (42, 10))], r"^the end of points\[0\], \(42, 10\), lies outside the mask; move it, or paint"),
     ],
 )
 def test_points_in_the_wrong_place_are_refused(points: Any, said: str) -> None:
-    with pytest.raises(PointError, match=re.escape(said)):
+    with pytest.raises(PointError, match=said):
         build(points, mask=MASK)
 
 
@@ -192,7 +192,7 @@ def test_points_on_the_pictures_border_are_in_it() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"points": []}, "Drag.points is [], but must be a list of at least 1"),
+        ({"points": []}, "Drag.points is [], but must be"),
         ({"points": [((1, 2, 3), (4, 5))]}, "Drag.points[0][0]"),
         ({"points": [((1, float("nan")), (4, 5))]}, "Drag.points[0][0][1]"),
         ({"points": ONE, "radius": -1}, "Drag.radius is -1"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +27,7 @@ def test_the_mask_lies_over_the_reference(tmp_path: Path) -> None:
 
 
 def test_bad_masks_are_named(tmp_path: Path) -> None:
-    said = "reference_mask, which lies over the reference picture: the mask is 12x20 but the image is 20x12"
-    with pytest.raises(MaskError, match=re.escape(said)):
+    with pytest.raises(MaskError, match=r"^reference_mask, .*12x20 but the image is 20x12"):
         load_reference_mask(PICTURE, MASK.T)
     with pytest.raises(MaskError, match=r"reference_mask.*empty"):
         load_reference_mask(PICTURE, MASK & False)
@@ -42,7 +40,7 @@ def test_features_without_a_reference_are_refused() -> None:
     other = torch.ones(2, 6, 5)
     assert reference_features(Features(map_, map_, other, "up.1", grid)) == (other, grid)
     for features in (Features(map_, map_, None, "up.2", None), Features(map_, map_, other, "up.2", None)):
-        with pytest.raises(EditError, match=r"the features of layer up\.2 have none; give the picture in the hook dragonkit_reference"):
+        with pytest.raises(EditError, match=r"the features of layer up\.2 have none"):
             reference_features(features)
 
 

@@ -111,7 +111,7 @@ def test_a_ring_enlarged_beyond_the_picture_is_refused() -> None:
 
 
 def test_what_shrinks_to_nothing_is_refused() -> None:
-    with pytest.raises(EditError, match=r"the scale 0\.1 leaves nothing of an object of 4 pixels"):
+    with pytest.raises(EditError, match=r"scale 0\.1 leaves nothing .* 4 pixels"):
         build(box(10, 10, 2, 2), 0.1)
 
 
@@ -132,7 +132,7 @@ def test_the_fill_mask_says_what_the_rim_shall_resemble(grid: Grid) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"scale": 1}, "Resize.scale is 1: nothing would change; give a scale below 1"),
+        ({"scale": 1}, "Resize.scale is 1: nothing would change"),
         ({}, "Resize.scale is missing"),
         ({"scale": 0}, "Resize.scale is 0"),
         ({"scale": 11}, "Resize.scale is 11"),

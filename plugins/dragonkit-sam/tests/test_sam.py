@@ -193,9 +193,9 @@ def test_an_empty_answer_and_a_click_outside_are_refused() -> None:
     nothing = SimpleNamespace(pred_masks=torch.full((1, 1, 3, 32, 32), -1.0), iou_scores=torch.zeros(1, 1, 3))
     sam = dragonkit_sam.current_sam()
     sam.model.forward = lambda **prompt: nothing
-    with pytest.raises(MaskError, match="the selector 'sam' selects no pixel of the 70x50 picture"):
+    with pytest.raises(MaskError, match="the selector 'sam' selects no pixel"):
         selector("sam").select(picture(), CLICK)
-    with pytest.raises(PointError, match=r"the click at \(71, 3\) is outside the 70x50 picture"):
+    with pytest.raises(PointError, match=r"the click at \(71, 3\) is outside"):
         selector("sam").select(picture(), [(71, 3, True)])
 
 
@@ -283,7 +283,7 @@ def test_weights_that_cannot_be_had_are_an_error_in_words(monkeypatch: pytest.Mo
 
 def test_an_empty_folder_is_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGONKIT_SAM_MODEL", str(tmp_path))
-    with pytest.raises(ModelNotFoundError, match=r"could not be loaded: .*\. Check the folder, or set DRAGONKIT_SAM_MODEL"):
+    with pytest.raises(ModelNotFoundError, match=r"could not be loaded: .*Check the folder"):
         selector("sam").select(picture(), CLICK)
 
 
@@ -291,7 +291,7 @@ def test_a_broken_file_is_an_error_in_words(weights: Path, tmp_path: Path, monke
     shutil.copy(weights / "config.json", tmp_path)
     (tmp_path / "model.safetensors").write_bytes((weights / "model.safetensors").read_bytes()[:1000])
     monkeypatch.setenv("DRAGONKIT_SAM_MODEL", str(tmp_path))
-    with pytest.raises(ModelNotFoundError, match=r"could not be loaded: .*\. Check the folder"):
+    with pytest.raises(ModelNotFoundError, match=r"could not be loaded: .*Check the folder"):
         selector("sam").select(picture(), CLICK)
 
 
@@ -302,8 +302,7 @@ def test_weights_that_lack_something_are_refused(weights: Path, tmp_path: Path, 
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("mask_decoder.iou_token")}
     save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
     monkeypatch.setenv("DRAGONKIT_SAM_MODEL", str(tmp_path))
-    said = r"is no SAM 2: 1 of its weights are missing, such as 'mask_decoder.iou_token.weight'. Set DRAGONKIT_SAM_MODEL to one"
-    with pytest.raises(UnsupportedModelError, match=said):
+    with pytest.raises(UnsupportedModelError, match=r"1 of its weights .*'mask_decoder\.iou_token\.weight'"):
         selector("sam").select(picture(), CLICK)
 
 
