@@ -246,5 +246,5 @@ def test_a_term_sees_its_own_reference_on_its_own_grid(setting: Setting) -> None
 
 def test_an_energy_that_is_no_number_says_whose_it_is(setting: Setting) -> None:
     broken = PlannedTerm("p.nan", EnergyTerm("nan", lambda features: math.nan * features.generated.mean()), origin="plugin 'p' (from pp 1)")
-    with pytest.raises(NonFiniteEnergyError, match=r"^plugin 'p' \(from pp 1\): the energy 'p\.nan' became nan at step 7"):
+    with pytest.raises(NonFiniteEnergyError, match=r"^plugin 'p'.*'p\.nan' became nan at step 7"):
         setting.gradient(broken)

@@ -146,7 +146,7 @@ def test_hooks_are_removed_after_an_error(backbone: StableDiffusion, latents: to
     before = hooks_of(backbone.unet)
     with pytest.raises(RuntimeError):
         backbone.predict(latents[:1, :3], 300.0, embeds, features=["up.0", "up.1"])  # three channels do not fit
-    with pytest.raises(EditError, match=r"no layer 'up\.4'\. Did you mean .* Its layers: up\.0, up\.1, up\.2, up\.3"):
+    with pytest.raises(EditError, match=r"no layer 'up\.4'\. .* up\.2, up\.3"):
         backbone.predict(latents[:1], 300.0, embeds, features=["up.0", "up.4"])
     assert hooks_of(backbone.unet) == before
     assert backbone.calls == 0

@@ -84,15 +84,15 @@ def test_a_place_that_another_edit_fills_is_not_vacated(registry: PluginRegistry
         ),
         (
             [Move(mask=box(0, 0), shift=(16, 0)), Paint(mask=box(20, 4))],
-            r"edit 0 \(move\) and edit 1 \(paint\) both want the same 16 pixels",
+            r"edit 1 \(paint\) both want the same",
         ),
         (
             [Paint(mask=box(4, 0)), Move(mask=box(0, 0), shift=(16, 0))],
-            r"edit 0 \(paint\) changes the same 32 pixels .* but edit 1 \(move\) takes",
+            r"edit 0 \(paint\) changes the same 32",
         ),
         (
             [Move(mask=box(0, 0), shift=(16, 0)), Paint(mask=box(4, 0))],
-            r"edit 1 \(paint\) changes the same 32 pixels .* but edit 0 \(move\) takes",
+            r"edit 1 \(paint\) changes .* \(move\) takes",
         ),
     ],
 )
@@ -151,7 +151,7 @@ def test_an_edit_reads_its_mask_once(calls: Counter[str]) -> None:
 def test_a_layout_of_another_picture_is_refused(registry: PluginRegistry) -> None:
     editor = tiny_editor()
     layout = Layout(editor.registry, Move(mask=box(2, 2), shift=(10, 0)), SIZE)
-    with pytest.raises(EditError, match="made for a picture of 40x30, but this one has 30x40"):
+    with pytest.raises(EditError, match="40x30, but this one has 30x40"):
         editor.edit(np.zeros((40, 30, 3), np.uint8), layout)
 
 
@@ -166,11 +166,12 @@ def test_a_way_back_that_leads_nowhere_is_the_plugins_fault(registry: PluginRegi
     layout = Layout(registry, Paint(mask=box(3, 3)), SIZE)
     with np.errstate(divide="ignore"), pytest.raises(EditError, match=r"finite place.*got NaN or infinite places") as caught:
         layout.on(PIXELS)
-    assert "raised by plugin 'lost' (registered by hand) in dragonkit_build_masks" in caught.value.__notes__
+    (note,) = caught.value.__notes__
+    assert "plugin 'lost'" in note and "dragonkit_build_masks" in note
 
 
 def test_there_must_be_edits(registry: PluginRegistry) -> None:
-    with pytest.raises(EditError, match=r"no edit to run, got an empty list"):
+    with pytest.raises(EditError, match="no edit to run"):
         Layout(registry, [], SIZE)
-    with pytest.raises(EditError, match=r"must be a dragonkit\.Edit such as dk\.Move\(\.\.\.\), got str"):
+    with pytest.raises(EditError, match=r"must be a dragonkit\.Edit .* got str"):
         Layout(registry, ["move"], SIZE)  # type: ignore[list-item]

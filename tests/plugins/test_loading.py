@@ -172,7 +172,7 @@ def test_an_error_in_a_hook_names_the_distribution(install: Install) -> None:
 def test_a_wrong_answer_names_the_distribution(install: Install) -> None:
     install("spin", body=GOOD + "@hookimpl\ndef dragonkit_attention(edit):\n    return True")
     registry = quiet()
-    with pytest.raises(PluginHookError, match=r"from dk-spin 1\.2.*AttentionPlan or None, but returned True"):
+    with pytest.raises(PluginHookError, match=r"dk-spin 1\.2.*AttentionPlan or None, but returned True"):
         registry.attention(registry.edit_types()["spin"](), None)  # type: ignore[arg-type]
 
 

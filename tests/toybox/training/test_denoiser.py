@@ -110,5 +110,5 @@ def test_a_run_goes_on_from_a_finished_model(tmp_path: Path, monkeypatch: pytest
     assert torch.load(run / "denoiser.pt")["step"] > 0
 
     other = recipe.model_copy(update={"text": recipe.text.model_copy(update={"width": 24})})
-    with pytest.raises(ValueError, match="unet holds no UNet2DConditionModel of the recipe's shape"):
+    with pytest.raises(ValueError, match="unet holds no UNet2DConditionModel"):
         train_denoiser(other, run, Clock(time.time()), tmp_path / "model", CPU)

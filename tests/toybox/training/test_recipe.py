@@ -37,7 +37,7 @@ def test_named_recipes_make_four_blocks_on_whole_cells(recipe: Recipe) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no recipe or file is called 'cpu63'; give a JSON file or one of gpu128, cpu32, tiny"):
+    with pytest.raises(ValueError, match=r"is called 'cpu63'; .* gpu128, cpu32, tiny"):
         load_recipe("cpu63")
 
 
@@ -55,7 +55,7 @@ def test_misspelled_fields_and_no_time_are_refused() -> None:
         Recipe(**values, sise=3)
     with pytest.raises(ValidationError, match="greater than 0"):
         Recipe(**{**values, "minutes": 0})
-    with pytest.raises(ValidationError, match=r"the autoencoder takes 0\.3 of 0\.2 minutes, which leaves none for the UNet"):
+    with pytest.raises(ValidationError, match=r"the autoencoder takes 0\.3 of 0\.2 minutes"):
         Recipe(**{**values, "minutes": 0.2})
 
 
