@@ -13,7 +13,7 @@ from dragonkit.bench.reports.statistics import Interval, interval, paired, way
 __all__ = ["ALL", "SHOWN", "Line", "against", "summary"]
 
 ALL = "all tasks"
-SHOWN = ("psnr_changed", "psnr_elsewhere", "ssim_changed", "placement", "residual", "drag")
+SHOWN = ("psnr_changed", "psnr_elsewhere", "ssim_changed", "placement", "residual", "tint", "drag")
 """The measures that tables show; records hold more."""
 
 
