@@ -40,6 +40,7 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="Such as cpu or cuda:1; by default a GPU where there is one.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+TrustOption = Annotated[bool, typer.Option("--trust-paths", help="Follow paths in the edit file to anywhere, not only below its folder.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
 
 
@@ -126,6 +127,7 @@ def run(
     out: OutOption = None,
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Another model than the file names.")] = None,
     device: DeviceOption = None,
+    trust_paths: TrustOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -133,13 +135,14 @@ def run(
     from dragonkit.editing.layout import Layout
     from dragonkit.edits.file import EditFile
 
-    edit_file, registry = EditFile.load(file), load_registry()
+    edit_file, registry = EditFile.load(file, trust_paths), load_registry()
+    model = model or edit_file.model_to_load(registry.models())
     edits = registry.edits_from(edit_file)
     place = out or file.with_name(f"{file.stem}-run.png")
     named = [] if edit_file.image.startswith("data:") else [file.parent / edit_file.image]
     check_output(place, [file, *named, *(value for edit in edits for _, value in edit)])
     layout = Layout(registry, edits, edit_file.load_image().size) if edit_file.image else None
-    editor = load_editor(registry, model or edit_file.model, device, quiet)
+    editor = load_editor(registry, model, device, quiet)
     with bars(quiet) as bar:
         source = editor.source_of(edit_file, bar("inverting" if edit_file.image else "generating"))
         advise(editor, source)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic_core import PydanticSerializationError
 
+from dragonkit.edits.paths import PathRule
 from dragonkit.edits.validation import Model, relative_to
 from dragonkit.edits.values import same
 from dragonkit.errors import DragonkitError, EditError, UnknownModeError
@@ -48,12 +49,12 @@ class Edit(Model):
             raise EditError(f"{type(self).__name__} cannot be written as JSON: {error}. Use types that pydantic can write.") from error
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], folder: str | os.PathLike[str] | None = None) -> Self:
+    def from_dict(cls, data: Mapping[str, Any], folder: str | os.PathLike[str] | PathRule | None = None) -> Self:
         """The edit that `to_dict` wrote.
 
         Args:
             data: {"mode": cls.mode, ...fields}.
-            folder: what mask paths are relative to; they must exist then. None: the current folder, unchecked.
+            folder: what paths are relative to; they must exist then, in it or below it. None: the current folder, unchecked.
 
         Raises:
             EditError: another mode, or a field that is not allowed.

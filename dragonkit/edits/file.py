@@ -6,8 +6,9 @@ It holds edits as dicts, because reading one must not need the plugins: `edits_f
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,10 +16,13 @@ from PIL import Image
 from pydantic import Field, JsonValue, PrivateAttr, field_validator, model_validator
 
 from dragonkit.edits.edit import Edit, unknown_mode
+from dragonkit.edits.limits import MAX_BYTES, MAX_EDITS, check_weight
+from dragonkit.edits.paths import PathRule, Reach
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.validation import Model
 from dragonkit.edits.values import image_from_text, image_to_text
 from dragonkit.errors import EditError, EditFileError, ImageError
+from dragonkit.imaging.opening import open_file, text_in_png
 from dragonkit.words import short
 
 if TYPE_CHECKING:
@@ -50,6 +54,7 @@ class EditFile(Model):
 
     _name: str = PrivateAttr(default="the edit file")
     _folder: Path | None = PrivateAttr(default=None)
+    _reach: Reach = PrivateAttr(default="anywhere")  # made in Python, it may name anything
 
     @field_validator("edits", mode="before")
     @classmethod
@@ -59,6 +64,8 @@ class EditFile(Model):
     @field_validator("edits")
     @classmethod
     def _edits_have_modes(cls, edits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if len(edits) > MAX_EDITS:
+            raise EditFileError(f"there are {len(edits)}, but one run does at most {MAX_EDITS}. Make several edit files of it.")
         for index, edit in enumerate(edits):
             if not isinstance(edit.get("mode"), str):
                 raise EditFileError(f"number {index} has the mode {short(edit.get('mode'))}; give the name of one, such as 'move'.")
@@ -71,53 +78,75 @@ class EditFile(Model):
         return self
 
     @classmethod
-    def loads(cls, text: str, name: str = "the edit file", folder: str | os.PathLike[str] | None = None) -> Self:
-        """Read JSON text. `name` is used in messages; paths are relative to `folder` (default: the current one)."""
+    def loads(cls, text: str, name: str = "the edit file", folder: str | os.PathLike[str] | None = None, trust_paths: bool = False) -> Self:
+        """Read JSON text. Paths in it are relative to a folder, and followed where they end in it or below it.
+
+        Args:
+            name: is used in messages.
+            folder: the current one when left out.
+            trust_paths: follow paths to anywhere.
+        """
         try:
-            data = json.loads(text, parse_constant=_refuse_constant)
+            data = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             raise EditFileError(f"{name} is not JSON: {error}. Was it cut off or edited by hand?") from error
         if not isinstance(data, dict):
             raise EditFileError(f"{name} holds {short(data)}, but an edit file is a JSON object with model, image and edits.")
         version = data.get("version", 1)
         if isinstance(version, int) and version > 1:
-            raise EditFileError(f"{name} has version {version}, but this dragonkit reads version 1. Upgrade dragonkit.")
+            raise EditFileError(f"{name} has version {short(version)}, but this dragonkit reads version 1. Upgrade dragonkit.")
+        check_weight(data, name)
         try:
             file = cls(**data)
         except EditFileError as error:
             raise EditFileError(f"{name}: {error}") from error
         file._name = name
         file._folder = None if folder is None else Path(folder)
+        file._reach = "anywhere" if trust_paths else "below"
         return file
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read an edit file, or the one that a result picture (PNG) carries. Paths in it are relative to its folder."""
-        path = Path(path)
+    def load(cls, path: str | os.PathLike[str], trust_paths: bool = False) -> Self:
+        """Read an edit file, or the one that a result picture (PNG) carries.
+
+        Paths in an edit file are relative to its folder; those in a picture are never followed.
+
+        Args:
+            trust_paths: follow paths of an edit file to anywhere, and not only to its folder and what is below.
+        """
+        name = repr(os.fsdecode(path))
         try:
-            data = path.read_bytes()
+            with open_file(path) as file:
+                data = file.read(len(_PNG_SIGNATURE))
+                is_png = data == _PNG_SIGNATURE
+                data += b"" if is_png else file.read(MAX_BYTES)
         except OSError as error:
-            raise EditFileError(f"the edit file {str(path)!r} cannot be read: {error.strerror or error}. Check the path.") from error
-        if data.startswith(_PNG_SIGNATURE):
+            raise EditFileError(f"the edit file {name} cannot be read: {error.strerror or error}. Check the path.") from error
+        if is_png:
             return cls.from_png(path)
+        if len(data) > MAX_BYTES:
+            raise EditFileError(
+                f"the edit file {name} has more than {MAX_BYTES:,} bytes. Let it name its pictures instead of holding them."
+            )
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise EditFileError(f"{str(path)!r} is not text: it starts with {data[:8]!r}. Pass an edit file or result PNG.") from error
-        return cls.loads(text, repr(str(path)), path.parent)
+            raise EditFileError(f"{name} is not text: it starts with {data[:8]!r}. Pass an edit file or result PNG.") from error
+        return cls.loads(text, name, Path(path).parent, trust_paths)
 
     @classmethod
     def from_png(cls, path: str | os.PathLike[str]) -> Self:
-        """The edit file that `result.save("out.png")` put into the picture's metadata."""
-        path = Path(path)
+        """The edit file that `result.save("out.png")` put into the picture's metadata. Paths in it are never followed."""
+        name = repr(os.fsdecode(path))
         try:
-            with Image.open(path) as image:
-                text = getattr(image, "text", {}).get(PNG_KEY)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise EditFileError(f"the picture {str(path)!r} cannot be read: {error}. Pass a PNG that dragonkit wrote.") from error
+            text = text_in_png(path, PNG_KEY)
+        except ImageError as error:
+            raise EditFileError(f"{error} Pass a PNG that dragonkit wrote.") from error
         if text is None:
-            raise EditFileError(f"{str(path)!r} carries no edit file. Only PNGs that dragonkit wrote do; many programs remove it.")
-        return cls.loads(str(text), repr(str(path)), path.parent)
+            raise EditFileError(f"{name} carries no edit file. Only PNGs that dragonkit wrote do; many programs remove it.")
+        file = cls.loads(text, name, Path(path).parent)
+        file._reach = "nowhere"
+        return file
 
     def dumps(self) -> str:
         """The file's JSON text, every default spelled out, so that a replay does not depend on later defaults."""
@@ -155,7 +184,7 @@ class EditFile(Model):
             if data["mode"] not in edit_types:
                 raise unknown_mode(str(data["mode"]), edit_types, where)
             try:
-                edits.append(edit_types[str(data["mode"])].from_dict(data, self._folder))
+                edits.append(edit_types[str(data["mode"])].from_dict(data, self._paths))
             except EditError as error:
                 raise EditFileError(f"{where}{error}") from error
         return edits
@@ -165,7 +194,7 @@ class EditFile(Model):
         if not self.image:
             raise EditFileError(f"{self._name}: image is empty. Generate the source from seed {self.seed} and prompt {self.prompt!r}.")
         try:
-            return image_from_text(self.image, self._folder)
+            return image_from_text(self.image, self._paths)
         except ImageError as error:
             raise EditFileError(f"{self._name}: image: {error}") from error
 
@@ -173,6 +202,25 @@ class EditFile(Model):
         """The same run with the picture and all masks inside, so that it can be kept anywhere."""
         image = image_to_text(self.load_image()) if self.image else ""
         return EditFile(**{**dict(self), "image": image, "edits": self.edits_from(edit_types)})
+
+    def model_to_load(self, known: Collection[str]) -> str:
+        """The model's name for whoever loads it. EditFileError where it is a path that this file may not name.
+
+        Args:
+            known: names that are no paths, whatever lies here under such a name.
+        """
+        path = os.path.expanduser(self.model)
+        if self.model not in known and os.path.exists(path):
+            try:
+                PathRule(self._folder or Path(), self._reach).follow(os.path.abspath(path), "model", EditFileError, must_exist=False)
+            except EditFileError as error:
+                raise EditFileError(f"{self._name}: {error} Or name the model yourself, with --model.") from error
+        return self.model
+
+    @property
+    def _paths(self) -> PathRule | None:
+        """Which of its paths are followed; None where they are the current program's own."""
+        return None if self._folder is None and self._reach == "anywhere" else PathRule(self._folder or Path(), self._reach)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EditFile) and dict(self) == dict(other)
@@ -183,3 +231,9 @@ class EditFile(Model):
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"it holds {name}, which Python writes but JSON does not know")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"it holds {text[:20]}, which is no number that a computer can hold")
+    return number

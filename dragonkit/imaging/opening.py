@@ -18,9 +18,8 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 
 from dragonkit.errors import ImageError, OutOfMemoryError
-from dragonkit.words import short
 
-__all__ = ["EMBEDDED", "FORMATS", "MAX_PIXELS", "MAX_SIDE", "check_size", "open_file", "opened", "png_bytes", "png_size"]
+__all__ = ["EMBEDDED", "FORMATS", "MAX_PIXELS", "MAX_SIDE", "check_size", "open_file", "opened", "png_bytes", "png_size", "text_in_png"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM") + (("AVIF",) if importlib.util.find_spec("PIL.AvifImagePlugin") else ())
 """What a picture file may be."""
@@ -83,11 +82,11 @@ def check_size(size: tuple[int, int], what: str) -> None:
 def png_bytes(text: str) -> bytes:
     """The bytes in base64 text, with "data:image/png;base64," before it or not. ImageError for other text."""
     if text.startswith("data:") and not text.startswith(_DATA):
-        raise ImageError(f"{short(text)} is no PNG, which is all that may stand in text. Write it as {_DATA!r} and the base64 of a PNG.")
+        raise ImageError(f"only PNGs may stand in text. Write it as {_DATA!r} and the base64 of a PNG.")
     try:
         return base64.b64decode(text.removeprefix(_DATA), validate=True)
     except ValueError as error:
-        raise ImageError(f"{short(text)} is no base64 text: {error}. Was it cut off or edited by hand?") from error
+        raise ImageError(f"it is no base64 text: {error}. Was it cut off or edited by hand?") from error
 
 
 def png_size(text: str) -> tuple[int, int] | None:
@@ -100,6 +99,28 @@ def png_size(text: str) -> tuple[int, int] | None:
     if len(header) < _HEADER or not header.startswith(_PNG) or header[12:16] != b"IHDR":
         return None
     return int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
+
+
+def text_in_png(path: str | os.PathLike[str], key: str) -> str | None:
+    """What a PNG says under a key in its metadata; None where it says nothing, or is no PNG.
+
+    Pixels are decoded only where nothing stands before them, as programs may move texts behind. Raises ImageError.
+    """
+    what = f"the picture {os.fsdecode(path)!r}"
+    try:
+        with open_file(path) as file:
+            if file.read(len(_PNG)) != _PNG:
+                return None
+    except OSError as error:
+        raise ImageError(f"{what} cannot be read: {error.strerror or error}. Check the path.") from error
+    with opened(path, what, EMBEDDED) as image:
+        if key not in image.info:
+            try:
+                image.load()
+            except Exception as error:  # PIL's decoders raise nearly anything on broken data
+                raise ImageError(f"{what} is damaged or incomplete: {str(error) or type(error).__name__}.") from error
+        text = image.info.get(key)
+    return None if text is None else str(text)
 
 
 def _picture_file(path: str | os.PathLike[str], what: str) -> IO[bytes]:

@@ -51,9 +51,11 @@ def test_only_what_was_given_overrides_the_model(move: Invoke, folder: Path) -> 
     assert settings.energy_scale == 0.03
 
 
-def test_a_run_repeats_a_result(move: Invoke, invoke: Invoke, folder: Path) -> None:
+def test_a_run_repeats_a_result(move: Invoke, invoke: Invoke, folder: Path, tiny_model_folder: str) -> None:
     assert move("-o", "deep/er/one.png", "-q").stdout == ""
-    result = invoke("run", "deep/er/one.png", "--json")
+    refused = invoke("run", "deep/er/one.png")
+    assert refused.exit_code == 2 and "the model is the path" in refused.stderr and "--model" in refused.stderr
+    result = invoke("run", "deep/er/one.png", "--json", "--model", tiny_model_folder)
     assert result.exit_code == 0, result.stderr
     report = json.loads(result.stdout)
     assert report["out"] == "deep/er/one-run.png"
@@ -76,7 +78,8 @@ def test_an_edit_file_with_a_seed_generates_its_picture(invoke: Invoke, folder: 
     edit = {"mode": "move", "mask": "square.png", "shift": [4, 0]}
     text = json.dumps({"model": tiny_model_folder, "prompt": "a fish", "seed": 1, "settings": {"steps": 2}, "edits": [edit]})
     (folder / "edit.json").write_text(text)
-    result = invoke("run", "edit.json")
+    assert "the model '" in (told := invoke("run", "edit.json").stderr) and "--trust-paths" in told
+    result = invoke("run", "edit.json", "--trust-paths")
     assert result.exit_code == 0, result.stderr
     assert EditFile.load("edit-run.png").seed == 1
 

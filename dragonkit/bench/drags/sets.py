@@ -24,8 +24,9 @@ from PIL import Image
 from dragonkit.bench.drags.unpickling import load_plain
 from dragonkit.edits.file import PNG_KEY, EditFile
 from dragonkit.edits.values import image_to_text
-from dragonkit.errors import EditFileError, MaskError, PointError
+from dragonkit.errors import EditFileError, ImageError, MaskError, PointError
 from dragonkit.imaging.images import load_image, open_image
+from dragonkit.imaging.opening import EMBEDDED, opened
 from dragonkit.imaging.strokes import stroke
 from dragonkit.modes.drag import Drag
 
@@ -171,9 +172,9 @@ def _is_edit_file(path: Path) -> bool:
     if path.suffix.lower() != ".png":
         return False
     try:
-        with Image.open(path) as image:
+        with opened(path, f"the picture {str(path)!r}", EMBEDDED) as image:
             return PNG_KEY in image.info
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except ImageError:
         return False
 
 

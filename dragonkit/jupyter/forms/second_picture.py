@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from dragonkit.errors import ImageError
-from dragonkit.imaging.images import load_image
+from dragonkit.imaging.images import load_image, upright
 from dragonkit.imaging.masks import load_mask
+from dragonkit.imaging.opening import opened
 from dragonkit.jupyter.canvas.tool_row import ToolRow
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.elements import button, row
@@ -106,11 +107,9 @@ class SecondPicture:
         if not self.upload.value:
             return
         file = self.upload.value[-1]
-        try:
-            image = Image.open(io.BytesIO(bytes(file["content"])))
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise ImageError(f"{file['name']!r} cannot be read as a picture: {error}. Choose a PNG, JPEG, WebP or TIFF file.") from error
-        self.set(image)
+        what = f"the file {file['name']!r}"
+        with opened(bytes(file["content"]), what) as image:
+            self.set(upright(image, what))
 
     def _changed(self) -> None:
         for callback in self._callbacks:

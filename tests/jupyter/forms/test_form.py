@@ -238,7 +238,7 @@ def test_a_picture_is_uploaded_and_marked(form: Form) -> None:
 def test_a_file_that_is_no_picture_is_said_at_the_field(form: Form) -> None:
     upload(form, "notes.txt", b"hello")
     second = form._controls["reference"].get.__self__
-    assert "notes.txt" in second._error.value and "Choose a PNG" in second._error.value and "Traceback" not in second._error.value
+    assert "notes.txt" in second._error.value and "Save it as PNG" in second._error.value and "Traceback" not in second._error.value
     assert "reference" not in form.values()
 
 
