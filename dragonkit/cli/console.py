@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from dragonkit.plugins.registry import PluginRegistry
 
-__all__ = ["bars", "debugging", "load_registry", "run_guarded", "show", "warn"]
+__all__ = ["bars", "debugging", "load_registry", "printable", "run_guarded", "show", "warn"]
 
 Bar = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
@@ -69,7 +69,12 @@ def show(*what: RenderableType) -> None:
 
     console = Console(highlight=False, markup=False)
     for one in what:
-        console.print(one, soft_wrap=isinstance(one, str))
+        console.print(printable(one) if isinstance(one, str) else one, soft_wrap=isinstance(one, str))
+
+
+def printable(text: str) -> str:
+    """The text with what no terminal can show written out: names of files need not be text."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def load_registry() -> PluginRegistry:

@@ -40,6 +40,7 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="Such as cpu or cuda:1; by default a GPU where there is one.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+InvertOption = Annotated[bool, typer.Option("--invert-mask", help="Take what is outside of the mask for what is inside.")]
 TrustOption = Annotated[bool, typer.Option("--trust-paths", help="Follow paths in the edit file to anywhere, not only below its folder.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
 
@@ -71,13 +72,15 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     """
     from dragonkit.cli.options import build, options_of
     from dragonkit.editing.layout import Layout
+    from dragonkit.edits.prompts import checked_prompt
     from dragonkit.edits.settings import Settings
     from dragonkit.imaging.images import load_image
 
     edit_type, settings_fields = registry.edit_types()[mode], options_of(Settings)
-    ours = {"--out", "--prompt", "--model", "--preset", "--device", "--json", "--quiet", "--help"}
+    ours = {"--out", "--prompt", "--model", "--preset", "--device", "--invert-mask", "--json", "--quiet", "--help"}
     taken = {field.option for field in settings_fields} | ours
     edit_fields = options_of(edit_type, taken, mode)
+    mask_field = next((field for field in edit_fields if field.allowed.format == "mask"), None)
 
     def command(
         *,
@@ -87,20 +90,24 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         model: ModelOption = "toybox",
         preset: PresetOption = "default",
         device: DeviceOption = None,
+        invert_mask: InvertOption = False,
         as_json: JsonOption = False,
         quiet: QuietOption = False,
         **values: Any,
     ) -> None:
         edit = build(edit_type, edit_fields, {field.name: values[f"edit_{field.name}"] for field in edit_fields})
         given = build(Settings, settings_fields, {field.name: values[f"settings_{field.name}"] for field in settings_fields})
+        checked_prompt(prompt, "--prompt")
         settings = Settings.preset(preset, **{name: getattr(given, name) for name in given.model_fields_set})
         picture, place = load_image(image), out or image.with_name(f"{image.stem}-{mode}.png")
         check_output(place, [image, *(value for _, value in edit)])
+        if invert_mask and mask_field is not None:
+            edit = _with_inverted_mask(edit, mask_field, picture.size)
         layout = Layout(registry, edit, picture.size)
         editor = load_editor(registry, model, device, quiet)
         with bars(quiet) as bar:
             source = editor.invert(picture, prompt, settings, progress=bar("inverting"))
-            advise(editor, source)
+            advise(editor, source, layout)
             editing = bar("editing")
             result = editor.edit(source, layout, settings, on_step=lambda step: editing(step.index + 1, step.steps))
         report(result, result.save(place), as_json, quiet)
@@ -110,7 +117,7 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         [
             image,
             *(parameter_for(field, f"edit_{field.name}", mode.capitalize(), field.default_text) for field in edit_fields),
-            *common,
+            *(part for part in common if part.name != "invert_mask" or mask_field is not None),
             *(
                 parameter_for(field, f"settings_{field.name}", "Settings", f"{field.default_text} or the model's")
                 for field in settings_fields
@@ -120,6 +127,16 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     maker = typer.Typer(rich_markup_mode=None, add_completion=False)
     maker.command(mode, cls=PanelCommand, help=(edit_type.__doc__ or "").strip().partition("\n\n")[0].replace("`", "'"))(command)
     return typer.main.get_command(maker)
+
+
+def _with_inverted_mask(edit: Edit, field: Option, size: tuple[int, int]) -> Edit:
+    from dragonkit.errors import EditError
+    from dragonkit.imaging.masks import load_mask
+
+    mask = getattr(edit, field.name)
+    if mask is None:
+        raise EditError(f"--invert-mask needs a mask to invert, but there is none; give {field.option}.")
+    return edit.model_copy(update={field.name: ~load_mask(mask, size)})
 
 
 def run(
@@ -145,9 +162,10 @@ def run(
     editor = load_editor(registry, model, device, quiet)
     with bars(quiet) as bar:
         source = editor.source_of(edit_file, bar("inverting" if edit_file.image else "generating"))
-        advise(editor, source)
+        layout = layout or Layout(registry, edits, source.image_size)
+        advise(editor, source, layout)
         editing = bar("editing")
-        result = editor.edit(source, layout or edits, edit_file.settings, on_step=lambda step: editing(step.index + 1, step.steps))
+        result = editor.edit(source, layout, edit_file.settings, on_step=lambda step: editing(step.index + 1, step.steps))
     report(result, result.save(place), as_json, quiet)
 
 

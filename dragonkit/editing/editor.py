@@ -11,9 +11,10 @@ from dragonkit.diffusion.backbone import Backbone, checked_layers
 from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
-from dragonkit.editing.advice import advice_on, settings_for
+from dragonkit.editing.advice import advice_on, advice_on_prompt, settings_for
 from dragonkit.editing.finishing import finish
 from dragonkit.editing.layout import Layout
+from dragonkit.editing.places import advice_on_places
 from dragonkit.editing.planning import plan_edits
 from dragonkit.editing.results import EditResult
 from dragonkit.editing.sources import Sources
@@ -100,9 +101,17 @@ class Editor:
         with _advice_on_memory():
             return self._sources.invert(load_image(image), prompt, settings, check, progress)
 
-    def advice(self, source: Source) -> list[str]:
-        """What is worth knowing before an edit of this source; the report of every edit of it says the same."""
-        return list(advice_on(source, self.card))
+    def advice(self, source: Source, layout: Layout | None = None) -> list[str]:
+        """What is worth knowing before an edit of this source; the report of every edit of it says the same.
+
+        Args:
+            layout: the edits, where they are known.
+        """
+        said = [*advice_on(source, self.card), *advice_on_prompt(self.backbone, source.prompt)]
+        for reference in () if layout is None else layout.references:
+            if reference is not None and reference.prompt is not None:
+                said += advice_on_prompt(self.backbone, reference.prompt, "reference_prompt")
+        return [*said, *(() if layout is None else advice_on_places(layout))]
 
     def forget(self) -> None:
         """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
@@ -143,7 +152,7 @@ class Editor:
             guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
             latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
             image = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
-        report = watch.report(self.card.name, layout.edits, source, [*self.advice(source), *notes])
+        report = watch.report(self.card.name, layout, source, [*self.advice(source, layout), *notes])
         return EditResult(image, report, self._edit_file(source, layout.edits, settings), plan.region)
 
     def run(

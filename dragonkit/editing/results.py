@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ConfigDict
 
+from dragonkit.editing.places import PlaceReport
 from dragonkit.edits.file import PNG_KEY, EditFile
 from dragonkit.errors import ImageError
 
@@ -40,6 +41,7 @@ class Report(BaseModel):
         network_evaluations: UNet calls of this edit, counted per picture in the batch; an inversion made earlier is not in it.
         seconds: wall time of this edit.
         warnings: sentences worth reading.
+        places: where each edit acts: how much of the picture its mask covers, how much may change, and which borders cut its target.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +57,7 @@ class Report(BaseModel):
     network_evaluations: int
     seconds: float
     warnings: tuple[str, ...] = ()
+    places: tuple[PlaceReport, ...] = ()
 
     @property
     def resized(self) -> bool:

@@ -18,6 +18,7 @@ from dragonkit.diffusion.backbone import Backbone, Prediction
 from dragonkit.diffusion.inversion import Progress, sample
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.diffusion.source import Source
+from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import DragonkitError, PluginHookError
 from dragonkit.imaging.images import fit_size, psnr, to_image, to_tensor
@@ -44,6 +45,7 @@ class Sources:
 
     def invert(self, picture: Image.Image, prompt: str, settings: Settings, check: bool, progress: Progress | None) -> Source:
         """The picture's source, as `Editor.invert` says."""
+        prompt = checked_prompt(prompt)
         plugin, inversion = self.registry.inversion(settings.inversion)
         pixels, options = np.asarray(picture), inversion.options_of(settings)
         made_with = {"steps": settings.steps, "inversion": inversion.name, "options": options.model_dump_json(), "check": check}
@@ -87,6 +89,7 @@ class Sources:
 
     def generate(self, prompt: str, seed: int, settings: Settings, progress: Progress | None) -> Source:
         """A new picture, as `Editor.generate` says."""
+        prompt = checked_prompt(prompt)
         backbone, side = self.backbone, self.backbone.model_size
         size, cells = (side, side), side // self.backbone.pixels_per_latent
         schedule = backbone.schedule(settings.steps, size)

@@ -18,6 +18,7 @@ from pydantic import Field, JsonValue, PrivateAttr, field_validator, model_valid
 from dragonkit.edits.edit import Edit, unknown_mode
 from dragonkit.edits.limits import MAX_BYTES, MAX_EDITS, check_weight
 from dragonkit.edits.paths import PathRule, Reach
+from dragonkit.edits.prompts import Prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.validation import Model
 from dragonkit.edits.values import image_from_text, image_to_text
@@ -47,7 +48,7 @@ class EditFile(Model):
     version: Literal[1] = 1
     model: str = Field(min_length=1, description="name, hub id or path of the diffusion model")
     image: str = Field(default="", description="path relative to this file, or data:image/png;base64,...; may be empty with a seed")
-    prompt: str = Field(default="", description="what the image shows")
+    prompt: Prompt = Field(default="", description="what the image shows")
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1, description="the source is generated from the prompt and this seed")
     settings: Settings = Field(default_factory=Settings)
     edits: list[dict[str, JsonValue]] = Field(description="the edits, each with its mode and its fields")

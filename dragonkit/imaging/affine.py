@@ -170,6 +170,6 @@ def _checked_pairs(pairs: Sequence[tuple[Point, Point]]) -> tuple[np.ndarray, np
         points = np.empty(0)
     if points.ndim != 3 or points.shape[0] < 1 or points.shape[1:] != (2, 2) or not (np.abs(points) <= FAR).all():
         raise PointError(
-            f"a map goes through pairs of finite points ((x0, y0), (x1, y1)), numbers up to {FAR:g}, got {short(pairs)}. Give one pair or more."
+            f"a map goes through pairs of finite points ((x0, y0), (x1, y1)) up to {FAR:g}, got {short(pairs)}. Give one pair or more."
         )
     return points[:, 0], points[:, 1]

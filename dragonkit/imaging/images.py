@@ -20,11 +20,11 @@ from dragonkit.imaging.opening import check_size, opened
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ImageSource", "fit_size", "load_image", "open_image", "psnr", "to_image", "to_tensor"]
+__all__ = ["MAX_ASPECT", "ImageSource", "fit_size", "load_image", "open_image", "open_picture", "psnr", "to_image", "to_tensor"]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | Image.Image | np.ndarray | torch.Tensor"
 
-_MAX_ASPECT = 3.0  # diffusion models fall apart on longer strips
+MAX_ASPECT = 3.0  # diffusion models fall apart on longer strips
 _BAND = 1 << 18  # pixels of more than 8 bits made 8 at once: bounds the memory
 _TOLERANCE = 1e-3  # how far floats may leave 0..1 by rounding or interpolation before we call it another range
 
@@ -42,15 +42,12 @@ def load_image(source: ImageSource) -> Image.Image:
     Raises:
         ImageError: there is no such file, it is no picture, or the values cannot be read as one.
     """
-    if isinstance(source, (str, os.PathLike)):
-        return _to_rgb(open_image(source), f"the picture {os.fsdecode(source)!r}")
-    if isinstance(source, Image.Image):
-        return _to_rgb(upright(source, "the PIL image"), "the PIL image")
-    if is_tensor(source):
-        return _to_rgb(_from_array(_channels_last(source)), "the tensor")
-    if isinstance(source, np.ndarray):
-        return _to_rgb(_from_array(source), "the array")
-    raise ImageError(f"a picture cannot be made from {type(source).__name__}. Pass a path, a PIL image, an array or a tensor.")
+    return _to_rgb(*_in_own_mode(source))
+
+
+def open_picture(source: ImageSource) -> Image.Image:
+    """The same in its own mode: with its transparency, its 16 bits. Raises ImageError."""
+    return _in_own_mode(source)[0]
 
 
 def open_image(path: str | os.PathLike[str]) -> Image.Image:
@@ -58,6 +55,19 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
     what = f"the picture {os.fsdecode(path)!r}"
     with opened(path, what) as image:
         return upright(image, what)
+
+
+def _in_own_mode(source: ImageSource) -> tuple[Image.Image, str]:
+    """A picture upright, and what it is called in errors."""
+    if isinstance(source, (str, os.PathLike)):
+        return open_image(source), f"the picture {os.fsdecode(source)!r}"
+    if isinstance(source, Image.Image):
+        return upright(source, "the PIL image"), "the PIL image"
+    if is_tensor(source):
+        return _from_array(_channels_last(source)), "the tensor"
+    if isinstance(source, np.ndarray):
+        return _from_array(source), "the array"
+    raise ImageError(f"a picture cannot be made from {type(source).__name__}. Pass a path, a PIL image, an array or a tensor.")
 
 
 def to_tensor(image: Image.Image, size: tuple[int, int] | None = None) -> torch.Tensor:
@@ -97,7 +107,7 @@ def fit_size(image_size: tuple[int, int], model_size: int, multiple: int) -> tup
     if min(width, height, model_size, multiple) < 1:
         raise ImageError(f"sizes must be positive, got image_size={image_size}, model_size={model_size}, multiple={multiple}. Pass pixels.")
     short = _round_to(model_size, multiple)
-    aspect = min(max(width, height) / min(width, height), _MAX_ASPECT)
+    aspect = min(max(width, height) / min(width, height), MAX_ASPECT)
     long = _round_to(short * aspect, multiple)
     return (long, short) if width >= height else (short, long)
 

@@ -98,7 +98,7 @@ def test_what_flattens_cannot_be_undone(wrong: np.ndarray) -> None:
 
 @pytest.mark.parametrize("wrong", [np.eye(3), np.full((2, 3), np.nan), np.ones(6)])
 def test_arrays_that_are_no_map(wrong: np.ndarray) -> None:
-    with pytest.raises(EditError, match=r"finite array \(2, 3\), got ndarray"):
+    with pytest.raises(EditError, match=r"finite array \(2, 3\)"):
         inverse_affine(wrong)
 
 
