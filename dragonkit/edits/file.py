@@ -24,7 +24,7 @@ from dragonkit.edits.validation import Model
 from dragonkit.edits.values import image_from_text, image_to_text
 from dragonkit.errors import EditError, EditFileError, ImageError
 from dragonkit.imaging.opening import open_file, text_in_png
-from dragonkit.words import short
+from dragonkit.words import quoted, short
 
 if TYPE_CHECKING:
     from typing import Self
@@ -115,7 +115,7 @@ class EditFile(Model):
         Args:
             trust_paths: follow paths of an edit file to anywhere, and not only to its folder and what is below.
         """
-        name = repr(os.fsdecode(path))
+        name = quoted(path)
         try:
             with open_file(path) as file:
                 data = file.read(len(_PNG_SIGNATURE))
@@ -138,7 +138,7 @@ class EditFile(Model):
     @classmethod
     def from_png(cls, path: str | os.PathLike[str]) -> Self:
         """The edit file that `result.save("out.png")` put into the picture's metadata. Paths in it are never followed."""
-        name = repr(os.fsdecode(path))
+        name = quoted(path)
         try:
             text = text_in_png(path, PNG_KEY)
         except ImageError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from dragonkit.errors import DragonkitError
-from dragonkit.words import short
+from dragonkit.words import quoted
 
 __all__ = ["PathRule", "Reach"]
 
@@ -37,7 +37,7 @@ class PathRule:
             error: the class to raise.
             must_exist: whether it must be an ordinary file.
         """
-        named = short(os.fsdecode(path))
+        named = quoted(path)
         if self.reach == "nowhere":
             raise error(
                 f"the {what} is the path {named}, but paths in a picture's metadata are never followed, as they may lead to anything here. "

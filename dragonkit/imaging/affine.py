@@ -160,7 +160,8 @@ def _around(linear: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarra
 
 
 def _is_flat(linear: np.ndarray) -> bool:
-    return bool(np.linalg.svd(linear, compute_uv=False)[-1] < _FLAT)
+    longest, shortest = np.linalg.svd(linear, compute_uv=False)
+    return bool(shortest < max(_FLAT, 1e-12 * longest))  # below the second it is rounding
 
 
 def _checked_pairs(pairs: Sequence[tuple[Point, Point]]) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from dragonkit.errors import ImageError, MaskError, OutOfMemoryError, ShapeError
 from dragonkit.imaging.opening import check_size, opened
+from dragonkit.words import quoted
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +53,7 @@ def open_picture(source: ImageSource) -> Image.Image:
 
 def open_image(path: str | os.PathLike[str]) -> Image.Image:
     """Read a picture file in its own mode, with the EXIF rotation applied. Raises ImageError."""
-    what = f"the picture {os.fsdecode(path)!r}"
+    what = f"the picture {quoted(path)}"
     with opened(path, what) as image:
         return upright(image, what)
 
@@ -60,7 +61,7 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
 def _in_own_mode(source: ImageSource) -> tuple[Image.Image, str]:
     """A picture upright, and what it is called in errors."""
     if isinstance(source, (str, os.PathLike)):
-        return open_image(source), f"the picture {os.fsdecode(source)!r}"
+        return open_image(source), f"the picture {quoted(source)}"
     if isinstance(source, Image.Image):
         return upright(source, "the PIL image"), "the PIL image"
     if is_tensor(source):

@@ -16,6 +16,7 @@ from dragonkit.errors import MaskError
 from dragonkit.imaging.images import is_tensor, to_numpy, upright
 from dragonkit.imaging.mask_meaning import inside_of
 from dragonkit.imaging.opening import EMBEDDED, check_size, opened, png_bytes, png_size
+from dragonkit.words import quoted
 
 if TYPE_CHECKING:
     import torch
@@ -137,7 +138,7 @@ def _mask_values(mask: MaskSource, size: tuple[int, int]) -> np.ndarray:
     if isinstance(mask, EncodedMask):
         return _text_values(mask.text, size)
     if isinstance(mask, (str, os.PathLike)):
-        what = f"the picture {os.fsdecode(mask)!r}"
+        what = f"the picture {quoted(mask)}"
         with _as_mask_error(), opened(mask, what) as image:
             return _picture_values(image, what, size)
     if isinstance(mask, Image.Image):

@@ -8,15 +8,13 @@ Positions are (x, y), origin top left; pixel (column i, row j) covers the square
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 
 from dragonkit.errors import EditError, MaskError
 from dragonkit.imaging.mask_files import MaskSource, checked_mask, decode_mask, encode_mask, load_mask
-from dragonkit.imaging.places import checked_numbers
+from dragonkit.imaging.places import checked_numbers, is_number
 from dragonkit.imaging.rasters import area_average, squared_distance
 from dragonkit.words import short
 
@@ -159,7 +157,7 @@ def _nonempty(mask: np.ndarray) -> np.ndarray:
 
 
 def _check_radius(radius: float) -> None:
-    if not isinstance(radius, (Real, np.number)) or not 0 <= radius < math.inf:
+    if not is_number(radius) or radius < 0:
         raise EditError(
             f"radius must be a finite number of pixels, 0 or more, got {short(radius)}. Use dilate to grow and erode to shrink."
         )

@@ -11,6 +11,7 @@ import importlib.util
 import io
 import os
 import stat
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
@@ -18,6 +19,7 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 
 from dragonkit.errors import ImageError, OutOfMemoryError
+from dragonkit.words import quoted
 
 __all__ = ["EMBEDDED", "FORMATS", "MAX_PIXELS", "MAX_SIDE", "check_size", "open_file", "opened", "png_bytes", "png_size", "text_in_png"]
 
@@ -30,6 +32,8 @@ MAX_SIDE = 65_535  # the longest that a JPEG can be; rows or columns in millions
 
 _DATA = "data:image/png;base64,"
 _PNG = b"\x89PNG\r\n\x1a\n"
+_STARTS = (_PNG, b"\xff\xd8\xff", b"RIFF", b"II*\0", b"MM\0*", b"GIF8")
+"""How pictures begin, those of `EMBEDDED` first."""
 _HEADER = 24  # bytes of a PNG up to its height, the signature included
 
 
@@ -106,7 +110,7 @@ def text_in_png(path: str | os.PathLike[str], key: str) -> str | None:
 
     Pixels are decoded only where nothing stands before them, as programs may move texts behind. Raises ImageError.
     """
-    what = f"the picture {os.fsdecode(path)!r}"
+    what = f"the picture {quoted(path)}"
     try:
         with open_file(path) as file:
             if file.read(len(_PNG)) != _PNG:
@@ -138,25 +142,34 @@ def _picture_file(path: str | os.PathLike[str], what: str) -> IO[bytes]:
 
 def _looked_for(path: str | os.PathLike[str]) -> str:
     try:
-        return f" (looked for {os.path.abspath(os.fsdecode(path))!r})"
+        return f" (looked for {quoted(os.path.abspath(os.fsdecode(path)))})"
     except OSError:  # the current folder was deleted
         return ""
 
 
 def _header(stream: IO[bytes], what: str, formats: Sequence[str]) -> Image.Image:
     try:
-        image = Image.open(stream, formats=tuple(formats))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own
+            image = Image.open(stream, formats=tuple(formats))
     except UnidentifiedImageError as error:
-        stream.seek(0)
-        start = stream.read(16)
-        begins = f"it starts with {start!r}" if start else "it is empty"
-        advice = "Save it as PNG, JPEG, WebP or TIFF." if len(formats) > 1 else "Save it as PNG."
-        raise ImageError(f"{what} is not in a format that can be read ({begins}). {advice}") from error
+        raise ImageError(f"{what} {_no_picture(stream, formats)}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{what} has more than {MAX_PIXELS:,} pixels. Scale it down first.") from error
     except MemoryError as error:
         raise OutOfMemoryError(f"Scale {what} down first.") from error
     except Exception as error:  # PIL's plugins raise nearly anything on broken headers
-        raise ImageError(
-            f"{what} cannot be opened: {str(error) or type(error).__name__}. Check its size, or save it again as PNG."
-        ) from error
+        why = str(error) or type(error).__name__
+        raise ImageError(f"{what} cannot be opened: {why.rstrip('.')}. Save or download it again.") from error
     check_size(image.size, what)
     return image
+
+
+def _no_picture(stream: IO[bytes], formats: Sequence[str]) -> str:
+    """What is wrong with a file that begins like no picture, or whose header makes no sense."""
+    stream.seek(0)
+    start = stream.read(16)
+    if start.startswith(_STARTS[: len(formats)]):
+        return "is damaged: its header makes no sense. Save or download it again."
+    advice = "Save it as PNG, JPEG, WebP or TIFF." if len(formats) > 1 else "Save it as PNG."
+    return f"is not in a format that can be read ({f'it starts with {start!r}' if start else 'it is empty'}). {advice}"

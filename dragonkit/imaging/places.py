@@ -11,7 +11,7 @@ import numpy as np
 from dragonkit.errors import EditError, PointError
 from dragonkit.words import short
 
-__all__ = ["FAR", "checked_numbers", "checked_places"]
+__all__ = ["FAR", "checked_numbers", "checked_places", "is_number"]
 
 FAR = 1e9
 """Pixels, or times a size, beyond which nothing is meant; squares of such numbers are still exact enough to compare."""
@@ -31,12 +31,13 @@ def checked_places(points: Any, what: str = "points") -> np.ndarray:
 def checked_numbers(advice: str, **numbers: Any) -> None:
     """EditError unless all are real numbers within `FAR`; `advice` says what to give instead."""
     for name, value in numbers.items():
-        if not isinstance(value, (Real, np.number)) or not _within(value):
+        if not is_number(value) or abs(value) > FAR:
             raise EditError(f"{name} must be a number from {-FAR:g} to {FAR:g}, got {short(value)}. {advice}")
 
 
-def _within(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value is a real and finite number that a float can hold."""
     try:
-        return math.isfinite(value) and abs(value) <= FAR
-    except (OverflowError, TypeError):  # an integer too large for a float; a complex number of numpy's
+        return isinstance(value, (Real, np.floating, np.integer)) and math.isfinite(value)
+    except OverflowError:  # an integer too large for a float
         return False

@@ -79,7 +79,7 @@ def test_no_change_is_the_identity() -> None:
 
 @pytest.mark.parametrize("wrong", [{"scale": 0}, {"scale": -1}, {"scale": math.nan}, {"degrees": math.inf}, {"shift": (0, math.nan)}])
 def test_numbers_that_make_no_map(wrong: dict[str, float]) -> None:
-    with pytest.raises(EditError, match="a positive scale|must be .*number"):
+    with pytest.raises(EditError, match=r"a positive scale|must be .*number"):
         affine_about((0, 0), **wrong)
 
 
