@@ -80,4 +80,4 @@ class Edit(Model):
 def unknown_mode(mode: str, known: Mapping[str, Any], where: str = "") -> UnknownModeError:
     """The error for a mode that no plugin offers: lists the known ones and the closest."""
     modes = sorted(known)
-    return UnknownModeError(f"{where}there is no edit mode {mode!r}.{closest(mode, modes)} Known modes: {', '.join(modes) or 'none'}.")
+    return UnknownModeError(f"{where}there is no edit mode {short(mode)}.{closest(mode, modes)} Known modes: {', '.join(modes) or 'none'}.")

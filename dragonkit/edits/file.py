@@ -118,17 +118,15 @@ class EditFile(Model):
         name = quoted(path)
         try:
             with open_file(path) as file:
-                data = file.read(len(_PNG_SIGNATURE))
-                is_png = data == _PNG_SIGNATURE
-                data += b"" if is_png else file.read(MAX_BYTES)
+                if file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE:
+                    return cls.from_png(path)
+                size = file.seek(0, os.SEEK_END)
+                file.seek(0)
+                data = file.read(MAX_BYTES) if size <= MAX_BYTES else b""
         except OSError as error:
             raise EditFileError(f"the edit file {name} cannot be read: {error.strerror or error}. Check the path.") from error
-        if is_png:
-            return cls.from_png(path)
-        if len(data) > MAX_BYTES:
-            raise EditFileError(
-                f"the edit file {name} has more than {MAX_BYTES:,} bytes. Let it name its pictures instead of holding them."
-            )
+        if size > MAX_BYTES:
+            raise EditFileError(f"the edit file {name} has more than {MAX_BYTES:,} bytes. Let it name its pictures, not hold them.")
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:

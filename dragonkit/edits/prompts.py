@@ -21,7 +21,7 @@ def checked_prompt(prompt: Any, what: str = "the prompt") -> str:
     except UnicodeEncodeError as error:
         found = prompt[error.start]
         raise EditError(
-            f"{what} holds {found!r} at {error.start}, which is no character but half of one or a broken byte. Write it in UTF-8."
+            f"{what} holds {found!r} at {error.start}, which is half a character or a broken byte. Write it in UTF-8."
         ) from error
     if "\0" in prompt:
         raise EditError(f"{what} holds '\\0' at {prompt.index(chr(0))}, which ends text where it is written. Leave it out.")

@@ -100,7 +100,7 @@ def _sentence(item: ErrorDetails, name: str, model: type[BaseModel], allowed: Al
         fields = list(model.model_fields)
         word = str(item["loc"][-1])
         known = ", ".join(fields) or "none"
-        return f"{model.__name__} has no field {word!r} (received {value}).{closest(word, fields)} Its fields: {known}."
+        return f"{model.__name__} has no field {short(word)} (received {value}).{closest(word, fields)} Its fields: {known}."
     if isinstance(cause, DragonkitError):  # already a whole sentence, from a nested model or a validator
         return f"{name}: {cause}" if item["loc"] else str(cause)
     if cause is not None:

@@ -141,8 +141,8 @@ def to_grid(mask: np.ndarray, grid: Grid, coverage: float = 0.5) -> np.ndarray:
         MaskError: the mask has not the size of the grid's image.
         EditError: coverage is not in (0, 1].
     """
-    if not 0.0 < coverage <= 1.0:
-        raise EditError(f"coverage must be above 0 and at most 1, got {coverage}. Use 0.5 for cells at least half covered.")
+    if not is_number(coverage) or not 0.0 < coverage <= 1.0:
+        raise EditError(f"coverage must be above 0 and at most 1, got {short(coverage)}. Use 0.5 for cells at least half covered.")
     if checked_mask(mask).shape == grid.shape == (grid.image_height, grid.image_width):
         return mask.copy()
     covered = cell_coverage(mask, grid)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 __all__ = ["POSTSCRIPT", "chunk", "corpus", "in_format", "png", "with_text"]
@@ -124,11 +124,23 @@ def corpus() -> dict[str, bytes]:
         "a JPEG with EXIF that is none": _jpeg_with(b"Exif\0\0MM\0*\xff\xff\xff\xff" + bytes(20)),
         "a JPEG with pictures behind it that are none": _jpeg_with(b"MPF\0MM\0*\0\0\0\x08" + b"\xff" * 20, marker=b"\xff\xe2"),
     }
+    ring, cut = Image.new("L", (6, 4)), Image.fromarray(PIXELS).resize((6, 4)).convert("RGBA")
+    ring.paste(255, (1, 1, 4, 3))
+    cut.putalpha(ring)
+    soft, paint = ring.reduce(2).resize((6, 4)), ImageOps.colorize(ring, "black", "red")
+    for name, mask in (("mask", ring), ("soft mask", soft), ("painted mask", paint), ("cut-out", cut)):
+        files |= {f"a {name} as {kind}": _saved(mask, kind) for kind in ("PNG", "TIFF", "WEBP")}
     for name in ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF"):
         data = in_format(name)
         files |= {f"a good {name}": data, f"half a {name}": data[: len(data) // 2], f"a {name} with a bad end": data[:-9] + b"\xff" * 9}
     files |= {f"a good {name}": in_format(name, "1" if name in ("MSP", "XBM") else "F" if name == "SPIDER" else "RGB") for name in OTHERS}
     return files
+
+
+def _saved(image: Image.Image, name: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=name)
+    return buffer.getvalue()
 
 
 def _orientation(value: int) -> bytes:
