@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.nudging import NudgePlugin
+from helpers.strict import read_json
 from PIL import Image
 from typer.testing import Result
 
@@ -57,7 +58,7 @@ def test_a_run_repeats_a_result(move: Invoke, invoke: Invoke, folder: Path, tiny
     assert refused.exit_code == 2 and "the model is the path" in refused.stderr and "--model" in refused.stderr
     result = invoke("run", "deep/er/one.png", "--json", "--model", tiny_model_folder)
     assert result.exit_code == 0, result.stderr
-    report = json.loads(result.stdout)
+    report = read_json(result.stdout)
     assert report["out"] == "deep/er/one-run.png"
     assert (report["modes"], report["image_size"], len(report["steps"])) == (["move"], [48, 32], 2)
     first, second = (np.asarray(Image.open(f"deep/er/{name}.png")) for name in ("one", "one-run"))
@@ -117,7 +118,7 @@ def test_a_plugins_mode_with_a_field_of_every_kind(nudge: NudgePlugin, invoke: I
     own = ["--mask", "mask.png", "--points", "1,2:3,4", "--points", "-5,6:7,8", "--strong", "--tags", "a,b", "--nudge-seed", "3"]
     result = invoke("nudge", "photo.png", own, "--model", tiny_model_folder, "--steps", "2", "--seed", "11", "--json")
     assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout)["out"] == "photo-nudge.png"
+    assert read_json(result.stdout)["out"] == "photo-nudge.png"
     edit = nudge.edits[0]
     assert edit.points == [((1, 2), (3, 4)), ((-5, 6), (7, 8))]
     assert (edit.strong, edit.tags, edit.seed, edit.how) == (True, ["a,b"], 3, "soft")
