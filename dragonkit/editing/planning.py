@@ -95,19 +95,21 @@ def plan_edits(
     when = settings.schedule.attention
     attention = [(_attention(registry, *asked, when), asked[-1]) for asked in planned if settings.attention]
     regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
+    terms = [
+        _planned_term(plugin, term, "" if len(edits) == 1 else f"{place}:", number[place], regions[place])
+        for place, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
+        for plugin, term in registry.energy_terms(edit, masks)
+    ]
+    guided = settings.schedule.guided(settings.steps) if terms and settings.energy_scale else frozenset[int]()
     sampling = SamplingPlan(
         latents=initial_latents(registry, source, edits, latent_masks, references),
         condition=source.condition,
         negative_condition=source.negative_condition,
-        terms=[
-            _planned_term(plugin, term, "" if len(edits) == 1 else f"{place}:", number[place], regions[place])
-            for place, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
-            for plugin, term in registry.energy_terms(edit, masks)
-        ],
+        terms=terms,
         layers=settings.layers,
         feature_size=feature_cells.shape,
         references=[feature_grid(reference) for reference in inverted],
-        guided=settings.schedule.guided(settings.steps) if settings.energy_scale else frozenset(),
+        guided=guided,
         attention=[
             PlannedAttention(plan if reference is None else _on_latents(plan, inverted[reference]), reference)
             for plan, reference in attention
@@ -118,7 +120,7 @@ def plan_edits(
         energy_scale=settings.energy_scale,
         region=to_mask(~np.logical_and.reduce([masks.preserve for masks in latent_masks]), pasted_latents),
         noise=settings.schedule.noise_at(settings.steps),
-        rounds=settings.schedule.rounds_at(settings.steps),
+        rounds=settings.schedule.rounds_at(settings.steps) if guided else {},
         seed=settings.seed,
     )
     given_latents = torch.where(to_mask(untouched, pasted_latents), source.latents_at(0), pasted_latents)

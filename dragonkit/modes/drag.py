@@ -120,20 +120,16 @@ def _check_places(points: Sequence[tuple[Point, Point]], size: tuple[int, int], 
 
 @hookimpl
 def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm] | None:
-    """Edit and preserve (eq. 5): the neighbourhood of each end is compared with that of its start, and the energies are summed."""
+    """Edit and preserve (eq. 5): the neighbourhoods of all ends are compared with those of their starts, by one similarity."""
     if not isinstance(edit, Drag):
         return None
-    places = [_neighbourhoods(pair, edit.radius, masks.grid) for pair in edit.points]
+    starts, ends = np.concatenate([_neighbourhoods(pair, edit.radius, masks.grid) for pair in edit.points], axis=2)
 
     def resemble_start(features: Features) -> Tensor:
         from dragonkit.energy.similarity import inverse_energy, local_similarity
         from dragonkit.imaging.lookup import warp
 
-        energies = [
-            inverse_energy(local_similarity(warp(features.generated, ends)[:, 0], warp(features.source, starts)[:, 0]))
-            for starts, ends in places
-        ]
-        return sum(energies[1:], energies[0])
+        return inverse_energy(local_similarity(warp(features.generated, ends)[:, 0], warp(features.source, starts)[:, 0]))
 
     terms = [EnergyTerm("edit", resemble_start, edit.edit_weight, region="target")]
     if masks.preserve.any():
@@ -147,12 +143,11 @@ def _offsets(radius: int) -> np.ndarray:
     return np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
 
 
-def _neighbourhoods(pair: tuple[Point, Point], radius: int, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Positions about start and end, float32 (1, n, 2) each, in cells; without those that leave the picture in either place."""
+def _neighbourhoods(pair: tuple[Point, Point], radius: int, grid: Grid) -> np.ndarray:
+    """Positions about start and end, float32 (2, 1, n, 2), in cells; without those that leave the picture in either place."""
     both = np.array(pair)[:, None] / [grid.cell_width, grid.cell_height] + _offsets(radius)
     inside = ((both >= 0) & (both <= [grid.width, grid.height])).all(axis=(0, 2))
-    starts, ends = both[:, None, inside].astype(np.float32)
-    return starts, ends
+    return both[:, None, inside].astype(np.float32)
 
 
 @hookimpl

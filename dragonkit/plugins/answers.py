@@ -195,7 +195,7 @@ class AttentionPlan:
 
     def holds(self, index: int, steps: int) -> bool:
         """Whether it holds at step `index` of `steps`, counted from 0."""
-        return self.start * steps <= index < self.stop * steps
+        return _step(self.start, steps) <= index < _step(self.stop, steps)
 
     def __post_init__(self) -> None:
         _one_of("AttentionPlan.form", self.form, get_args(AttentionForm))
@@ -213,6 +213,11 @@ def identity_correspondence(grid: Grid) -> np.ndarray:
     places[..., 0] = np.arange(grid.width) + 0.5
     places[..., 1] = (np.arange(grid.height) + 0.5)[:, None]
     return places
+
+
+def _step(fraction: float, steps: int) -> int:
+    """The first step, counted from 0, that begins at this fraction of the run or later."""
+    return math.ceil(fraction * steps - 1e-9)  # 0.28 of 25 steps is 7.000000000000001
 
 
 def _one_of(what: str, value: object, allowed: tuple[str, ...]) -> None:

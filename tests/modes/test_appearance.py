@@ -211,7 +211,7 @@ def test_terms_are_for_its_own_mode_only() -> None:
 def test_attention() -> None:
     mask = box(8, 8, 12, 12)
     plan = appearance.dragonkit_attention(build(mask, LATENTS))
-    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.7)
+    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.72)
     assert np.array_equal(plan.source_mask, ~to_grid(mask, LATENTS)) and np.array_equal(plan.reference_mask, OTHER_MASK)  # type: ignore[arg-type]
 
 

@@ -267,18 +267,16 @@ def interpolated(features: np.ndarray, x: float, y: float) -> np.ndarray:
 
 
 def expected_energy(generated: np.ndarray, source: np.ndarray, points: Any, radius: int, grid: Grid) -> float:
-    """Equation 5 summed over the points, one position after the other."""
-    total = 0.0
+    """Equation 5 with one similarity over the neighbourhoods of all points, one position after the other."""
+    cosines = []
     for start, end in points:
-        cosines = []
         for dy in range(-radius, radius + 1):
             for dx in range(-radius, radius + 1):
                 places = [(x / grid.cell_width + dx, y / grid.cell_height + dy) for x, y in (start, end)]
                 if all(0 <= x <= grid.width and 0 <= y <= grid.height for x, y in places):
                     a, b = interpolated(source, *places[0]), interpolated(generated, *places[1])
                     cosines.append(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
-        total += 1 / (1 + 4 * (np.mean(cosines) + 1) / 2)
-    return total
+    return 1 / (1 + 4 * (np.mean(cosines) + 1) / 2)
 
 
 @given(drags(), st.integers(0, 3), st.sampled_from(GRIDS[1:]), st.integers(0, 99))
@@ -289,6 +287,13 @@ def test_the_edit_energy_is_equation_5_over_all_neighbourhoods(points: list[Any]
     term = terms_of(points, grid, None, radius=radius)["edit"]
     energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
     assert energy == pytest.approx(expected_energy(generated, source, points, radius, grid), rel=1e-4)
+
+
+def test_many_points_weigh_no_more_than_one() -> None:
+    """Or the energy that preserves would count for ever less."""
+    source, generated = torch.randn(2, 4, *FEATURES.shape)
+    one, many = (terms_of([((21, 17), (29, 13))] * count)["edit"].function(Features(generated, source, None, "up.1")) for count in (1, 5))
+    assert one.item() == pytest.approx(many.item(), rel=1e-6)
 
 
 def test_energies_have_the_right_gradients() -> None:

@@ -290,7 +290,7 @@ def test_terms_are_for_pastes_only() -> None:
 def test_attention() -> None:
     masks = build(OBJECT, LATENTS)
     plan = dragonkit_paste.dragonkit_attention(masks)
-    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.7)
+    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.72)
     assert np.array_equal(plan.source_mask, ~masks.target) and np.array_equal(plan.reference_mask, OBJECT)  # type: ignore[arg-type]
 
 
