@@ -70,6 +70,7 @@ def plan_edits(
     Raises:
         PluginHookError: a plugin's answer is of no use.
     """
+    layout = layout.settled(settings)
     edits, references = layout.edits, references or [None] * len(layout.edits)
     latent_cells, feature_cells = latent_grid(source), feature_grid(source)
     image_masks, latent_masks, feature_masks = map(layout.on, (Grid(*layout.size, *layout.size), latent_cells, feature_cells))

@@ -44,6 +44,9 @@ class Settings(Model):
     keep: Literal["pixels", "latents", "energy"] = Field(
         default="pixels", description="how the untouched part is kept: bit for bit, in the latents, or by the preserve energy only"
     )
+    start: Literal["picture", "noise"] = Field(
+        default="picture", description="what edits start from: a picture of them, drawn without the model, or noise copied as in the papers"
+    )
     hold: Fraction = Field(default=0.6, description="fraction of the steps during which a moved object's latents are held at its target")
     hold_vacated: Fraction = Field(
         default=0.2, description="fraction of the steps during which the vacated place is held at a smooth fill from its rim"
@@ -95,6 +98,7 @@ _PAPER = {
     "guidance_scale": 4.0,
     "energy_scale": 0.03,
     "keep": "energy",
+    "start": "noise",
     "hold": 0.0,
     "hold_vacated": 0.0,
     "inversion_iterations": 1,

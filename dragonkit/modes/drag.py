@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import Mask, Points
 from dragonkit.energy.terms import preserve
 from dragonkit.errors import PointError
@@ -48,11 +49,16 @@ class Drag(Edit):
         default=None, description="what may change at most, white on black, of the picture's size; the whole picture when left out"
     )
     radius: int = Field(default=1, ge=0, le=8, description="how many feature cells around each point are compared and copied")
-    init: Literal["warp", "patches"] = Field(
-        default="warp", description="what the result starts from: the picture warped, or the source's noise with patches copied (the paper)"
+    init: Literal["auto", "warp", "patches"] = Field(
+        default="auto",
+        description="what the result starts from: the picture warped, or noise with patches copied; as the settings' start says",
     )
     edit_weight: EditWeight = 4.0
     preserve_weight: PreserveWeight = 6.0
+
+    def settled(self, settings: Settings) -> Drag:
+        """`init="auto"` is a warp where edits start from a picture, and patches where they start from noise."""
+        return self.model_copy(update={"init": "patches"}) if self.init == "auto" and settings.start == "noise" else self
 
     @field_validator("points")
     @classmethod
@@ -154,7 +160,7 @@ def _neighbourhoods(pair: tuple[Point, Point], radius: int, grid: Grid) -> np.nd
 def dragonkit_initial_latents(edit: Edit, masks: EditMasks, source: Any) -> Tensor | None:
     """Patches of the source's z_T about the starts copied to the ends, as in the released code; a warp starts as all that moves does."""
     assert isinstance(edit, Drag)
-    if edit.init == "warp":
+    if edit.init != "patches":
         return None
     latents: Tensor = source.latents_at(len(source.schedule))
     grid, patched = masks.grid, latents.clone()

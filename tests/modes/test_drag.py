@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from dragonkit.cli.options import build as build_from_options
 from dragonkit.cli.options import options_of
 from dragonkit.editing.pasting import Cutout, cut_and_paste
+from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, MaskError, PointError
 from dragonkit.imaging.deform import Deformation
 from dragonkit.imaging.masks import Grid, cell_coverage, dilate, shift_mask, to_grid
@@ -361,6 +362,16 @@ def test_the_radius_is_that_of_the_patches() -> None:
 
 def test_a_warp_starts_as_all_that_moves_does() -> None:
     assert started(Drag(points=ONE), torch.randn(1, 1, *LATENTS.shape)) is None
+
+
+def test_the_settings_decide_what_an_edit_that_leaves_it_to_them_starts_from() -> None:
+    left, warp, patches = Drag(points=ONE), Drag(points=ONE, init="warp"), Drag(points=ONE, init="patches")
+    assert all(edit.settled(Settings()) is edit for edit in (left, warp, patches))
+    for name in ("paper", "reference"):
+        settings = Settings.preset(name)
+        assert (left.settled(settings).init, warp.settled(settings).init, patches.settled(settings)) == ("patches", "warp", patches)
+    noise = torch.randn(1, 1, *LATENTS.shape)
+    assert started(left, noise) is None and started(left.settled(settings), noise) is not None
 
 
 def test_attention_reads_both_from_the_tenth_on() -> None:
