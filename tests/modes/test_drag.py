@@ -290,6 +290,16 @@ def test_the_edit_energy_is_equation_5_over_all_neighbourhoods(points: list[Any]
     assert energy == pytest.approx(expected_energy(generated, source, points, radius, grid), rel=1e-4)
 
 
+def test_where_points_are_middles_of_cells_the_edit_energy_is_exact() -> None:
+    grid = Grid(16, 8, 32, 16)
+    generated, source = np.random.default_rng(0).normal(size=(2, 5, *grid.shape))
+    points: list[Any] = [((5, 5), (21, 9)), ((1, 13), (9, 3)), ((17, 7), (17, 7))]
+    edit = Drag(points=points)
+    term = next(iter(drag.dragonkit_energy_terms(edit, drag.dragonkit_build_masks(edit, (32, 16)).on(grid)) or ()))
+    energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
+    assert energy == pytest.approx(expected_energy(generated, source, points, 1, grid), abs=1e-10)
+
+
 def test_many_points_weigh_no_more_than_one() -> None:
     """Or the energy that preserves would count for ever less."""
     source, generated = torch.randn(2, 4, *FEATURES.shape)
