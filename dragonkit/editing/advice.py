@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dragonkit.diffusion.sampling import SamplingPlan
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
 from dragonkit.plugins.card import ModelCard
 
-__all__ = ["advice_on", "carries", "settings_for"]
+__all__ = ["advice_on", "advice_on_plan", "carries", "settings_for"]
 
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
@@ -42,6 +43,27 @@ def advice_on(source: Source, card: ModelCard) -> Iterator[str]:
         yield (
             f"without any edit the source comes back at {back:.1f} dB, the autoencoder alone reaches {most:.1f} dB; "
             "expect changes where none were asked for, or invert with more steps or inversion_iterations"
+        )
+
+
+def advice_on_plan(plan: SamplingPlan, steps: int) -> Iterator[str]:
+    """A sentence where the energies decide nothing: each cell that they might change is given while they act."""
+    regions = [planned.region for planned in plan.terms if planned.term.weight]
+    if not regions or not plan.energy_scale:
+        return
+
+    def open_after(done: int) -> bool:
+        free = plan.free(done, steps)
+        return any((free if region is None else free & region).any() for region in regions)
+
+    if not plan.guided:
+        yield "the energies guided nothing: the schedule has no step at which they act; widen its span"
+    elif not any(open_after(index + 1) for index in plan.guided):  # what is held after a step has been overwritten in it
+        held = next((done - 1 for done in range(1, steps + 1) if open_after(done)), steps)
+        first, last = min(plan.guided) + 1, max(plan.guided) + 1
+        yield (
+            f"the energies guided nothing: they act in steps {first} to {last} of {steps}, and until step {held} all that they could change "
+            f"is held; lower hold or hold_vacated{'' if held == steps else ', or let the span of the schedule end later'}"
         )
 
 

@@ -11,7 +11,7 @@ from dragonkit.diffusion.backbone import Backbone, checked_layers
 from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
-from dragonkit.editing.advice import advice_on, settings_for
+from dragonkit.editing.advice import advice_on, advice_on_plan, carries, settings_for
 from dragonkit.editing.finishing import finish
 from dragonkit.editing.layout import Layout
 from dragonkit.editing.planning import plan_edits
@@ -139,6 +139,8 @@ class Editor:
         watch = Watch(self.backbone, self.registry, on_step)
         with _advice_on_memory():
             plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
+            if carries(source, self.card):  # else all is held for that reason, which the advice names
+                notes += advice_on_plan(plan.sampling, len(source.schedule))
             guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
             latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
             image = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
