@@ -45,7 +45,7 @@ class Settings(Model):
         default="pixels", description="how the untouched part is kept: bit for bit, in the latents, or by the preserve energy only"
     )
     start: Literal["picture", "noise"] = Field(
-        default="picture", description="what edits start from: a picture of them, drawn without the model, or noise copied as in the papers"
+        default="picture", description="what edits start from: a picture of them, made without the model, or noise copied as in the released code"
     )
     hold: Fraction = Field(default=0.6, description="fraction of the steps during which a moved object's latents are held at its target")
     hold_vacated: Fraction = Field(
@@ -107,7 +107,8 @@ _PAPER = {
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "default": {},
-        # DragonDiffusion as written: plain inversion, guidance at each of the first 30 of 50 steps, nothing held
+        # DragonDiffusion as written: plain inversion, guidance at each of the first 30 of 50 steps, nothing held; z_T, of which it
+        # says little, as in the released code
         "paper": {**_PAPER, "schedule": GuidanceSchedule(span=(0.0, 0.6), every=1)},
         # the numbers in the released code, with DiffEditor's refinements
         "reference": {**_PAPER, "schedule": GuidanceSchedule(span=(0.0, 0.6), every=2, dense=0.2, regional=True, noise=0.4, rounds=3)},
