@@ -62,8 +62,8 @@ def advice_on_plan(plan: SamplingPlan, steps: int) -> Iterator[str]:
         held = next((done - 1 for done in range(1, steps + 1) if open_after(done)), steps)
         first, last = min(plan.guided) + 1, max(plan.guided) + 1
         yield (
-            f"the energies guided nothing: they act in steps {first} to {last} of {steps}, and until step {held} all that they could change "
-            f"is held; lower hold or hold_vacated{'' if held == steps else ', or let the span of the schedule end later'}"
+            f"the energies guided nothing: they act in steps {first} to {last} of {steps}, and until step {held} all that they could "
+            f"change is held; lower hold or hold_vacated{'' if held == steps else ', or let the span of the schedule end later'}"
         )
 
 

@@ -45,7 +45,8 @@ class Settings(Model):
         default="pixels", description="how the untouched part is kept: bit for bit, in the latents, or by the preserve energy only"
     )
     start: Literal["picture", "noise"] = Field(
-        default="picture", description="what edits start from: a picture of them, made without the model, or noise copied as in the released code"
+        default="picture",
+        description="what edits start from: a picture of them, made without the model, or noise copied as in the released code",
     )
     hold: Fraction = Field(default=0.6, description="fraction of the steps during which a moved object's latents are held at its target")
     hold_vacated: Fraction = Field(
