@@ -96,7 +96,7 @@ def plan_edits(
     attention = [(_attention(registry, *asked, when), asked[-1]) for asked in planned if settings.attention]
     regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
     sampling = SamplingPlan(
-        latents=initial_latents(registry, source, edits, latent_masks, references),
+        latents=initial_latents(registry, source, edits, latent_masks, references, settings.seed),
         condition=source.condition,
         negative_condition=source.negative_condition,
         terms=[
