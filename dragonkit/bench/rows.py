@@ -72,7 +72,9 @@ def _paper(**changes: Any) -> Settings:
 ROWS: Mapping[str, Row] = {
     "untouched": Row("the source as it is", lambda it: it.task.scene.image),
     "reconstruction": Row("the source, inverted and denoised without any edit", _reconstructed, Settings()),
-    "copy, Telea": Row("the object copied, the hole filled by cv2.inpaint (Telea); moves only", lambda it: copy_and_inpaint(it.task)),
+    "copy, Telea": Row(
+        "the object copied, the hole filled by cv2.inpaint (Telea); moves and removals only", lambda it: copy_and_inpaint(it.task)
+    ),
     "copy, Navier-Stokes": Row("the same with Navier-Stokes filling", lambda it: copy_and_inpaint(it.task, "navier-stokes")),
     "z_T copy": _edit("preset paper without energies: what moving the noise does alone", _paper(energy_scale=0.0)),
     "no attention": _edit("preset paper, the decoder reads its own keys and values (fig. 4)", _paper(attention=False)),

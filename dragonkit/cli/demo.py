@@ -116,7 +116,7 @@ def _table(results: Results, scenes: int) -> Table:
             name,
             *(_mean(one.changed for one in figures[row]) for row in ROWS),
             _mean(one.elsewhere for one in ours),
-            f"{sum(one.found for one in ours)}/{len(ours)}",
+            f"{sum(one.found for one in ours)}/{len(ours)}" if _mean(one.target for one in ours) else "",
             f"{sum(one.gone for one in ours)}/{len(ours)}" if _mean(one.vacated for one in ours) else "",
         )
     return table

@@ -103,7 +103,7 @@ def plan_edits(
     ]
     guided = settings.schedule.guided(settings.steps) if terms and settings.energy_scale else frozenset[int]()
     sampling = SamplingPlan(
-        latents=initial_latents(registry, source, edits, latent_masks, references),
+        latents=initial_latents(registry, source, edits, latent_masks, references, settings.seed),
         condition=source.condition,
         negative_condition=source.negative_condition,
         terms=terms,

@@ -74,13 +74,16 @@ class EditMasks:
                 raise EditError(f"{what} holds NaN or infinite positions. Start from identity_correspondence(grid).")
 
     def places_content(self, from_reference: bool = False) -> bool:
-        """Whether the target's content is looked up elsewhere: a change of look in its place is not.
+        """Whether places alone say what the edit asks for: content comes from elsewhere, or goes and nothing takes its place. A change of
+        look in its place they do not.
 
         Args:
             from_reference: whether places are in a reference picture, where the same place holds something else.
         """
         if from_reference and (self.target & ~self.source).any():
             return True
+        if not self.target.any():
+            return bool(self.source.any())
         rows, columns = np.nonzero(self.target)
         return not np.array_equal(self.correspondence[rows, columns], np.stack([columns, rows], axis=1) + np.float32(0.5))
 

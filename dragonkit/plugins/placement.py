@@ -27,7 +27,7 @@ class Placement:
 
     Attributes:
         source: where the content is in the picture; empty where nothing comes from it.
-        target: where it shall be in the result; what shall change.
+        target: where it shall be in the result; what shall change. Empty for content that is taken away.
         touched: what may change, at least source and target; None for just these.
         surroundings: what the place that the content leaves shall resemble; None for all that is not touched.
         back: places (n, 2) in the result to the places (n, 2) that their content comes from, (x, y) in pixels, pixel centres at

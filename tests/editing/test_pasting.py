@@ -13,6 +13,7 @@ from dragonkit.imaging.masks import Grid, dilate, erode
 from dragonkit.imaging.matting import RIM
 from dragonkit.modes.move import Move
 from dragonkit.plugins.answers import EditMasks, identity_correspondence
+from dragonkit.plugins.placement import Placement
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -151,6 +152,14 @@ def test_moves_tells_a_move_from_a_change_of_look() -> None:
     assert move.places_content()
     look = EditMasks(move.grid, source, source, ~source, ~move.preserve & False, ~source, identity_correspondence(move.grid))
     assert not look.places_content()
+
+
+def test_what_goes_nowhere_leaves_a_smooth_fill() -> None:
+    source = box(32, 32, slice(12, 20), slice(12, 20))
+    gone = Placement(source, source & False).on(Grid(32, 32, 32, 32))
+    assert gone.places_content()
+    image = torch.where(torch.from_numpy(source), 1.0, -0.5).repeat(1, 3, 1, 1)
+    assert torch.allclose(cut_and_paste(image, Cutout(gone)), torch.tensor(-0.5), atol=1e-5)
 
 
 # --- sizes and detail ---------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
-from dragonkit.energy.terms import contrast, inpaint, moving_terms, preserve, resemble_source
+from dragonkit.energy.terms import contrast, inpaint, moving_terms, preserve, resemble_source, vacating_terms
 from dragonkit.errors import EditError
 from dragonkit.imaging.affine import affine_about
 from dragonkit.imaging.masks import Grid
@@ -108,6 +108,15 @@ def test_moving_terms_are_all_four_with_their_weights() -> None:
     ]  # fmt: skip
 
 
+def test_vacating_terms_are_those_without_a_target() -> None:
+    masks = replace(MASKS, target=np.zeros(GRID.shape, bool))
+    assert [(term.name, term.weight) for term in vacating_terms(masks, 6, 0.2, 0.8)] == [
+        ("preserve", 6),
+        ("contrast", 0.2),
+        ("inpaint", 0.8),
+    ]
+
+
 @pytest.mark.parametrize(
     ("without", "left"),
     [
@@ -119,6 +128,7 @@ def test_moving_terms_are_all_four_with_their_weights() -> None:
 def test_moving_terms_without_a_cell_are_left_out(without: str, left: list[str]) -> None:
     masks = replace(MASKS, **{without: np.zeros(GRID.shape, bool)})
     assert [term.name for term in moving_terms(masks, 1, 1, 1, 1)] == left
+    assert [term.name for term in vacating_terms(masks, 1, 1, 1)] == left[1:]
 
 
 @pytest.mark.parametrize(
