@@ -133,12 +133,8 @@ def _digest(pixels: np.ndarray, made_with: dict[str, object]) -> str:
 def _checked(plugin: Plugin, inversion: Inversion, way: Callable[[], object], clean: Tensor, schedule: Schedule) -> Tensor:
     """The trajectory. PluginHookError when the inversion fails or gives something else."""
     what = f"the inversion {inversion.name!r} of its hook dragonkit_inversions"
-    try:
+    with plugin.blamed(what, DragonkitError):
         trajectory = way()
-    except (DragonkitError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        raise PluginHookError(plugin.name, plugin.origin, f"{what} failed: {type(error).__name__}: {error}") from error
     shape = (len(schedule) + 1, *clean.shape[1:])
     if not isinstance(trajectory, Tensor) or tuple(trajectory.shape) != shape:
         got = f"a tensor {tuple(trajectory.shape)}" if isinstance(trajectory, Tensor) else short(trajectory)

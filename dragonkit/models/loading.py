@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dragonkit.errors import DragonkitError, ModelError, ModelNotFoundError, UnsupportedModelError
+from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
 
 if TYPE_CHECKING:
@@ -57,16 +58,18 @@ def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype) -> 
     try:
         module, _, name = card.load.partition(":")
         function = getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever a stranger's module does while it is imported
+    except (Exception, SystemExit) as error:  # whatever a stranger's module does while it is imported
         raise ModelError(
             f"{loader}, which cannot be found ({type(error).__name__}: {_first_line(error)}); "
             "ModelCard.load must be 'module:function', of an installed module"
         ) from error
     try:
         backbone = function(card, device, dtype)
-    except (DragonkitError, torch.OutOfMemoryError):
+    except DragonkitError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(f"{loader}, which failed ({type(error).__name__}: {_first_line(error)}); tell its plugin's author") from error
     if not isinstance(backbone, Backbone):
         raise ModelError(f"{loader}, which gave a {type(backbone).__name__}; it must give a dragonkit.plugin_api.Backbone")
@@ -152,5 +155,5 @@ def _quiet() -> Iterator[None]:
                 library.enable_progress_bar()
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

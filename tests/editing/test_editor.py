@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -300,12 +301,29 @@ def test_settings_are_the_cards_with_ones_own_on_top(tiny_pipeline: Any) -> None
     assert editor.settings(merged) == merged
 
 
-def test_the_sources_steps_count(editor: Editor, source: Source) -> None:
-    result = editor.edit(source, MOVE, Settings(steps=30))
-    assert len(result.report.steps) == STEPS
-    assert result.edit_file.settings.steps == STEPS
-    assert any("steps=30 was not used" in warning for warning in result.report.warnings)
-    assert not any("was not used" in warning for warning in editor.edit(source, MOVE).report.warnings)
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Settings(steps=30), "steps=30, but the source was inverted with steps=4"),
+        (Settings(inversion_iterations=2), "inversion_iterations=2, but the source was inverted with inversion_iterations=1"),
+        (Settings.preset("fast"), "steps=20, but the source was inverted with steps=4"),
+    ],
+)
+def test_settings_that_the_source_was_not_made_with_are_refused(editor: Editor, source: Source, asked: Settings, said: str) -> None:
+    calls = editor.backbone.calls
+    with pytest.raises(EditError, match=re.escape(said)):
+        editor.edit(source, MOVE, asked)
+    assert editor.backbone.calls == calls
+
+
+def test_the_sources_own_settings_are_no_contradiction(editor: Editor, source: Source) -> None:
+    result = editor.edit(source, MOVE, Settings(steps=STEPS, inversion="ddim", inversion_iterations=1))
+    assert len(result.report.steps) == result.edit_file.settings.steps == STEPS
+    assert not any("steps" in warning for warning in result.report.warnings)
+    generated = editor.generate("a red fish", 1, Settings(steps=3))
+    assert len(editor.edit(generated, MOVE, Settings(inversion_iterations=7)).report.steps) == 3  # nothing was inverted
+    with pytest.raises(EditError, match="was generated with steps=3"):
+        editor.edit(generated, MOVE, Settings(steps=9))
 
 
 def test_energies_are_reported_where_they_guide(editor: Editor, source: Source) -> None:
@@ -421,7 +439,7 @@ def broken(energy: Callable[[Features], Any]) -> object:
         (
             lambda features: features.nothing,
             PluginHookError,
-            "'culprit'.*'extra' of its hook dragonkit_energy_terms failed: AttributeError",
+            "'culprit'.*'extra' of its hook dragonkit_energy_terms raised AttributeError",
         ),
         (
             lambda features: features.generated.mean((1, 2)),
@@ -446,8 +464,8 @@ def test_what_is_asked_is_checked_before_the_picture_is_inverted(editor: Editor)
 
     with pytest.raises(UnknownModeError, match="Did you mean 'move'"):
         editor.edit(picture(), Unknown())
-    with pytest.raises(EditError, match=r"must be a dragonkit\.Edit .*, got dict"):
-        editor.edit(picture(), [{"mode": "move"}])  # type: ignore[list-item]
+    with pytest.raises(EditError, match=r"Move\.mask is missing"):
+        editor.edit(picture(), [{"mode": "move"}])
     assert editor.backbone.calls == 0
 
 
@@ -506,7 +524,7 @@ def test_a_source_made_with_other_settings_is_made_the_same_way_again(editor: Ed
 def test_progress_and_steps_of_a_run_are_shown(editor: Editor, source: Source) -> None:
     file, told, seen = editor.edit(source, MOVE).edit_file, [], []
     Editor(editor.backbone, CARD, editor.registry).run(file, seen.append, lambda done, of: told.append((done, of)))
-    assert told[-1] == (2 * STEPS, 2 * STEPS)
+    assert told == [(done, 2 * STEPS) for done in range(1, 2 * STEPS + 1)] + [(done, STEPS) for done in range(1, STEPS + 1)]
     assert len(seen) == STEPS
 
 
