@@ -101,7 +101,7 @@ def bars(quiet: bool) -> Iterator[Callable[[str], Bar]]:
 
         def new_bar(title: str) -> Bar:
             task = progress.add_task(title, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
+            return lambda done, total: progress.update(task, completed=done, total=total or None)
 
         yield new_bar
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
@@ -28,7 +29,8 @@ from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
 from dragonkit.imaging.images import ImageSource, load_image
-from dragonkit.models.loading import default_dtype, find_card, load_backbone
+from dragonkit.models.hub import Fetched
+from dragonkit.models.loading import checked_device, checked_dtype, find_card, load_backbone
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
@@ -56,25 +58,27 @@ class Editor:
     @classmethod
     def from_pretrained(
         cls,
-        model: str = "toybox",
+        model: str | os.PathLike[str] = "toybox",
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         registry: PluginRegistry | None = None,
+        progress: Fetched | None = None,
     ) -> Editor:
         """Load a model: a name from `dragonkit models`, a hub id, a folder in diffusers' format, or a .safetensors file.
 
         Args:
             device: CUDA where there is one, else the CPU, when left out.
             dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
+            progress: called with (bytes fetched, bytes in all) while the model is fetched from the hub; raise `dragonkit.Cancelled` to stop.
 
         Raises:
-            ModelError: it is not there, not of Stable Diffusion's shape, or a plugin that loads it fails.
+            ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or a plugin that loads it fails; or the device is not.
         """
         registry = registry or get_registry()
-        card = find_card(model, registry.models())
-        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        card = find_card(model, registry.models(), registry.suspects("model"))
         with _advice_on_memory():
-            backbone = load_backbone(card, device, dtype or default_dtype(device))
+            device = checked_device(device)
+            backbone = load_backbone(card, device, checked_dtype(dtype, device), progress)
         return cls(backbone, card, registry)
 
     def settings(self, settings: Settings | None = None) -> Settings:

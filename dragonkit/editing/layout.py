@@ -75,7 +75,7 @@ class Layout:
         return [replace(one, preserve=preserve, vacated=one.vacated & ~filled) for one in masks]
 
 
-def _checked(registry: PluginRegistry, edits: object) -> tuple[Edit, ...]:
+def _checked(registry: PluginRegistry, edits: Any) -> tuple[Edit, ...]:
     single = isinstance(edits, (Edit, Mapping, str)) or not isinstance(edits, Iterable)
     several = tuple(_edit(registry, edit) for edit in ((edits,) if single else edits))
     if not several:

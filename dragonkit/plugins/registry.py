@@ -187,11 +187,12 @@ class PluginRegistry(PluginCollection):
         for plugin in self._plugins:
             with self._left_out(plugin, hook):
                 for item in plugin.call_for_list(hook, lambda item: isinstance(item, kind), f"{kind.__name__}s"):
-                    first, named = items.setdefault(item.name, (plugin, item))
-                    if named is not item:
-                        with self._left_out(plugin, hook):
-                            message = f"{hook} names the {what} {item.name!r}, which plugin {first.name!r} has named and keeps. Rename it."
-                            raise PluginHookError(plugin.name, plugin.origin, message)
+                    if item.name not in items:
+                        items[item.name] = plugin, item
+                        continue
+                    with self._left_out(plugin, hook):
+                        named = f"the {what} {item.name!r}, which plugin {items[item.name][0].name!r} has named and keeps"
+                        raise PluginHookError(plugin.name, plugin.origin, f"{hook} names {named}. Rename it.")
         return items
 
     @contextmanager
