@@ -173,7 +173,7 @@ class OutOfMemoryError(DragonkitError):
 
     def __init__(self, advice: str) -> None:
         self.advice = advice
-        super().__init__(f"the device ran out of memory. {advice}")
+        super().__init__(f"the device ran out of memory; {advice}")
 
 
 class Cancelled(DragonkitError):

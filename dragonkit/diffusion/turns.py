@@ -38,7 +38,7 @@ def turn_on(backbone: Any, waiting: Callable[[], Any] | None = None) -> Iterator
             lock.release()
 
 
-def calls_on(network: object) -> threading.RLock:
+def calls_on(network: object) -> Any:
     """The lock for a single call, which puts hooks and processors on the network and takes them off: threads without a turn may call, too."""
     return _lock(_calls, network)
 

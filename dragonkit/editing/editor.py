@@ -30,7 +30,7 @@ from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
 from dragonkit.imaging.images import ImageSource, load_image
 from dragonkit.models.hub import Fetched
-from dragonkit.models.loading import checked_device, checked_dtype, find_card, load_backbone
+from dragonkit.models.loading import checked_device, checked_dtype, find_card, load_backbone, refuse_deleted_folder
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
@@ -76,6 +76,7 @@ class Editor:
         """
         registry = registry or get_registry()
         card = find_card(model, registry.models(), registry.suspects("model"))
+        refuse_deleted_folder()
         with _advice_on_memory():
             device = checked_device(device)
             backbone = load_backbone(card, device, checked_dtype(dtype, device), progress)

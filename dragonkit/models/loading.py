@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dragonkit.diffusion.backbone import Backbone
 
-__all__ = ["checked_device", "checked_dtype", "default_dtype", "find_card", "load_backbone", "load_pipeline"]
+__all__ = ["checked_device", "checked_dtype", "default_dtype", "find_card", "load_backbone", "load_pipeline", "refuse_deleted_folder"]
 
 
 def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], suspects: str = "") -> ModelCard:
@@ -87,6 +87,14 @@ def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype, pro
     if not isinstance(backbone, Backbone):
         raise ModelError(f"{loader}, which gave a {type(backbone).__name__}; it must give a dragonkit.plugin_api.Backbone")
     return backbone
+
+
+def refuse_deleted_folder() -> None:
+    """ModelError when the current folder has been deleted: Intel's MKL, which PyTorch computes with, ends the process there."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ModelError(f"the current folder cannot be used ({error.strerror}); go to one that is there, such as with cd ~") from error
 
 
 def checked_device(device: Any = None, what: str = "the device") -> torch.device:

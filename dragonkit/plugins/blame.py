@@ -46,7 +46,8 @@ def blamed(
                 raise
             raise OutOfMemoryError("use a smaller picture, or close other programs") from error
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            error.add_note(f"{who} was running")
+            if (origin or "").partition(" ")[0] != "dragonkit":  # nobody needs to know that of dragonkit's own
+                error.add_note(f"{who} was running")
             raise
         text = str(error).rstrip(".")
         raise PluginHookError(
