@@ -31,13 +31,14 @@ def blamed(
         PluginHookError: it raised something, a SystemExit included.
         OutOfMemoryError: the machine, not the plugin, is to blame. A device's own error passes: the caller knows what to advise.
     """
-    who = f"plugin {plugin!r} ({origin or 'registered by hand'}) in {what}"
+    who, own = f"plugin {plugin!r} ({origin or 'registered by hand'}) in {what}", (origin or "").partition(" ")[0] == "dragonkit"
     stack = _running.setdefault(threading.get_ident(), [])
     stack.append(who)
     try:
         yield
     except passing as error:
-        error.add_note(f"raised by {who}")
+        if not own:
+            error.add_note(f"raised by {who}")
         raise
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         if is_out_of_memory(error):
@@ -45,9 +46,10 @@ def blamed(
             if type(error).__module__.partition(".")[0] == "torch":
                 raise
             raise OutOfMemoryError("use a smaller picture, or close other programs") from error
+        if own and not isinstance(error, Exception):  # dragonkit's own plugins exit nowhere: a signal came
+            raise
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            if (origin or "").partition(" ")[0] != "dragonkit":  # nobody needs to know that of dragonkit's own
-                error.add_note(f"{who} was running")
+            error.add_note(f"{who} was running")
             raise
         text = str(error).rstrip(".")
         raise PluginHookError(
