@@ -391,6 +391,29 @@ def test_steps_are_shown_as_they_happen(editor: Editor, source: Source) -> None:
     assert seen[0].preview().shape == (1, 3, 32, 32)
 
 
+def test_steps_count_what_is_run(editor: Editor, source: Source) -> None:
+    """The first two steps of the schedule are given in every cell, and so not run."""
+    settings, seen, told = Settings(hold=1.0, hold_vacated=0.5), list[Step](), list[tuple[int, int]]()
+    editor.edit(source, Move(mask=thing(), shift=(10, 2)), settings, on_step=seen.append, progress=lambda *counts: told.append(counts))
+    assert [(step.done, step.total, step.index, step.steps) for step in seen] == [(1, 2, 2, 4), (2, 2, 3, 4)]
+    assert told == [(1, 2), (2, 2)]
+
+    def stop(step: Step) -> None:
+        if step.done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        editor.edit(source, MOVE, settings, on_step=stop)
+
+
+def test_progress_tells_of_every_picture_that_is_inverted_and_then_of_the_edit(editor: Editor) -> None:
+    told: list[tuple[int, int]] = []
+    look = Appearance(mask=thing(), reference=picture(60, 40), reference_mask=thing(60, 40))
+    editor.edit(picture(), look, Settings(hold=0.0), progress=lambda done, total: told.append((done, total)))
+    checked, reference, edit = ([(done, total) for done in range(1, total + 1)] for total in (2 * STEPS, STEPS, STEPS))
+    assert told == checked + reference + edit
+
+
 def test_cancelling_stops_at_once_and_leaves_the_editor_usable(editor: Editor, source: Source) -> None:
     expected = pixels(editor.edit(source, MOVE))
 
