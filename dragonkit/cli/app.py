@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +12,10 @@ from typer.core import TyperGroup
 
 from dragonkit.cli import editing, listing, scaffold
 from dragonkit.cli.bench.app import bench
-from dragonkit.cli.console import load_registry, run_guarded, warn
+from dragonkit.cli.console import interrupts_told, load_registry, run_guarded, warn
 from dragonkit.cli.lab import lab
-from dragonkit.errors import Cancelled, DragonkitError
+from dragonkit.errors import DragonkitError
+from dragonkit.models.loading import refuse_deleted_folder
 
 __all__ = ["app", "main"]
 
@@ -32,11 +31,12 @@ class CommandLine(TyperGroup):
         raise SystemExit(run_guarded(lambda: super(CommandLine, self).main(*args, **options)))
 
     def make_context(self, *args: Any, **options: Any) -> Any:
-        with _interrupts_cancel():
+        refuse_deleted_folder()  # relative paths mean nothing there
+        with interrupts_told():
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> None:
-        with _interrupts_cancel():
+        with interrupts_told():
             super().invoke(ctx)  # what a command returns is no exit code
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -94,15 +94,6 @@ class CommandLine(TyperGroup):
         close = difflib.get_close_matches(name, known, n=1)
         guess = f" Did you mean {close[0]!r}?" if close else ""
         ctx.fail(f"There is no edit or command {name!r}.{guess} There are: {', '.join(known)}.")
-
-
-@contextmanager
-def _interrupts_cancel() -> Iterator[None]:
-    """Ctrl-C as an error that is told; typer alone ends without a word."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Cancelled("interrupted") from None
 
 
 app = typer.Typer(

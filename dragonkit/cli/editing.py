@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,7 +102,7 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
             source = editor.invert(picture, prompt, settings, progress=bar("inverting"))
             advise(editor, source)
             editing = bar("editing")
-            result = editor.edit(source, layout, settings, on_step=lambda step: editing(step.index + 1, step.steps))
+            result = editor.edit(source, layout, settings, on_step=lambda step: editing(step.done, step.total))
         report(result, result.save(place), as_json, quiet)
 
     image, *common = (part for part in inspect.signature(command, eval_str=True).parameters.values() if part.kind is part.KEYWORD_ONLY)
@@ -144,7 +145,7 @@ def run(
         source = editor.source_of(edit_file, bar("inverting" if edit_file.image else "generating"))
         advise(editor, source)
         editing = bar("editing")
-        result = editor.edit(source, layout or edits, edit_file.settings, on_step=lambda step: editing(step.index + 1, step.steps))
+        result = editor.edit(source, layout or edits, edit_file.settings, on_step=lambda step: editing(step.done, step.total))
     report(result, result.save(place), as_json, quiet)
 
 
@@ -176,10 +177,15 @@ def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet:
     """The editor, after the quick checks."""
     from dragonkit.models.loading import find_card
 
-    card = find_card(model, registry.models())
+    card = find_card(model, registry.models(), registry.suspects("model"))
     check_device(device)
-    with bars(quiet or not Path(card.source).exists()) as bar:  # a download may ask for the line
+    with bars(quiet) as bar:
         bar("loading the model")
         from dragonkit.editing.editor import Editor  # the slow import, so within the bar
 
-        return Editor.from_pretrained(model, device, registry=registry)
+        fetching = None if Path(card.source).exists() else bar("fetching it, in MB")
+        return Editor.from_pretrained(model, device, registry=registry, progress=fetching and _megabytes(fetching))
+
+
+def _megabytes(bar: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    return lambda done, total: bar(done // 10**6, -(-total // 10**6))

@@ -91,7 +91,8 @@ class Step:
     """What an observer sees after each step.
 
     Attributes:
-        index, steps: which step of how many, counted from 0; steps whose outcome is given by anchors are not done at all.
+        index, steps: which step of how many the schedule has, counted from 0; the first ones are not done where anchors give their outcome.
+        done, total: how many steps of this run are done, this one included, of how many: from 1 to `total`, without a gap.
         time: what the network was told.
         energies: weighted energies by label; empty at unguided steps.
         pred_original_sample: (1, c, h, w), the clean latents as far as they can be told now.
@@ -100,6 +101,8 @@ class Step:
 
     index: int
     steps: int
+    done: int
+    total: int
     time: float
     energies: dict[str, float]
     pred_original_sample: Tensor = field(repr=False)
@@ -144,7 +147,8 @@ def guided_sampling(
                 latents = torch.where(plan.region, noisy, latents)
             latents = anchored(latents, plan.anchors, steps, index + 1)
         if on_step is not None:
-            on_step(Step(index, steps, schedule.time(level), energies, clean, partial(backbone.decode, clean)))
+            done, total = index - first + 1, steps - first
+            on_step(Step(index, steps, done, total, schedule.time(level), energies, clean, partial(backbone.decode, clean)))
     return latents
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from dragonkit.diffusion.sampling import SamplingPlan
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
+from dragonkit.errors import EditError
 from dragonkit.plugins.card import ModelCard
 
 __all__ = ["advice_on", "advice_on_plan", "carries", "settings_for"]
@@ -67,21 +69,26 @@ def advice_on_plan(plan: SamplingPlan, steps: int) -> Iterator[str]:
         )
 
 
-def settings_for(source: Source, settings: Settings, card: ModelCard, given: Settings | None) -> tuple[Settings, list[str]]:
+def settings_for(source: Source, settings: Settings, card: ModelCard, given: Settings | None) -> Settings:
     """The settings of an edit of this source: how it was really made; and all that can be pasted is held where the autoencoder fails.
 
     Args:
         settings: the model's with the user's on top.
-        given: what the user set; that is never overruled, and what cannot be followed is said.
+        given: what the user set, which is never overruled.
 
-    Returns:
-        The settings, and sentences on what was asked for and not followed.
+    Raises:
+        EditError: the user asked for what the source was not made with.
     """
     asked = set() if given is None else given.model_fields_set
-    notes = []
-    if "steps" in asked and settings.steps != len(source.schedule):
-        notes.append(f"steps={settings.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
-    changes = {"steps": len(source.schedule), **source.inverted_with}
+    made: dict[str, Any] = {"steps": len(source.schedule), **source.inverted_with}
+    other = [name for name, value in made.items() if name in asked and getattr(settings, name) != value]
+    if other:
+        wanted, has = (", ".join(f"{name}={values[name]!r}" for name in other) for values in (dict(settings), made))
+        verb = "generated" if source.seed is not None else "inverted"
+        raise EditError(
+            f"the settings ask for {wanted}, but the source was {verb} with {has}, which an edit cannot change; "
+            f"leave {'them' if len(other) > 1 else 'it'} out, or have the picture {verb} with these settings"
+        )
     if not carries(source, card):
-        changes.update({name: 1.0 for name in ("hold", "hold_vacated") if name not in asked})
-    return settings.model_copy(update=changes), notes
+        made.update({name: 1.0 for name in ("hold", "hold_vacated") if name not in asked})
+    return settings.model_copy(update=made)

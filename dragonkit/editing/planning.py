@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,21 +11,20 @@ from PIL import Image
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.diffusion.guidance import PlannedTerm
 from dragonkit.diffusion.reading import PlannedAttention
 from dragonkit.diffusion.sampling import SamplingPlan
 from dragonkit.diffusion.source import Source, feature_grid, latent_grid
 from dragonkit.editing.anchors import Placed, anchors_of, initial_latents
+from dragonkit.editing.energies import planned_term
 from dragonkit.editing.layout import Layout
 from dragonkit.editing.pasting import Cutout, cut_and_paste, edit_region, free_pixels, resized, to_mask
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.schedules import Span
 from dragonkit.edits.settings import Settings
-from dragonkit.errors import DragonkitError, PluginHookError, ShapeError
+from dragonkit.errors import PluginHookError
 from dragonkit.imaging.images import to_tensor
 from dragonkit.imaging.masks import Grid, cell_coverage, dilate, to_grid
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features
-from dragonkit.plugins.loading import Plugin
+from dragonkit.plugins.answers import AttentionPlan, EditMasks
 from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import PluginRegistry
 
@@ -97,7 +96,7 @@ def plan_edits(
     attention = [(_attention(registry, *asked, when), asked[-1]) for asked in planned if settings.attention]
     regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
     terms = [
-        _planned_term(plugin, term, "" if len(edits) == 1 else f"{place}:", number[place], regions[place])
+        planned_term(plugin, term, "" if len(edits) == 1 else f"{place}:", number[place], regions[place])
         for place, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
         for plugin, term in registry.energy_terms(edit, masks)
     ]
@@ -172,29 +171,3 @@ def _tensor(source: Source) -> Tensor:
 def _regions(masks: EditMasks, like: Tensor) -> dict[str, Tensor]:
     """Where the gradients of the terms act, by the terms' `region`."""
     return {"target": to_mask(masks.target, like), "elsewhere": to_mask(~masks.target, like)}
-
-
-def _planned_term(plugin: Plugin, term: EnergyTerm, prefix: str, reference: int | None, regions: Mapping[str, Tensor]) -> PlannedTerm:
-    origin = f"plugin {plugin.name!r} ({f'from {plugin.origin}' if plugin.origin else 'registered by hand'}), hook dragonkit_energy_terms"
-    label = f"{prefix}{plugin.name}.{term.name}"
-    return PlannedTerm(label, _guarded(plugin, term, origin), reference, regions.get(term.region), origin)
-
-
-def _guarded(plugin: Plugin, term: EnergyTerm, origin: str) -> EnergyTerm:
-    """The term with errors that name its plugin, and with its answer checked to be a scalar."""
-
-    def function(features: Features) -> Tensor:
-        try:
-            energy = term.function(features)
-        except DragonkitError as error:
-            error.add_note(f"raised by the energy term {term.name!r} of {origin}")
-            raise
-        except Exception as error:
-            message = f"the energy term {term.name!r} of its hook dragonkit_energy_terms failed: {type(error).__name__}: {error}"
-            raise PluginHookError(plugin.name, plugin.origin, message) from error
-        if not isinstance(energy, Tensor) or energy.ndim != 0:
-            actual = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
-            raise ShapeError("a scalar tensor", actual, f"{origin}: the energy {term.name!r}", "Sum or average it.")
-        return energy
-
-    return replace(term, function=function)

@@ -54,15 +54,24 @@ class Sources:
         backbone, size = self.backbone, fit_size(picture.size, self.backbone.model_size, self.backbone.size_multiple)
         schedule = backbone.schedule(settings.steps, size)
         condition, negative = (backbone.condition([words], size) for words in (prompt, ""))
-        total = len(schedule) * (2 if check else 1)
+        total, callers = len(schedule) * (2 if check else 1), list[Exception]()
 
         def report(offset: int, done: int, _: int) -> None:
-            if progress is not None:
-                progress(offset + done, total)
+            try:
+                if progress is not None:
+                    progress(offset + done, total)
+            except Exception as error:
+                callers.append(error)
+                raise
 
         clean = backbone.encode(to_tensor(picture, size))
         way = partial(inversion.function, backbone, clean, condition, schedule, options, partial(report, 0))
-        trajectory = _checked(plugin, inversion, way, clean, schedule)
+        try:
+            trajectory = _checked(plugin, inversion, way, clean, schedule)
+        except PluginHookError as error:
+            if error.__cause__ in callers:  # what the caller's progress raises is no plugin's fault
+                raise error.__cause__ from None  # type: ignore[misc]
+            raise
         reconstruction_psnr, autoencoder_psnr = None, psnr(to_image(backbone.decode(clean), picture.size), picture)
         if check:
             back = sample(backbone, trajectory[-1:], condition, negative, schedule, progress=partial(report, len(schedule)))
@@ -133,12 +142,8 @@ def _digest(pixels: np.ndarray, made_with: dict[str, object]) -> str:
 def _checked(plugin: Plugin, inversion: Inversion, way: Callable[[], object], clean: Tensor, schedule: Schedule) -> Tensor:
     """The trajectory. PluginHookError when the inversion fails or gives something else."""
     what = f"the inversion {inversion.name!r} of its hook dragonkit_inversions"
-    try:
+    with plugin.blamed(what, DragonkitError):
         trajectory = way()
-    except (DragonkitError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        raise PluginHookError(plugin.name, plugin.origin, f"{what} failed: {type(error).__name__}: {error}") from error
     shape = (len(schedule) + 1, *clean.shape[1:])
     if not isinstance(trajectory, Tensor) or tuple(trajectory.shape) != shape:
         got = f"a tensor {tuple(trajectory.shape)}" if isinstance(trajectory, Tensor) else short(trajectory)

@@ -65,8 +65,7 @@ class GuidanceSchedule(Model):
         """The text form, without what is left at its default; "span=0:0.6" when all is."""
         named = {name: getattr(self, name) for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
         named = named or {"span": self.span}
-        texts = {name: ":".join(f"{at:g}" for at in value) if isinstance(value, tuple) else value for name, value in named.items()}
-        return ",".join(f"{name}={text}" for name, text in texts.items())
+        return ",".join(f"{name}={_text(value)}" for name, value in named.items())
 
     def over(self, base: GuidanceSchedule) -> GuidanceSchedule:
         """This schedule, with what it leaves out taken from another one."""
@@ -87,6 +86,11 @@ class GuidanceSchedule(Model):
         start, stop = _within(self.rounds_span, steps)
         repeated = (index for index in sorted(self.guided(steps)) if start <= index < stop and index % self.rounds_every == 0)
         return dict.fromkeys(repeated, self.rounds) if self.rounds > 1 else {}
+
+
+def _text(value: Any) -> str:
+    """As short as it can be read back to the very same number."""
+    return ":".join(map(_text, value)) if isinstance(value, tuple) else str(value).removesuffix(".0")
 
 
 def _within(span: Span, steps: int) -> tuple[int, int]:

@@ -163,7 +163,7 @@ class EditorWidget(W.VBox):
 
     def cancel(self) -> None:
         """Stop the run within one step. What was made so far stays."""
-        self._runs.job.cancel()
+        self._runs.cancel()
 
     def wait(self, timeout: float | None = None) -> EditResult | None:
         """The result, once inversion and run are over.

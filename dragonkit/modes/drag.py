@@ -29,6 +29,8 @@ __all__ = ["Drag"]
 
 Point = tuple[float, float]
 
+MOST_POINTS = 1000
+"""Every point is felt at every pixel: so many take five seconds in a picture of a megapixel, and twice the points twice as long."""
 STILL = 0.1
 """What moves by less than this, in pixels, counts as not moved at all."""
 
@@ -63,6 +65,8 @@ class Drag(Edit):
     @field_validator("points")
     @classmethod
     def _check_points(cls, points: tuple[tuple[Point, Point], ...]) -> tuple[tuple[Point, Point], ...]:
+        if len(points) > MOST_POINTS:
+            raise PointError(f"a drag takes at most {MOST_POINTS} points, got {len(points)}; leave out those that others carry along")
         for (start, end), (other_start, other_end) in combinations(points, 2):
             if start == other_start and end != other_end:
                 raise PointError(f"what is at {start} cannot go both to {end} and to {other_end}; leave one of them out")

@@ -164,7 +164,7 @@ def test_a_plugin_whose_commands_fail_harms_only_them(invoke: Invoke, registry: 
     registry.register(Loud(), "loud")
     result = invoke("--help")
     assert (result.exit_code, "Commands:" in result.stdout) == (0, True)
-    assert result.stderr.startswith("warning: plugin 'loud': dragonkit_commands raised ZeroDivisionError: oh no")
+    assert result.stderr.startswith("warning: skipped: plugin 'loud': dragonkit_commands raised ZeroDivisionError: oh no")
     assert result.stderr.count("\n") == 1
 
 

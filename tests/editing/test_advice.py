@@ -16,6 +16,7 @@ from dragonkit.diffusion.source import Source
 from dragonkit.editing.advice import advice_on, advice_on_plan, settings_for
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import PRESETS, Settings
+from dragonkit.errors import EditError
 from dragonkit.plugins.answers import EnergyTerm
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry
@@ -48,17 +49,18 @@ def test_a_lossy_inversion_is_told_and_a_good_one_is_not(source: Source) -> None
 def test_what_can_be_pasted_is_held_where_the_autoencoder_fails(source: Source) -> None:
     bad, good = (replace(source, autoencoder_psnr=most) for most in (16.0, 30.0))
     asked = Settings(hold=0.5, hold_vacated=0.2)
-    assert settings_for(good, asked, KNOWN, None)[0].hold_vacated == 0.2
-    held, notes = settings_for(bad, asked, KNOWN, None)
-    assert (held.hold, held.hold_vacated, notes) == (1.0, 1.0, [])
-    assert settings_for(bad, asked, UNKNOWN, None)[0].hold == 0.5
-    own, _ = settings_for(bad, asked, KNOWN, Settings(hold_vacated=0.2))  # what the user says is never overruled
+    assert settings_for(good, asked, KNOWN, None).hold_vacated == 0.2
+    held = settings_for(bad, asked, KNOWN, None)
+    assert (held.hold, held.hold_vacated) == (1.0, 1.0)
+    assert settings_for(bad, asked, UNKNOWN, None).hold == 0.5
+    own = settings_for(bad, asked, KNOWN, Settings(hold_vacated=0.2))  # what the user says is never overruled
     assert (own.hold, own.hold_vacated) == (1.0, 0.2)
 
 
-def test_steps_that_the_source_does_not_have_are_told(source: Source) -> None:
-    settings, notes = settings_for(source, Settings(steps=99), UNKNOWN, Settings(steps=99))
-    assert settings.steps == len(source.schedule) and "steps=99 was not used" in notes[0]
+def test_steps_that_the_source_does_not_have_are_refused_where_the_user_asked(source: Source) -> None:
+    assert settings_for(source, Settings(steps=99), UNKNOWN, Settings(seed=3)).steps == len(source.schedule)
+    with pytest.raises(EditError, match="steps=99, but the source was generated with steps="):
+        settings_for(source, Settings(steps=99), UNKNOWN, Settings(steps=99))
 
 
 # --- energies that decide nothing ---------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def test_a_way_back_that_leads_nowhere_is_the_plugins_fault(registry: PluginRegi
 def test_there_must_be_edits(registry: PluginRegistry) -> None:
     with pytest.raises(EditError, match="no edit to run"):
         Layout(registry, [], SIZE)
-    with pytest.raises(EditError, match=r"must be a dragonkit\.Edit .* got str"):
+    with pytest.raises(EditError, match=r"must be a dragonkit\.Edit .* got 'move'"):
         Layout(registry, ["move"], SIZE)  # type: ignore[list-item]
 
 

@@ -6,6 +6,7 @@ import base64
 import io
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,10 +15,12 @@ from weakref import WeakValueDictionary
 import ipywidgets as W
 import numpy as np
 import pytest
+import torch
 from helpers.headless import Browser, drag, emit, key, layer_id, open_browser
 from PIL import Image
 
 import dragonkit as dk
+from dragonkit.diffusion.turns import turn_on
 from dragonkit.errors import Cancelled, EditError, ImageError, MaskError, ModelNotFoundError, UnknownModeError
 from dragonkit.imaging.images import load_image
 from dragonkit.jupyter.marks.state import MarkState
@@ -636,7 +639,7 @@ def test_models_are_loaded_in_the_background_and_shared(model: dk.Editor, browse
     monkeypatch.setattr("dragonkit.jupyter.work.session._editors", WeakValueDictionary())
     begun, go, loads = threading.Event(), threading.Event(), []
 
-    def from_pretrained(_: type, name: str, registry: Any = None) -> dk.Editor:
+    def from_pretrained(_: type, name: str, registry: Any = None, progress: Any = None) -> dk.Editor:
         loads.append(name)
         begun.set()
         assert go.wait(SOON)
@@ -673,8 +676,8 @@ def test_editors_that_share_a_model_take_turns(open_editor: Any, model: dk.Edito
 
     first = open_editor(mask=blob())
     first.wait(SOON)
-    for name in ("invert", "edit"):
-        monkeypatch.setattr(model, name, one_at_a_time(getattr(model, name)))
+    for owner, name in ((model._sources, "invert"), (model, "_edited")):
+        monkeypatch.setattr(owner, name, one_at_a_time(getattr(owner, name)))
     gate.open.clear()
     gate.reached.clear()
     first.form.update({"shift": (8, 0)})
@@ -687,6 +690,67 @@ def test_editors_that_share_a_model_take_turns(open_editor: Any, model: dk.Edito
     gate.open.set()
     assert first.wait(SOON) is not None and second.wait(SOON) is not None
     assert max(most) == 1 and len(most) == 3
+
+
+def test_a_cell_may_edit_while_the_widget_inverts(open_editor: Any, model: dk.Editor) -> None:
+    """The picture is inverted in the background, and both it and the cell's edit come out as if each had been alone."""
+    edit, other = dk.Move(mask=blob(), shift=(8, 0)), PICTURE.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    expected = model.edit(other, edit, STEPS, prompt="a bird").image.tobytes()
+    alone = model.invert(PICTURE, "a fish", STEPS).trajectory
+    for _ in range(6):
+        model.forget()
+        model._sources._inversions.clear()
+        editor = open_editor()
+        assert model.edit(other, edit, STEPS, prompt="a bird").image.tobytes() == expected
+        assert editor._session.wait(SOON)
+        assert torch.equal(model.invert(PICTURE, "a fish", STEPS).trajectory, alone), "what is remembered is right, too"
+
+
+def test_cancel_names_the_plugin_that_does_not_return(open_editor: Any, gate: Gate, monkeypatch: Any) -> None:
+    monkeypatch.setattr("dragonkit.jupyter.panels.runs.PATIENCE", 0.05)
+    editor = open_editor(mask=blob())
+    editor._session.wait(SOON)
+    gate.open.clear()
+    gate.reached.clear()
+    editor.form.update({"shift": (8, 0)})
+    editor.run()
+    assert gate.reached.wait(SOON)
+    editor.cancel()
+    end = time.monotonic() + SOON
+    while "Cancel waits for plugin 'Gate' (registered by hand) in dragonkit_step" not in editor.status:
+        assert time.monotonic() < end, editor.status
+        time.sleep(0.01)
+    gate.open.set()
+    with pytest.raises(Cancelled):
+        editor.wait(SOON)
+    assert "cancelled" in editor.status
+
+
+def test_waiting_for_the_model_can_be_cancelled(open_editor: Any, model: dk.Editor) -> None:
+    editor = open_editor(mask=blob())
+    editor._session.wait(SOON)
+    editor.form.update({"shift": (8, 0)})
+    with turn_on(model.backbone):
+        editor.run()
+        words = editor._panel._words
+        end = time.monotonic() + SOON
+        while "waits: something else runs on this model" not in words.value:
+            assert time.monotonic() < end, words.value
+            time.sleep(0.01)
+        editor.cancel()
+        with pytest.raises(Cancelled):
+            editor.wait(SOON)
+    assert ran(editor) is not None
+
+
+@pytest.mark.parametrize("index", [None, 99, -1, "move", 1.5])
+def test_a_front_end_cannot_choose_what_is_not_there(open_editor: Any, index: Any) -> None:
+    editor = open_editor()
+    choice, before = editor._easel.modes._choice, editor.mode
+    choice.set_state({"index": index})
+    assert (editor.mode, choice.index) == (before, 0)
+    choice.set_state({"index": 1})
+    assert editor.mode != before
 
 
 def test_an_inversion_that_is_no_longer_wanted_is_stopped(open_editor: Any, model: dk.Editor, monkeypatch: Any) -> None:

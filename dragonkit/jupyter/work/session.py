@@ -14,7 +14,7 @@ from dragonkit.edits.edit import Edit
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.jupyter.work.history import Entry, History
-from dragonkit.jupyter.work.job import EditJob, Progress, Watch, alone
+from dragonkit.jupyter.work.job import EditJob, Progress, Watch
 from dragonkit.models.loading import find_card
 from dragonkit.plugins.registry import PluginRegistry, get_registry
 
@@ -55,7 +55,7 @@ class Session:
     ) -> None:
         self.picture, self.prompt, self.settings = picture, prompt, settings or Settings()
         self.registry: PluginRegistry = get_registry() if editor is None else editor.registry
-        self.model = find_card(model, self.registry.models()).name if editor is None else editor.card.name
+        self.model = find_card(model, self.registry.models(), self.registry.suspects("model")).name if editor is None else editor.card.name
         self.history = History()
         self._editor = editor
         self._preparation: EditJob | None = None
@@ -105,8 +105,7 @@ class Session:
             watch.wait_for(lambda: not preparation.running)
             if preparation.error is not None:
                 raise preparation.error
-            with alone(self.editor, watch):
-                result = self.editor.edit(preparation.result, layout, self.settings, on_step=watch.on_step)
+            result = self.editor.edit(preparation.result, layout, self.settings, on_step=watch.on_step, progress=watch.on_progress)
             self.history.add(entry := Entry(picture, tuple(edits), result, state))
             return entry
 
@@ -135,16 +134,18 @@ class Session:
 
     def _invert(self, picture: Image.Image, prompt: str, watch: Watch) -> Source:
         if self._editor is None:
-            self._editor = _load(self.model, self.registry)
-        with alone(self._editor, watch):
-            return self._editor.invert(picture, prompt, self.settings, progress=watch.on_progress)
+            self._editor = _load(self.model, self.registry, watch)
+        return self._editor.invert(picture, prompt, self.settings, progress=watch.on_progress)
 
 
-def _load(model: str, registry: PluginRegistry) -> Editor:
-    with _loading:
+def _load(model: str, registry: PluginRegistry, watch: Watch) -> Editor:
+    watch.wait_for(lambda: _loading.acquire(blocking=False))
+    try:
         editor = _editors.get((model, id(registry)))
         if editor is None:
             from dragonkit.editing.editor import Editor  # slow: it loads torch
 
-            editor = _editors[model, id(registry)] = Editor.from_pretrained(model, registry=registry)
+            editor = _editors[model, id(registry)] = Editor.from_pretrained(model, registry=registry, progress=watch.on_fetched)
         return editor
+    finally:
+        _loading.release()
