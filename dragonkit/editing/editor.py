@@ -31,6 +31,7 @@ from dragonkit.plugins.registry import PluginRegistry, get_registry
 
 __all__ = ["Editor"]
 
+
 class Editor:
     """Edits pictures with one diffusion model.
 

@@ -171,9 +171,7 @@ def test_an_empty_list_is_refused_where_none_says_it() -> None:
         return []
 
     registry = registry_of(NudgePlugin(), silent=plugin_with(dragonkit_energy_terms))
-    with pytest.raises(
-        PluginHookError, match=r"'silent'.*dragonkit_energy_terms.*at least one of EnergyTerms"
-    ):
+    with pytest.raises(PluginHookError, match=r"'silent'.*dragonkit_energy_terms.*at least one of EnergyTerms"):
         registry.energy_terms(Nudge(), edit_masks())
 
 
@@ -209,9 +207,7 @@ def test_inversions() -> None:
     with pytest.raises(EditError, match=r"^there is no inversion 'dampd'\. Did you mean 'damped'\? Known inversions: damped\.$"):
         registry.inversion("dampd")
     registry.register(plugin_with(dragonkit_inversions), "second")
-    with pytest.raises(
-        PluginHookError, match=r"'second': .* 'damped', which plugin 'first' has"
-    ):
+    with pytest.raises(PluginHookError, match=r"'second': .* 'damped', which plugin 'first' has"):
         registry.inversions()
 
 
