@@ -18,9 +18,11 @@ from PIL import Image
 from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema
 
+from dragonkit.edits.pictures import keeper
 from dragonkit.errors import DragonkitError, ImageError, MaskError
 from dragonkit.imaging.images import is_tensor, load_image, open_image
 from dragonkit.imaging.masks import decode_mask, encode_mask, load_mask
+from dragonkit.imaging.photo_files import open_photo
 from dragonkit.words import short
 
 __all__ = [
@@ -161,8 +163,17 @@ Shift = Annotated[Point, Format("shift")]
 
 
 def picture_to_json(picture: Any) -> str | None:
-    """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError."""
-    return None if picture is None else image_to_text(load_image(picture))
+    """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError.
+
+    Within `dragonkit.edits.pictures.kept_apart` the hash of its pixels instead.
+    """
+    if picture is None:
+        return None
+    if (photos := keeper()) is None:
+        return image_to_text(load_image(picture))
+    photo = open_photo(load_image(picture))
+    photos[photo.hash] = photo
+    return photo.hash
 
 
 def _check_picture(value: Any, info: ValidationInfo) -> Any:
