@@ -156,9 +156,7 @@ def _take_place(part: Path, target: Path, overwrite: bool) -> None:
         return
     try:
         os.link(part, target)  # unlike a renaming it fails where something has come to be
-    except FileExistsError:
-        raise
-    except OSError:  # a disk without links
+    except OSError:  # or a disk without links
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
         part.replace(target)

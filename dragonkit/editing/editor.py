@@ -21,9 +21,10 @@ from dragonkit.editing.watching import Watch
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
-from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
-from dragonkit.imaging.images import ImageSource, load_image
+from dragonkit.imaging.images import ImageSource
+from dragonkit.imaging.photo_files import open_photo
+from dragonkit.imaging.photos import Photo
 from dragonkit.models.loading import default_dtype, find_card, load_backbone
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.card import ModelCard
@@ -82,7 +83,12 @@ class Editor:
         return settings
 
     def invert(
-        self, image: ImageSource, prompt: str = "", settings: Settings | None = None, check: bool = True, progress: Progress | None = None
+        self,
+        image: ImageSource | Photo,
+        prompt: str = "",
+        settings: Settings | None = None,
+        check: bool = True,
+        progress: Progress | None = None,
     ) -> Source:
         """Find the noise a picture would have come from; the last few inversions are remembered.
 
@@ -98,11 +104,11 @@ class Editor:
         """
         settings = self.settings(settings)
         with _advice_on_memory():
-            return self._sources.invert(load_image(image), prompt, settings, check, progress)
+            return self._sources.invert(open_photo(image), prompt, settings, check, progress)
 
     def advice(self, source: Source) -> list[str]:
         """What is worth knowing before an edit of this source; the report of every edit of it says the same."""
-        return list(advice_on(source, self.card))
+        return [*advice_on(source, self.card), *source.photo.notes]
 
     def forget(self) -> None:
         """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
@@ -115,7 +121,7 @@ class Editor:
 
     def edit(
         self,
-        source: Source | EditResult | ImageSource,
+        source: Source | EditResult | ImageSource | Photo,
         edits: Edit | Sequence[Edit] | Layout,
         settings: Settings | None = None,
         prompt: str = "",
@@ -142,9 +148,11 @@ class Editor:
             plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
             guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
             latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
-            image = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
+            photo = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
         report = watch.report(self.card.name, layout.edits, source, [*self.advice(source), *notes])
-        return EditResult(image, report, self._edit_file(source, layout.edits, settings), plan.region)
+        picture = source.photo if source.seed is None else source.seed
+        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits)
+        return EditResult(photo.image, report, file, plan.region, photo)
 
     def run(
         self,
@@ -161,15 +169,15 @@ class Editor:
         """The source that an edit file names: its picture inverted, or generated from its seed."""
         if file.seed is not None and not file.image:
             return self.generate(file.prompt, file.seed, file.settings, progress)
-        return self.invert(file.load_image(), file.prompt, file.settings, progress=progress)
+        return self.invert(file.photo(), file.prompt, file.settings, progress=progress)
 
     def _laid_out(
-        self, source: Source | EditResult | ImageSource, edits: Edit | Sequence[Edit] | Layout, settings: Settings, prompt: str
+        self, source: Source | EditResult | ImageSource | Photo, edits: Edit | Sequence[Edit] | Layout, settings: Settings, prompt: str
     ) -> tuple[Source, Layout]:
         """The inverted source and where the edits act on it; what does not fit is refused before the slow part."""
         if isinstance(source, EditResult):
-            prompt, source = prompt or source.report.prompt, source.image
-        picture = source if isinstance(source, Source) else load_image(source)
+            prompt, source = prompt or source.report.prompt, source.photo
+        picture = source if isinstance(source, Source) else open_photo(source)
         size = picture.image_size if isinstance(picture, Source) else picture.size
         layout = edits if isinstance(edits, Layout) else Layout(self.registry, edits, size)
         if layout.size != size:
@@ -180,17 +188,6 @@ class Editor:
     def _inverted(self, reference: Reference, source: Source, settings: Settings) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt
         return self.invert(reference.image, prompt, settings, check=False)
-
-    def _edit_file(self, source: Source, edits: Sequence[Edit], settings: Settings) -> EditFile:
-        picture = "" if source.seed is not None else image_to_text(load_image(source.pixels))
-        return EditFile(
-            model=self.card.name,
-            image=picture,
-            prompt=source.prompt,
-            seed=source.seed,
-            settings=settings,
-            edits=[edit.to_dict() for edit in edits],
-        )
 
 
 @contextmanager

@@ -17,12 +17,12 @@ from PIL import Image
 from pydantic import Field, JsonValue, PrivateAttr, field_validator, model_validator
 
 from dragonkit.edits.edit import Edit, unknown_mode
-from dragonkit.edits.pictures import is_hash, kept_apart, matched, png_text, refuse_missing, replaced, texts_in
+from dragonkit.edits.pictures import is_hash, kept_apart, matched, refuse_missing, replaced, texts_in
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.sharing import shareable
 from dragonkit.edits.validation import Model
 from dragonkit.edits.values import image_from_text
-from dragonkit.edits.writing import TEXT_LIMIT, json_text, refuse_lost_paths, write_with_pictures
+from dragonkit.edits.writing import inside, json_text, refuse_lost_paths, write_with_pictures
 from dragonkit.errors import EditError, EditFileError, ImageError
 from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.photo_files import open_photo, photo_from_bytes
@@ -159,23 +159,21 @@ class EditFile(Model):
         """EditFileError where a picture, or a mask, is named by its hash and not held."""
         refuse_missing({"image": self.image, "edits": self.edits}, self._photos, self._name)
 
-    def shareable(self, limit: int = TEXT_LIMIT) -> Self:
+    def shareable(self) -> Self:
         """The same run without what is private: pictures are named by their hashes, paths by their last part.
 
-        Where masks take more than `limit` bytes of text they are left out, too; such a file says that it cannot be run.
-
-        Raises:
-            EditFileError: a picture cannot be read.
+        EditFileError when a picture cannot be read.
         """
         data = {**self.model_dump(mode="json"), "image": self.photo_hash}
-        return type(self)(**shareable(data, lambda text: self._data_photo(text).hash, limit))
+        return type(self)(**shareable(data, lambda text: self._data_photo(text).hash))
+
+    def pngs(self) -> dict[str, bytes]:
+        """The pictures that the file holds, as PNG by their hashes."""
+        return {name: photo.png() for name, photo in self._photos.items()}
 
     def dumps(self) -> str:
-        """The file's JSON text, every default spelled out, so that a replay does not depend on later defaults.
-
-        Pictures that the file holds are inside.
-        """
-        return json_text(self.model_dump(mode="json"), {name: png_text(photo.png()) for name, photo in self._photos.items()})
+        """The file's JSON text, with the pictures it holds, and every default, so that a replay does not depend on later ones."""
+        return json_text(self.model_dump(mode="json"), inside(self.pngs()))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON text. Pictures that the file holds go inside below 8 MB, else beside it.
@@ -186,7 +184,7 @@ class EditFile(Model):
         if self._folder is not None:
             refuse_lost_paths(data, self._folder, path.parent, self._name)
         try:
-            write_with_pictures(path, data, {name: photo.png() for name, photo in self._photos.items()})
+            write_with_pictures(path, data, self.pngs())
         except OSError as error:
             raise EditFileError(
                 f"the edit file {str(path)!r} cannot be written: {error.strerror or error}. Choose another place."

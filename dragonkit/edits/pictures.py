@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
@@ -15,7 +14,7 @@ from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
 
-__all__ = ["is_hash", "keeper", "kept_apart", "matched", "png_text", "refuse_missing", "replaced", "texts_in"]
+__all__ = ["is_hash", "keeper", "kept_apart", "matched", "refuse_missing", "replaced", "texts_in"]
 
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _keeper: ContextVar[MutableMapping[str, Photo] | None] = ContextVar("dragonkit_picture_keeper", default=None)
@@ -98,10 +97,5 @@ def refuse_missing(named: Mapping[str, Any], held: Collection[str], name: str) -
     if missing:
         raise EditFileError(
             f"{name} says of {' and '.join(missing)} only the hash of the pixels; give what it was made from: "
-            f"dragonkit run {name} --image PICTURE, or EditFile.with_pictures(PICTURE) in Python."
+            "--image PICTURE of dragonkit run, or EditFile.with_pictures(PICTURE) in Python."
         )
-
-
-def png_text(png: bytes) -> str:
-    """The bytes of a PNG as "data:image/png;base64,..." text."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

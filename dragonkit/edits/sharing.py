@@ -8,29 +8,30 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dragonkit.edits.pictures import replaced, texts_in
+from dragonkit.edits.pictures import replaced
 
-__all__ = ["model_name", "shareable", "without_path"]
+__all__ = ["model_name", "shareable", "without_masks", "without_path"]
 
-_SHORT = 100  # characters; no mask is shorter
 _SAMPLE = 65536  # bytes at either end of a file: those of other weights differ
 
 
-def shareable(data: dict[str, Any], hash_of: Callable[[str], str], limit: int) -> dict[str, Any]:
-    """The values of an edit file without pictures and paths.
-
-    Args:
-        hash_of: the hash of the picture in "data:image/..." text.
-        limit: bytes; where the texts of all edits are longer together, masks become hashes as well.
-    """
+def shareable(data: dict[str, Any], hash_of: Callable[[str], str]) -> dict[str, Any]:
+    """The values of an edit file without pictures and paths; `hash_of` gives the hash of the picture in "data:image/..." text."""
 
     def brief(text: str) -> str:
         return hash_of(text) if text.startswith("data:image/") else without_path(text)
 
-    edits = replaced(data["edits"], brief)
-    if sum(len(text) for _, text in texts_in(edits)) > limit:
-        edits = replaced(edits, lambda text: text if len(text) < _SHORT else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}")
-    return {**data, "model": model_name(data["model"]), "settings": replaced(data["settings"], without_path), "edits": edits}
+    settings, edits = replaced(data["settings"], without_path), replaced(data["edits"], brief)
+    return {**data, "model": model_name(data["model"]), "settings": settings, "edits": edits}
+
+
+def without_masks(value: Any) -> Any:
+    """A JSON value with hashes in the place of masks."""
+    if isinstance(value, dict):
+        if set(value) == {"png"} and isinstance(value["png"], str):
+            return {"png": f"sha256:{hashlib.sha256(value['png'].encode()).hexdigest()}"}
+        return {key: without_masks(inner) for key, inner in value.items()}
+    return [without_masks(inner) for inner in value] if isinstance(value, list) else value
 
 
 def model_name(model: str) -> str:
@@ -54,7 +55,7 @@ def without_path(text: str) -> str:
         known = any(os.path.exists(folder) for folder in (path, *path.parents[:-1]))
     else:
         known = _has_separator(text) and os.path.exists(path)
-    return path.name if known else text
+    return (path.name if known else "") or text
 
 
 def _path(text: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Mapping
@@ -9,25 +10,35 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from dragonkit.edits.pictures import png_text, replaced
+from dragonkit.edits.pictures import replaced
 from dragonkit.errors import EditFileError
 from dragonkit.files import replacing
 
-__all__ = ["TEXT_LIMIT", "json_text", "write_with_pictures"]
+__all__ = ["TEXT_LIMIT", "fits", "inside", "json_text", "refuse_lost_paths", "write_with_pictures"]
 
 TEXT_LIMIT = 8_000_000
-"""Bytes of text in a PNG or an edit file; what is larger lies beside it. libpng reads no larger chunk, Pillow 64 MiB of them at most."""
+"""Characters of text in a PNG; what is larger lies beside it. libpng reads no larger chunk, Pillow 64 MiB of them at most."""
 
 
-def json_text(data: Mapping[str, Any], named: Mapping[str, str]) -> str:
-    """JSON, with other texts in the place of some."""
-    data = replaced(data, lambda text: named.get(text, text))
+def json_text(data: Mapping[str, Any], named: Mapping[str, str] | None = None) -> str:
+    """JSON that UTF-8 can hold, with other texts in the place of some."""
+    data = replaced(data, lambda text: (named or {}).get(text, text))
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     try:
         text.encode()
     except UnicodeEncodeError:  # half a character can only be spelled out
         return json.dumps(data, indent=2, allow_nan=False) + "\n"
     return text
+
+
+def fits(pngs: Mapping[str, bytes]) -> bool:
+    """Whether pictures have room in an edit file."""
+    return sum(map(len, pngs.values())) * 4 / 3 < TEXT_LIMIT
+
+
+def inside(pngs: Mapping[str, bytes]) -> dict[str, str]:
+    """Pictures by their hashes as text that may stand in an edit file."""
+    return {name: "data:image/png;base64," + base64.b64encode(png).decode("ascii") for name, png in pngs.items()}
 
 
 def refuse_lost_paths(data: Mapping[str, Any], folder: Path, other: Path, name: str) -> None:
@@ -43,8 +54,8 @@ def refuse_lost_paths(data: Mapping[str, Any], folder: Path, other: Path, name: 
         )
 
 
-def write_with_pictures(path: Path, data: Mapping[str, Any], pngs: Mapping[str, bytes]) -> None:
-    """Write an edit file with its pictures, inside where the text stays below `TEXT_LIMIT`, else beside it: all of them, or nothing.
+def write_with_pictures(path: Path, data: Mapping[str, Any], pngs: Mapping[str, bytes], overwrite: bool = True) -> None:
+    """Write an edit file with its pictures, inside where they have room, else beside it: all of them, or nothing.
 
     Args:
         data: the values of the file.
@@ -54,12 +65,11 @@ def write_with_pictures(path: Path, data: Mapping[str, Any], pngs: Mapping[str, 
         OSError: it cannot be written.
     """
     with ExitStack() as written:
-        file = written.enter_context(replacing(path))  # it gets its name last, when what it names is there
-        if sum(map(len, pngs.values())) * 4 / 3 < TEXT_LIMIT:
-            file.write(json_text(data, {name: png_text(png) for name, png in pngs.items()}).encode())
-            return
-        stem = path.name.removesuffix(".json").removesuffix(".edit")
-        names = {name: f"{stem}.{name[7:15]}.png" for name in pngs}
-        for name, png in pngs.items():
-            written.enter_context(replacing(path.with_name(names[name]))).write(png)
+        file = written.enter_context(replacing(path, overwrite))  # it gets its name last, when what it names is there
+        names = inside(pngs)
+        if not fits(pngs):
+            stem = path.name.removesuffix(".json").removesuffix(".edit")
+            names = {name: f"{stem}.{name[7:15]}.png" for name in pngs}
+            for name, png in pngs.items():
+                written.enter_context(replacing(path.with_name(names[name]), overwrite)).write(png)
         file.write(json_text(data, names).encode())

@@ -86,10 +86,11 @@ class Photo:
     @cached_property
     def kind(self) -> str:
         """Tells apart photos of the same `rgb` that differ in anything else; "" for a plain one."""
-        if self.is_plain and self.profile is None and self.density is None:
+        said = (self.profile, self.density, self.notes)
+        if self.is_plain and said == (None, None, ()):
             return ""
         rest = b"" if self.is_plain else np.ascontiguousarray(self.samples).tobytes()
-        return hashlib.sha256(repr((self.samples.dtype, self.samples.shape, self.profile, self.density)).encode() + rest).hexdigest()
+        return hashlib.sha256(repr((self.samples.dtype, self.samples.shape, said)).encode() + rest).hexdigest()
 
     def edited(self, rgb: np.ndarray, alpha: np.ndarray | None = None) -> Photo:
         """The photo with another look, in its own kind. A pixel whose colour and transparency stay keeps its samples, bit for bit.
