@@ -10,9 +10,12 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-__all__ = ["check_writable", "free_name", "replacing", "replacing_folder", "write_text"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["check_writable", "free_name", "replacing", "replacing_folder", "write_picture", "write_text"]
 
 PART = ".dragonkit-{}.part"
 """What a file is called while it is written; short, as the name that it will get may be as long as the disk allows."""
@@ -30,7 +33,7 @@ def replacing(path: str | os.PathLike[str], overwrite: bool = True) -> Iterator[
         OSError: it cannot be written.
     """
     target = _checked_target(Path(path), overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     part = target.parent / PART.format(secrets.token_hex(6))
     # open with O_EXCL and not tempfile, which lets only the owner read
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
@@ -62,7 +65,7 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     The old folder stays whole until the new one is, and then makes room in one step. OSError if that cannot be done.
     """
     target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     part, old = (target.parent / PART.format(secrets.token_hex(6)) for _ in range(2))
     part.mkdir()
     try:
@@ -81,6 +84,12 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     _sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def write_picture(path: str | os.PathLike[str], image: Image.Image) -> None:
+    """Write a PNG as `replacing` does."""
+    with replacing(path) as file:
+        image.save(file, format="PNG")
 
 
 def free_name(path: str | os.PathLike[str], siblings: Sequence[str] = (), first: int | None = None) -> Path:
@@ -137,7 +146,7 @@ def _checked_target(path: Path, overwrite: bool) -> Path:
         path = target
     try:
         there = path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # nothing is there; whether it can be is seen when it is made
         return path
     if not overwrite:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
@@ -148,6 +157,13 @@ def _checked_target(path: Path, overwrite: bool) -> Path:
     if not os.access(path, os.W_OK):  # replacing would not ask
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     return path
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
 def _take_place(part: Path, target: Path, overwrite: bool) -> None:

@@ -16,7 +16,9 @@ from dragonkit.cli import editing, listing, scaffold
 from dragonkit.cli.bench.app import bench
 from dragonkit.cli.console import load_registry, run_guarded, warn
 from dragonkit.cli.lab import lab
+from dragonkit.cli.places import OverwriteOption
 from dragonkit.errors import Cancelled, DragonkitError
+from dragonkit.files import free_name
 
 __all__ = ["app", "main"]
 
@@ -134,7 +136,13 @@ def _dragonkit(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Folder for the pictures.")] = Path("demo-output"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="Folder for the pictures. [default: demo-output, or demo-output-2, ...]", show_default=False
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
     task: Annotated[
         list[str] | None, typer.Option("--task", metavar="NAME", help="Only this kind of task; repeatable.", show_default=False)
     ] = None,
@@ -146,7 +154,8 @@ def demo(
     """Run every edit mode on scenes whose right answer is known, and say how well that went."""
     from dragonkit.cli.demo import demo as run_demo
 
-    run_demo(out, seed, scenes, model, task or (), preset)
+    usual = Path("demo-output")
+    run_demo(out or (usual if overwrite else free_name(usual)), seed, scenes, model, task or (), preset, overwrite)
 
 
 app.command()(editing.run)

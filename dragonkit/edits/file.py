@@ -155,9 +155,14 @@ class EditFile(Model):
         named = [text for _, text in texts_in([self.image, self.edits]) if is_hash(text)]
         return self._holding({**self._photos, **matched(pictures, named, self._name)})
 
+    def missing(self) -> dict[str, str]:
+        """The pictures, and masks, that it names by a hash and does not hold: place and hash, such as {"image": "sha256:..."}."""
+        texts = texts_in({"image": self.image, "edits": self.edits})
+        return {place: text for place, text in texts if is_hash(text) and text not in self._photos}
+
     def check_pictures(self) -> None:
-        """EditFileError where a picture, or a mask, is named by its hash and not held."""
-        refuse_missing({"image": self.image, "edits": self.edits}, self._photos, self._name)
+        """EditFileError where there are `missing` ones."""
+        refuse_missing(self.missing(), self._name)
 
     def shareable(self) -> Self:
         """The same run without what is private: pictures are named by their hashes, paths by their last part.
@@ -205,7 +210,7 @@ class EditFile(Model):
             where = f"{self._name}: edits[{index}]: "
             if data["mode"] not in edit_types:
                 raise unknown_mode(str(data["mode"]), edit_types, where)
-            refuse_missing({"edits": self.edits}, self._photos, self._name)
+            refuse_missing([place for place in self.missing() if place != "image"], self._name)
             given = replaced(data, lambda text: self._photos[text].picture if text in self._photos else text)
             try:
                 edits.append(edit_types[str(data["mode"])].from_dict(given, self._folder))

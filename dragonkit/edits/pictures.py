@@ -88,9 +88,8 @@ def matched(pictures: Iterable[ImageSource | Photo], hashes: Collection[str], na
     return photos
 
 
-def refuse_missing(named: Mapping[str, Any], held: Collection[str], name: str) -> None:
-    """EditFileError where a picture or mask is named by a hash and not held; `name` is that of the file."""
-    missing = [place for place, text in texts_in(named) if is_hash(text) and text not in held]
+def refuse_missing(missing: Collection[str], name: str) -> None:
+    """EditFileError where there are places of pictures or masks that are named by a hash and not held; `name` is that of the file."""
     masks = [place for place in missing if place.endswith(".png")]
     if masks:
         raise EditFileError(f"{name} has no room for {masks[0]}; run the edit file that was written beside it, .edit.json.")

@@ -192,5 +192,9 @@ def test_the_demo_gets_its_options(invoke: Invoke, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(demo, "demo", lambda *arguments: called.append(arguments))
     assert invoke("demo", "--seed", "3", "--scenes", "2").exit_code == 0
     out, *others = called[0]
-    assert (str(out), others) == ("demo-output", [3, 2, "toybox", (), "default"])
+    assert (str(out), others) == ("demo-output", [3, 2, "toybox", (), "default", False])
+    Path("demo-output").mkdir()
+    assert invoke("demo").exit_code == invoke("demo", "--overwrite").exit_code == 0
+    assert [str(arguments[0]) for arguments in called] == ["demo-output", "demo-output-2", "demo-output"]
+    assert called[-1][-1] is True
     assert invoke("demo", "--scenes", "0").exit_code == 2
