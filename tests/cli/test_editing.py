@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.faults import interrupt
 from helpers.nudging import NudgePlugin
 from PIL import Image
 from typer.testing import Result
@@ -151,7 +152,7 @@ def test_a_full_disk_costs_no_result(
     assert "could not be written to out.png: No space left on device" in result.stderr
     place = Path(json.loads(result.stdout)["out"])
     assert place.name == "out.png" and place.parent.parent == Path(tempfile.gettempdir()) and Image.open(place).size == (48, 32)
-    monkeypatch.setattr(storing, "replacing", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+    interrupt(monkeypatch, "fsync", OSError(errno.ENOSPC, "No space left on device"))
     result = move("-o", "out.png", "--overwrite")
     assert result.exit_code == 2 and "No space left" in result.stderr and len(list(Path(tempfile.gettempdir()).iterdir())) == 1
 
