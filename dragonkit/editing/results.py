@@ -72,7 +72,7 @@ class EditResult:
     """The outcome of an edit.
 
     Attributes:
-        image: the edited picture, of the input's size and kind: L, LA, RGB or RGBA, 8 bits.
+        image: the edited picture, of the input's size and kind: L, LA, RGB or RGBA, with 8 bits.
         report: what happened, in numbers.
         edit_file: makes the picture again.
         region: float32 (H, W) in [0, 1], how much of each pixel the edit might change; with `keep="pixels"` the picture is the

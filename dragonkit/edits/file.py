@@ -6,7 +6,6 @@ Pictures may be named by the hash of their pixels. The file of a result holds th
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -21,11 +20,11 @@ from dragonkit.edits.pictures import is_hash, kept_apart, matched, refuse_missin
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.sharing import shareable
 from dragonkit.edits.validation import Model
-from dragonkit.edits.values import image_from_text
+from dragonkit.edits.values import photo_from_text
 from dragonkit.edits.writing import inside, json_text, refuse_lost_paths, write_with_pictures
 from dragonkit.errors import EditError, EditFileError, ImageError
 from dragonkit.imaging.images import ImageSource
-from dragonkit.imaging.photo_files import open_photo, photo_from_bytes
+from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
 from dragonkit.words import short
 
@@ -256,8 +255,7 @@ class EditFile(Model):
 
     def _data_photo(self, text: str) -> Photo:
         try:
-            image_from_text(text)  # which says what is wrong with it
-            return photo_from_bytes(base64.b64decode(text.partition(",")[2]), "the picture")
+            return photo_from_text(text)
         except ImageError as error:
             raise EditFileError(f"{self._name}: image: {error}") from error
 

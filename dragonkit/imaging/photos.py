@@ -68,8 +68,10 @@ class Photo:
 
     @cached_property
     def picture(self) -> Image.Image:
-        """`rgb` as a PIL image."""
-        return Image.fromarray(self.rgb)
+        """`rgb` as a PIL image, with the profile in its `info` where that is for RGB."""
+        image = Image.fromarray(self.rgb)
+        image.info.update(_kept(icc_profile=None if self.is_grey else self.profile))
+        return image
 
     @cached_property
     def image(self) -> Image.Image:
