@@ -14,7 +14,9 @@ from dragonkit.cli import editing, listing, scaffold
 from dragonkit.cli.bench.app import bench
 from dragonkit.cli.console import interrupts_told, load_registry, run_guarded, warn
 from dragonkit.cli.lab import lab
+from dragonkit.cli.places import OverwriteOption
 from dragonkit.errors import DragonkitError
+from dragonkit.files import free_name
 from dragonkit.models.loading import refuse_deleted_folder
 
 __all__ = ["app", "main"]
@@ -125,7 +127,13 @@ def _dragonkit(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Folder for the pictures.")] = Path("demo-output"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="Folder for the pictures. [default: demo-output, or demo-output-2, ...]", show_default=False
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
     task: Annotated[
         list[str] | None, typer.Option("--task", metavar="NAME", help="Only this kind of task; repeatable.", show_default=False)
     ] = None,
@@ -137,7 +145,8 @@ def demo(
     """Run every edit mode on scenes whose right answer is known, and say how well that went."""
     from dragonkit.cli.demo import demo as run_demo
 
-    run_demo(out, seed, scenes, model, task or (), preset)
+    usual = Path("demo-output")
+    run_demo(out or (usual if overwrite else free_name(usual)), seed, scenes, model, task or (), preset, overwrite)
 
 
 app.command()(editing.run)

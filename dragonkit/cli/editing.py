@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from dragonkit.cli.console import bars, load_registry
-from dragonkit.cli.places import check_device, check_output
+from dragonkit.cli.places import MetadataOption, NoMetadataOption, OverwriteOption, Place, check_device
 from dragonkit.cli.reporting import advise, report
 
 if TYPE_CHECKING:
@@ -72,10 +72,11 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     from dragonkit.cli.options import build, options_of
     from dragonkit.editing.layout import Layout
     from dragonkit.edits.settings import Settings
-    from dragonkit.imaging.images import load_image
+    from dragonkit.imaging.photo_files import open_photo
 
     edit_type, settings_fields = registry.edit_types()[mode], options_of(Settings)
-    ours = {"--out", "--prompt", "--model", "--preset", "--device", "--json", "--quiet", "--help"}
+    ours = {"--out", "--overwrite", "--metadata", "--no-metadata", "--prompt", "--model", "--preset", "--device"}
+    ours |= {"--json", "--quiet", "--help"}
     taken = {field.option for field in settings_fields} | ours
     edit_fields = options_of(edit_type, taken, mode)
 
@@ -83,6 +84,9 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         *,
         image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture to edit.")],
         out: OutOption = None,
+        overwrite: OverwriteOption = False,
+        metadata: MetadataOption = "edit",
+        no_metadata: NoMetadataOption = False,
         prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="What the picture shows.", show_default=False)] = "",
         model: ModelOption = "toybox",
         preset: PresetOption = "default",
@@ -94,16 +98,16 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         edit = build(edit_type, edit_fields, {field.name: values[f"edit_{field.name}"] for field in edit_fields})
         given = build(Settings, settings_fields, {field.name: values[f"settings_{field.name}"] for field in settings_fields})
         settings = Settings.preset(preset, **{name: getattr(given, name) for name in given.model_fields_set})
-        picture, place = load_image(image), out or image.with_name(f"{image.stem}-{mode}.png")
-        check_output(place, [image, *(value for _, value in edit)])
-        layout = Layout(registry, edit, picture.size)
+        photo, inputs = open_photo(image), [image, *(value for _, value in edit)]
+        place = Place(out, image.with_name(f"{image.stem}-{mode}.png"), inputs, "none" if no_metadata else metadata, overwrite)
+        layout = Layout(registry, edit, photo.size)
         editor = load_editor(registry, model, device, quiet)
         with bars(quiet) as bar:
-            source = editor.invert(picture, prompt, settings, progress=bar("inverting"))
+            source = editor.invert(photo, prompt, settings, progress=bar("inverting"))
             advise(editor, source)
             editing = bar("editing")
             result = editor.edit(source, layout, settings, on_step=lambda step: editing(step.done, step.total))
-        report(result, result.save(place), as_json, quiet)
+        report(result, place.save(result), as_json, quiet)
 
     image, *common = (part for part in inspect.signature(command, eval_str=True).parameters.values() if part.kind is part.KEYWORD_ONLY)
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -125,6 +129,18 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An edit file (JSON), or a PNG that dragonkit wrote.")],
     out: OutOption = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--image",
+            metavar="PICTURE",
+            help="What the result was made from, where the file says only the hash of the pixels; repeatable, for a second picture.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
+    metadata: MetadataOption = "edit",
+    no_metadata: NoMetadataOption = False,
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Another model than the file names.")] = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
@@ -134,19 +150,20 @@ def run(
     from dragonkit.editing.layout import Layout
     from dragonkit.edits.file import EditFile
 
-    edit_file, registry = EditFile.load(file), load_registry()
+    edit_file, registry = EditFile.load(file).with_pictures(*(image or ())), load_registry()
+    edit_file.check_pictures()
     edits = registry.edits_from(edit_file)
-    place = out or file.with_name(f"{file.stem}-run.png")
-    named = [] if edit_file.image.startswith("data:") else [file.parent / edit_file.image]
-    check_output(place, [file, *named, *(value for edit in edits for _, value in edit)])
-    layout = Layout(registry, edits, edit_file.load_image().size) if edit_file.image else None
+    named = [] if edit_file.image.startswith(("data:", "sha256:")) else [file.parent / edit_file.image]
+    inputs = [file, *(image or ()), *named, *(value for edit in edits for _, value in edit)]
+    place = Place(out, file.with_name(f"{file.stem}-run.png"), inputs, "none" if no_metadata else metadata, overwrite)
+    layout = Layout(registry, edits, edit_file.photo().size) if edit_file.image else None
     editor = load_editor(registry, model or edit_file.model, device, quiet)
     with bars(quiet) as bar:
         source = editor.source_of(edit_file, bar("inverting" if edit_file.image else "generating"))
         advise(editor, source)
         editing = bar("editing")
         result = editor.edit(source, layout or edits, edit_file.settings, on_step=lambda step: editing(step.done, step.total))
-    report(result, result.save(place), as_json, quiet)
+    report(result, place.save(result), as_json, quiet)
 
 
 def parameter_for(field: Option, name: str, panel: str, default: str) -> inspect.Parameter:

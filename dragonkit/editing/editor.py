@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
-from PIL import Image
 
 from dragonkit.diffusion.backbone import Backbone, checked_layers
 from dragonkit.diffusion.inversion import Progress
@@ -23,12 +22,12 @@ from dragonkit.editing.planning import plan_edits
 from dragonkit.editing.results import EditResult
 from dragonkit.editing.sources import Sources
 from dragonkit.editing.watching import Watch
-from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
-from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
-from dragonkit.imaging.images import ImageSource, load_image
+from dragonkit.imaging.images import ImageSource
+from dragonkit.imaging.photo_files import open_photo
+from dragonkit.imaging.photos import Photo
 from dragonkit.models.hub import Fetched
 from dragonkit.models.loading import checked_device, checked_dtype, find_card, load_backbone, refuse_deleted_folder
 from dragonkit.plugins.answers import Reference
@@ -95,7 +94,12 @@ class Editor:
 
     @settings_apart
     def invert(
-        self, image: ImageSource, prompt: str = "", settings: Settings | None = None, check: bool = True, progress: Progress | None = None
+        self,
+        image: ImageSource | Photo,
+        prompt: str = "",
+        settings: Settings | None = None,
+        check: bool = True,
+        progress: Progress | None = None,
     ) -> Source:
         """Find the noise a picture would have come from; the last few inversions are remembered.
 
@@ -111,11 +115,11 @@ class Editor:
         """
         settings, prompt = self.settings(settings), checked_prompt(prompt)
         with _advice_on_memory(), self._turn(progress, settings):
-            return self._sources.invert(load_image(image), prompt, settings, check, progress)
+            return self._sources.invert(open_photo(image), prompt, settings, check, progress)
 
     def advice(self, source: Source) -> list[str]:
         """What is worth knowing before an edit of this source; the report of every edit of it says the same."""
-        return list(advice_on(source, self.card))
+        return [*advice_on(source, self.card), *source.photo.notes]
 
     def forget(self) -> None:
         """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
@@ -131,7 +135,7 @@ class Editor:
     @settings_apart
     def edit(
         self,
-        source: Source | EditResult | ImageSource,
+        source: Source | EditResult | ImageSource | Photo,
         edits: EditLike | Sequence[EditLike] | Layout,
         settings: Settings | None = None,
         prompt: str = "",
@@ -169,13 +173,14 @@ class Editor:
         plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
         guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
         latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
-        notes = (
-            advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()
-        )  # else all is held for that reason
-        image = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
+        # where the autoencoder fails all is held for that reason, which the advice names
+        notes = advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()
+        photo = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
         warnings = [*self.advice(source), *notes, *idle_terms(plan.sampling.terms)]
         report = watch.report(self.card.name, layout.edits, source, warnings)
-        return EditResult(image, report, self._edit_file(source, layout.edits, settings), plan.region)
+        picture = source.photo if source.seed is None else source.seed
+        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits)
+        return EditResult(photo.image, report, file, plan.region, photo)
 
     def run(
         self,
@@ -192,7 +197,7 @@ class Editor:
         """The source that an edit file names: its picture inverted, or generated from its seed."""
         if file.seed is not None and not file.image:
             return self.generate(file.prompt, file.seed, file.settings, progress)
-        return self.invert(file.load_image(), file.prompt, file.settings, progress=progress)
+        return self.invert(file.photo(), file.prompt, file.settings, progress=progress)
 
     def _turn(self, progress: Progress | None, settings: Settings) -> AbstractContextManager[None]:
         """Within this block the model is this call's alone."""
@@ -200,12 +205,12 @@ class Editor:
         return turn_on(self.backbone, None if progress is None else lambda: progress(0, settings.steps))
 
     def _laid_out(
-        self, source: Source | EditResult | ImageSource, edits: EditLike | Sequence[EditLike] | Layout, prompt: str
-    ) -> tuple[Source | Image.Image, Layout, str]:
+        self, source: Source | EditResult | ImageSource | Photo, edits: EditLike | Sequence[EditLike] | Layout, prompt: str
+    ) -> tuple[Source | Photo, Layout, str]:
         """The picture, where the edits act on it, and what it shows; what does not fit is refused before the slow part."""
         if isinstance(source, EditResult):
-            prompt, source = prompt or source.report.prompt, source.image
-        picture = source if isinstance(source, Source) else load_image(source)
+            prompt, source = prompt or source.report.prompt, source.photo
+        picture = source if isinstance(source, Source) else open_photo(source)
         size = picture.image_size if isinstance(picture, Source) else picture.size
         layout = edits if isinstance(edits, Layout) else Layout(self.registry, edits, size)
         if layout.size != size:
@@ -216,17 +221,6 @@ class Editor:
     def _inverted(self, reference: Reference, source: Source, settings: Settings, progress: Progress | None) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt
         return self.invert(reference.image, prompt, settings, check=False, progress=progress)
-
-    def _edit_file(self, source: Source, edits: Sequence[Edit], settings: Settings) -> EditFile:
-        picture = "" if source.seed is not None else image_to_text(load_image(source.pixels))
-        return EditFile(
-            model=self.card.name,
-            image=picture,
-            prompt=source.prompt,
-            seed=source.seed,
-            settings=settings,
-            edits=[edit.to_dict() for edit in edits],
-        )
 
 
 @contextmanager

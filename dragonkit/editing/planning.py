@@ -18,6 +18,7 @@ from dragonkit.editing.anchors import Placed, anchors_of, initial_latents
 from dragonkit.editing.energies import planned_term
 from dragonkit.editing.layout import Layout
 from dragonkit.editing.pasting import Cutout, cut_and_paste, edit_region, free_pixels, resized, to_mask
+from dragonkit.editing.transparency import pasted_alpha
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.schedules import Span
 from dragonkit.edits.settings import Settings
@@ -42,6 +43,7 @@ class EditPlan:
         known: float32 (H, W): 1 where `pasted` shows the content that the edit wants there, 0 where only the model knows it.
         free: float32 (H, W): how free the model was to change each pixel; 0 where all that it shows was given.
         region: float32 (H, W): how much of each pixel may change.
+        alpha: float32 (H, W) in [0, 1], the transparency of the result; None for a picture without.
     """
 
     sampling: SamplingPlan
@@ -50,6 +52,7 @@ class EditPlan:
     known: np.ndarray
     free: np.ndarray
     region: np.ndarray
+    alpha: np.ndarray | None = None
 
 
 def plan_edits(
@@ -82,7 +85,9 @@ def plan_edits(
     for masks, cutout in zip(image_masks, cutouts, strict=True):
         if cutout is None:
             known[masks.source | masks.target] = 0
-    pasted = cut_and_paste(_tensor(source), *(cutout for cutout in cutouts if cutout is not None))
+    known_cutouts = [cutout for cutout in cutouts if cutout is not None]
+    pasted = cut_and_paste(_tensor(source), *known_cutouts)
+    alpha = None if source.photo.alpha is None else pasted_alpha(source.photo.alpha, known_cutouts, region)
     pasted_latents = backbone.encode(resized(pasted, source.size))
     # an encoder sees further than a cell: the source's latents up to two cells from an object know of it
     untouched = ~dilate(cell_coverage(touched, latent_cells) > 0, 2)
@@ -127,7 +132,7 @@ def plan_edits(
     held = np.zeros(region.shape, bool)
     for one in placed:
         held |= (one.pixels.target & (settings.hold == 1)) | (one.pixels.vacated & (settings.hold_vacated == 1))
-    return EditPlan(sampling, pasted, given_latents, known, free_pixels(held, latent_cells.cell_width), region)
+    return EditPlan(sampling, pasted, given_latents, known, free_pixels(held, latent_cells.cell_width), region, alpha)
 
 
 def _cutout(

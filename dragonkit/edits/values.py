@@ -18,9 +18,12 @@ from PIL import Image
 from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema
 
+from dragonkit.edits.pictures import keeper
 from dragonkit.errors import DragonkitError, ImageError, MaskError
 from dragonkit.imaging.images import is_tensor, load_image, open_image
 from dragonkit.imaging.masks import decode_mask, encode_mask, load_mask
+from dragonkit.imaging.photo_files import open_photo, photo_from_bytes
+from dragonkit.imaging.photos import Photo
 from dragonkit.words import short
 
 __all__ = [
@@ -33,6 +36,7 @@ __all__ = [
     "image_from_text",
     "image_to_text",
     "mask_to_json",
+    "photo_from_text",
     "picture_to_json",
     "same",
 ]
@@ -70,6 +74,12 @@ def image_from_text(text: str, folder: Path | None = None) -> Image.Image:
         raise
     except (OSError, ValueError) as error:
         raise ImageError(f"{short(text)} is neither a path nor 'data:image/png;base64,...' text: {error}.") from error
+
+
+def photo_from_text(text: str) -> Photo:
+    """The picture in "data:image/png;base64," text, in its own kind. Raises ImageError."""
+    image_from_text(text)  # which says what is wrong with it
+    return photo_from_bytes(base64.b64decode(text.partition(",")[2]), "the picture")
 
 
 def same(a: Any, b: Any) -> bool:
@@ -161,8 +171,17 @@ Shift = Annotated[Point, Format("shift")]
 
 
 def picture_to_json(picture: Any) -> str | None:
-    """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError."""
-    return None if picture is None else image_to_text(load_image(picture))
+    """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError.
+
+    Within `dragonkit.edits.pictures.kept_apart` the hash of its pixels instead.
+    """
+    if picture is None:
+        return None
+    if (photos := keeper()) is None:
+        return image_to_text(load_image(picture))
+    photo = open_photo(load_image(picture))
+    photos[photo.hash] = photo
+    return photo.hash
 
 
 def _check_picture(value: Any, info: ValidationInfo) -> Any:

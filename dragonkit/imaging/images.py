@@ -47,9 +47,9 @@ def load_image(source: ImageSource) -> Image.Image:
     if isinstance(source, Image.Image):
         return _to_rgb(upright(source, "the PIL image"), "the PIL image")
     if is_tensor(source):
-        return _to_rgb(_from_array(_channels_last(source)), "the tensor")
+        return _to_rgb(from_array(channels_last(source)), "the tensor")
     if isinstance(source, np.ndarray):
-        return _to_rgb(_from_array(source), "the array")
+        return _to_rgb(from_array(source), "the array")
     raise ImageError(f"a picture cannot be made from {type(source).__name__}. Pass a path, a PIL image, an array or a tensor.")
 
 
@@ -157,7 +157,7 @@ def to_numpy(tensor: Any) -> np.ndarray:
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
 
-def _channels_last(tensor: Any) -> np.ndarray:
+def channels_last(tensor: Any) -> np.ndarray:
     array = to_numpy(tensor)
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
@@ -169,7 +169,7 @@ def _channels_last(tensor: Any) -> np.ndarray:
     return array.transpose(1, 2, 0)
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
+def from_array(array: np.ndarray) -> Image.Image:
     """(H, W) or (H, W, 1|3|4) to a PIL image of mode L, RGB or RGBA."""
     if 0 in array.shape:
         raise ImageError(f"the array of shape {array.shape} holds no pixels. Pass a picture of at least 1x1 pixels.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -46,6 +47,16 @@ def test_every_row_that_edits_names_its_settings() -> None:
     without = {"untouched", "copy, Telea", "copy, Navier-Stokes", "ceiling"}
     assert {name for name, row in ROWS.items() if row.settings is None} == without
     assert all(row.about for row in ROWS.values())
+
+
+def test_a_page_that_is_there_is_spared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "page.html").write_text("mine")
+    words = ["bench", "toybox", "--n", "1", "--task", "move", "--row", "untouched", "--html", str(tmp_path / "page.html")]
+    refused = CliRunner().invoke(app, words)
+    assert (refused.exit_code, (tmp_path / "page.html").read_text()) == (2, "mine")
+    assert "which is there already; give another name, or add --overwrite" in refused.stderr
+    assert CliRunner().invoke(app, [*words, "--overwrite"]).exit_code == 0
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
 
 
 def test_the_command_prints_tables_and_json() -> None:

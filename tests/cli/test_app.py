@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -185,12 +186,16 @@ def test_broken_plugins_are_told_in_a_line_and_blamed_for_what_is_missing(monkey
     assert "it may offer the edit mode 'rotten-mode'" in missing.stderr
 
 
-def test_the_demo_gets_its_options(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_gets_its_options(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dragonkit.cli import demo
 
     called: list[Any] = []
     monkeypatch.setattr(demo, "demo", lambda *arguments: called.append(arguments))
     assert invoke("demo", "--seed", "3", "--scenes", "2").exit_code == 0
     out, *others = called[0]
-    assert (str(out), others) == ("demo-output", [3, 2, "toybox", (), "default"])
+    assert (str(out), others) == ("demo-output", [3, 2, "toybox", (), "default", False])
+    (folder / "demo-output").mkdir()
+    assert invoke("demo").exit_code == invoke("demo", "--overwrite").exit_code == 0
+    assert [str(arguments[0]) for arguments in called] == ["demo-output", "demo-output-2", "demo-output"]
+    assert called[-1][-1] is True
     assert invoke("demo", "--scenes", "0").exit_code == 2
