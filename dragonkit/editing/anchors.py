@@ -26,11 +26,16 @@ __all__ = ["Placed", "anchors_of", "initial_latents", "moved_noise"]
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """An edit whose content is known: its masks on pixels and on latent cells, and the reference that the content comes from, if any."""
+    """An edit whose content can be pasted: its masks on pixels and on latent cells, and the reference that the content comes from, if any.
+
+    Attributes:
+        certain: bool (H, W), where in the target that content is right; elsewhere it is a first guess.
+    """
 
     pixels: EditMasks
     cells: EditMasks
     reference: Source | None
+    certain: np.ndarray
 
 
 def initial_latents(
@@ -96,12 +101,14 @@ def anchors_of(
     )
     vacated &= ~target
     pasted = ~untouched & ~vacated & (cell_coverage(known == 0, grid) == 0)
+    guesses = np.logical_or.reduce([one.pixels.target & ~one.certain for one in placed] or [known == 0])
+    guessed = cell_coverage(guesses, grid) > 0
     anchors = []
     if settings.keep != "energy":
         anchors.append(Anchor(to_mask(untouched, pasted_latents), source.trajectory))
     if placed:
         trajectory = _noised(source, pasted_latents, placed, settings.seed)
-        for mask, hold in ((vacated, settings.hold_vacated), (pasted, settings.hold)):
+        for mask, hold in ((vacated, settings.hold_vacated), (pasted & guessed, settings.hold_guess), (pasted & ~guessed, settings.hold)):
             if hold > 0:
                 anchors.append(Anchor(to_mask(mask, trajectory), trajectory, hold))
     return anchors

@@ -91,8 +91,9 @@ def plan_edits(
     pasted_latents = backbone.encode(resized(pasted, source.size))
     # an encoder sees further than a cell: the source's latents up to two cells from an object know of it
     untouched = ~dilate(cell_coverage(touched, latent_cells) > 0, 2)
-    everything = zip(image_masks, latent_masks, references, cutouts, strict=True)
-    placed = [Placed(pixels, cells, reference) for pixels, cells, reference, cutout in everything if cutout is not None]
+    certain = [masks.target if one.certain is None else one.certain for one, masks in zip(layout.placements, image_masks, strict=True)]
+    everything = zip(image_masks, latent_masks, references, certain, strict=True)
+    placed = [Placed(*each) for each, cutout in zip(everything, cutouts, strict=True) if cutout is not None]
 
     inverted = list(dict.fromkeys(reference for reference in references if reference is not None))
     number = [None if reference is None else inverted.index(reference) for reference in references]
@@ -131,7 +132,11 @@ def plan_edits(
     given_latents = torch.where(to_mask(untouched, pasted_latents), source.latents_at(0), pasted_latents)
     held = np.zeros(region.shape, bool)
     for one in placed:
-        held |= (one.pixels.target & (settings.hold == 1)) | (one.pixels.vacated & (settings.hold_vacated == 1))
+        held |= (
+            (one.certain & (settings.hold == 1))
+            | (one.pixels.target & (settings.hold_guess == 1))
+            | (one.pixels.vacated & (settings.hold_vacated == 1))
+        )
     return EditPlan(sampling, pasted, given_latents, known, free_pixels(held, latent_cells.cell_width), region, alpha)
 
 

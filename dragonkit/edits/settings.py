@@ -49,6 +49,9 @@ class Settings(Model):
         description="what edits start from: a picture of them, made without the model, or noise copied as in the released code",
     )
     hold: Fraction = Field(default=0.6, description="fraction of the steps during which a moved object's latents are held at its target")
+    hold_guess: Fraction = Field(
+        default=0.3, description="the same where what was pasted is a first guess: what a drag stretches, which the model shall redraw"
+    )
     hold_vacated: Fraction = Field(
         default=0.2, description="fraction of the steps during which the vacated place is held at a smooth fill from its rim"
     )
@@ -101,6 +104,7 @@ _PAPER = {
     "keep": "energy",
     "start": "noise",
     "hold": 0.0,
+    "hold_guess": 0.0,
     "hold_vacated": 0.0,
     "inversion_iterations": 1,
 }

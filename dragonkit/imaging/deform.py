@@ -20,6 +20,8 @@ LEAST_REACH = 0.1
 """The same for short drags: as a fraction of the picture's shorter side."""
 HANDLE = 1 / 16
 """The radius within which a lone handle keeps its shape, as a fraction of the reach."""
+CLOSE = 1 / 40
+"""What lies that near to the handles, or between them, moves as they do, whatever holds it otherwise: as a fraction of the picture's shorter side."""
 RIM = 1 / 32
 """Near a border even the rigid part must give way: over this fraction of the distance to its handle."""
 
@@ -80,6 +82,11 @@ class Deformation:
         for group in self._groups:
             most = np.maximum(most, self._felt(places, room, group, self._starts[group]))
         return most
+
+    def rigid(self, positions: np.ndarray) -> np.ndarray:
+        """Whether a place of the result lies between the handles' ends, where content only moves and turns. Bool (...) for (..., 2)."""
+        places = _complex(positions)
+        return np.logical_or.reduce([_outside_hull(places, self._ends[group]) <= CLOSE * min(self.size) for group in self._groups])
 
     def movable(self, positions: np.ndarray) -> np.ndarray:
         """Whether there is content that may be moved: within the picture, and within the mask. Bool (...) for positions (..., 2)."""
