@@ -21,7 +21,7 @@ LEAST_REACH = 0.1
 HANDLE = 1 / 16
 """The radius within which a lone handle keeps its shape, as a fraction of the reach."""
 CLOSE = 1 / 40
-"""What lies that near to the handles, or between them, moves as they do, whatever holds it otherwise: as a fraction of the picture's shorter side."""
+"""What lies between the handles, or that near to them, moves as they do: as a fraction of the picture's shorter side."""
 RIM = 1 / 32
 """Near a border even the rigid part must give way: over this fraction of the distance to its handle."""
 
