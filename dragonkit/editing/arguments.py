@@ -69,7 +69,7 @@ def checked_source(source: Source, backbone: Backbone) -> Source:
     channels, made = source.trajectory.shape[1], source.trajectory
     if (channels, made.dtype, made.device.type) != (backbone.latent_channels, backbone.dtype, backbone.device.type):
         raise EditError(
-            f"the source was made by another model: its latents have {channels} channels in {made.dtype} on {made.device}, but this editor's "
+            f"the source is another model's: its latents have {channels} channels in {made.dtype} on {made.device}, but this editor's "
             f"have {backbone.latent_channels} in {backbone.dtype} on {backbone.device}; invert the picture with this editor"
         )
     return source

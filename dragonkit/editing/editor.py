@@ -69,10 +69,10 @@ class Editor:
         Args:
             device: CUDA where there is one, else the CPU, when left out.
             dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
-            progress: called with (bytes fetched, bytes in all) while the model is fetched from the hub; raise `dragonkit.Cancelled` to stop.
+            progress: called with (bytes fetched, bytes in all) while the hub sends the model; raise `dragonkit.Cancelled` to stop.
 
         Raises:
-            ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or a plugin that loads it fails; or the device is not.
+            ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or its plugin fails; or the device is not.
         """
         registry = registry or get_registry()
         card = find_card(model, registry.models(), registry.suspects("model"))
@@ -152,7 +152,7 @@ class Editor:
             progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself.
 
         Raises:
-            EditError: an edit does not fit the picture; or the settings ask for other steps or another inversion than the Source was made with.
+            EditError: an edit does not fit the picture; or the settings ask for other steps or another inversion than the Source's.
             Cancelled: `on_step`, `progress` or a plugin said so.
         """
         given, settings, prompt = settings, self.settings(settings), checked_prompt(prompt)

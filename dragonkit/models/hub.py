@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub, brought into its cache on this machine: with progress, a way to stop, and an end when the hub is silent."""
+"""Models on the Hugging Face hub, brought into its cache on this machine: with progress, a way to stop, and a limit on silence."""
 
 from __future__ import annotations
 

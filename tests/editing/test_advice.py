@@ -17,6 +17,7 @@ from dragonkit.editing.advice import advice_on, advice_on_plan, settings_for
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import PRESETS, Settings
 from dragonkit.errors import EditError
+from dragonkit.imaging.photos import Photo
 from dragonkit.plugins.answers import EnergyTerm
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry
@@ -83,6 +84,7 @@ OBJECT = box(6, 8, 10)
 REFERENCE = {"reference": blotches(1), "reference_mask": box(4, 4, 12)}
 FIELDS: dict[str, list[dict[str, Any]]] = {
     "move": [{"mask": OBJECT, "shift": (10, 4)}],
+    "remove": [{"mask": OBJECT}],
     "resize": [{"mask": OBJECT, "scale": 1.5}, {"mask": OBJECT, "scale": 0.6}],
     "appearance": [{"mask": OBJECT, **REFERENCE}],
     "drag": [{"points": [((10, 12), (18, 14))], "mask": box(4, 4, 20)}],
@@ -116,9 +118,9 @@ def test_energies_change_something_or_the_report_says_that_they_did_not(
 ) -> None:
     ends: list[torch.Tensor] = []
 
-    def end(_backbone: Any, latents: torch.Tensor, _plan: Any, source: Source, _keeps_pixels: bool) -> Image.Image:
+    def end(_backbone: Any, latents: torch.Tensor, _plan: Any, source: Source, _keeps_pixels: bool) -> Photo:
         ends.append(latents)
-        return Image.new("RGB", source.image_size)
+        return source.photo
 
     monkeypatch.setattr("dragonkit.editing.editor.finish", end)
     editor.card = replace(card, autoencoder_psnr=None)  # the same editor, which remembers its inversions

@@ -156,7 +156,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, write: Callable[[Pat
 
 
 def test_a_hub_id_that_cannot_be_had_is_refused() -> None:
-    with pytest.raises(ModelNotFoundError, match="HF_HUB_OFFLINE forbids .* hf download no-such-owner/no-such-model "):
+    with pytest.raises(ModelNotFoundError, match=r"HF_HUB_OFFLINE forbids .* hf download no-such-owner/no-such-model "):
         load("no-such-owner/no-such-model")  # tests run without network
     with pytest.raises(ModelNotFoundError, match="neither a folder, nor a file, nor a hub id"):
         load("no such model")
