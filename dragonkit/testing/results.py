@@ -22,7 +22,7 @@ def noisy_picture(size: tuple[int, int]) -> np.ndarray:
 
 
 def check_result(plugin: str, editors: Sequence[Editor], edit: Edit, source: Source) -> None:
-    """Run the edit with every editor: it changes the target (or what is taken away), nothing outside the region, and is the same every time."""
+    """Run the edit with every editor: it changes the target (or what is taken away), nothing outside the region, and is always the same."""
     results = [editor.edit(source, edit) for editor in editors]
     pictures = [np.asarray(result.image) for result in results]
     changed = (pictures[0] != source.pixels).any(axis=2)

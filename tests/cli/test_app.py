@@ -122,8 +122,8 @@ def test_models(invoke: Invoke) -> None:
     models = {model["name"]: model for model in json.loads(invoke("models", "--json").stdout)}
     assert models["sd15"]["settings"]["guidance_scale"] == 4.0
     assert set(models["toybox"]) == {"name", "description", "source", "settings"}
-    assert models["toybox"]["settings"]["schedule"]["span"] == [0.7, 1.0]
-    assert "schedule=span=0.7:1" in " ".join(invoke("models").stdout.split())
+    assert models["toybox"]["settings"]["schedule"]["span"] == [0.0, 1.0]
+    assert "schedule=span=0:1" in " ".join(invoke("models").stdout.split())
 
 
 def test_a_plugins_command(invoke: Invoke, nudge: NudgePlugin) -> None:
