@@ -44,9 +44,9 @@ def initial_latents(
     edits: Sequence[Edit],
     masks: Sequence[EditMasks],
     references: Sequence[Source | None],
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Tensor:
-    """z_T with every edit's changes to the source's, applied in order; `seed` is that of new noise."""
+    """z_T with every edit's changes to the source's, applied in order; `seed` is that of new noise, None for none."""
     own = combined = source.latents_at(len(source.schedule))
     for edit, cells, reference in zip(edits, masks, references, strict=True):
         latents = registry.initial_latents(edit, cells, source, reference)
@@ -63,7 +63,7 @@ def initial_latents(
     return combined
 
 
-def moved_noise(cells: EditMasks, source: Source, reference: Source | None = None, seed: int = 0) -> Tensor:
+def moved_noise(cells: EditMasks, source: Source, reference: Source | None = None, seed: int | None = 0) -> Tensor:
     """The source's z_T with the noise of the content copied to its target, looked up without interpolation: (1, c, h, w).
 
     What the content leaves gets new noise: in its own it lives on, whatever pushes it away.
@@ -71,13 +71,14 @@ def moved_noise(cells: EditMasks, source: Source, reference: Source | None = Non
     Args:
         cells: the masks on the latents' cells.
         reference: the picture that the content comes from; None for the source itself.
-        seed: of the new noise.
+        seed: of the new noise; None to leave the content's own there, as the released code does.
     """
     own, origin = source.latents_at(len(source.schedule)), reference or source
     if not cells.places_content(reference is not None):
         return own
     moved = warp(origin.latents_at(len(origin.schedule))[0], cells.correspondence_on(latent_grid(origin)), mode="nearest")[None]
-    return torch.where(to_mask(cells.target, own), moved, torch.where(to_mask(cells.vacated, own), _fresh(own, seed), own))
+    left = own if seed is None else torch.where(to_mask(cells.vacated, own), _fresh(own, seed), own)
+    return torch.where(to_mask(cells.target, own), moved, left)
 
 
 def anchors_of(

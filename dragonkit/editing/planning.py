@@ -108,7 +108,7 @@ def plan_edits(
     ]
     guided = settings.schedule.guided(settings.steps) if terms and settings.energy_scale else frozenset[int]()
     sampling = SamplingPlan(
-        latents=initial_latents(registry, source, edits, latent_masks, references, settings.seed),
+        latents=initial_latents(registry, source, edits, latent_masks, references, settings.seed if settings.start == "picture" else None),
         condition=source.condition,
         negative_condition=source.negative_condition,
         terms=terms,

@@ -31,8 +31,6 @@ Point = tuple[float, float]
 
 MOST_POINTS = 1000
 """Every point is felt at every pixel: so many take five seconds in a picture of a megapixel, and twice the points twice as long."""
-PATCH = 1
-"""The released code's: patches of 3x3 cells."""
 STILL = 0.1
 """What moves by less than this, in pixels, counts as not moved at all."""
 
@@ -52,7 +50,7 @@ class Drag(Edit):
     mask: Mask | None = Field(
         default=None, description="what may change at most, white on black, of the picture's size; the whole picture when left out"
     )
-    radius: int = Field(default=4, ge=0, le=8, description="how many feature cells around each point are compared; 1 by itself for patches")
+    radius: int = Field(default=1, ge=0, le=8, description="how many feature cells around each point are compared and copied")
     init: Literal["auto", "warp", "patches"] = Field(
         default="auto",
         description="what the result starts from: the picture warped, or noise with patches copied; as the settings' start says",
@@ -62,10 +60,7 @@ class Drag(Edit):
 
     def settled(self, settings: Settings) -> Drag:
         """`init="auto"` is a warp where edits start from a picture, and patches where they start from noise."""
-        if self.init == "warp" or (self.init == "auto" and settings.start == "picture"):
-            return self
-        radius = self.radius if "radius" in self.model_fields_set else PATCH
-        return self.model_copy(update={"init": "patches", "radius": radius})
+        return self.model_copy(update={"init": "patches"}) if self.init == "auto" and settings.start == "noise" else self
 
     @field_validator("points")
     @classmethod

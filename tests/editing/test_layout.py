@@ -142,7 +142,7 @@ def test_an_edit_reads_its_mask_once(calls: Counter[str]) -> None:
     editor.edit(picture, layout)
     assert calls["load_mask"] == 2  # and once more for the result's edit file
     assert calls["warp_mask"] == 1
-    assert calls["area_average"] == 13  # source, target, touched, around on two coarse grids; what is known, kept and held
+    assert calls["area_average"] == 14  # source, target, touched, around on two coarse grids; what is known, guessed, kept and held
 
     reference = np.zeros((24, 20, 3), np.uint8)
     lent = np.ones((24, 20), bool)

@@ -373,7 +373,7 @@ def test_content_and_noise_come_from_the_reference(borrowed: Callable[..., EditP
 
 
 def test_noise_comes_from_the_reference_where_nothing_is_held(borrowed: Callable[..., EditPlan], source: Source, reference: Source) -> None:
-    plan = borrowed(Borrow(), references=[reference], hold=0.0, hold_vacated=0.0, keep="energy")
+    plan = borrowed(Borrow(), references=[reference], hold=0.0, hold_guess=0.0, hold_vacated=0.0, keep="energy")
     expected = source.latents_at(STEPS).clone()
     expected[..., 1:3, 5:7] = reference.latents_at(STEPS)[..., :2, :2]
     assert plan.sampling.anchors == [] and torch.equal(plan.sampling.latents, expected)
