@@ -56,14 +56,6 @@ def interrupted() -> None:
 WHERE = ["dragonkit_models", "dragonkit_energy_terms", "the energy term 'look' of its hook dragonkit_energy_terms", "dragonkit_step"]
 
 
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Ctrl-C as in a terminal: a test run in the background inherits that it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize(
     ("end", "code", "said"),
