@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,7 +14,7 @@ from pydantic import Field, field_validator
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import Mask, Points
-from dragonkit.energy.terms import preserve
+from dragonkit.energy.terms import contrast, preserve
 from dragonkit.errors import PointError
 from dragonkit.imaging.deform import Deformation
 from dragonkit.imaging.masks import Grid, load_mask
@@ -57,6 +58,9 @@ class Drag(Edit):
     )
     edit_weight: EditWeight = 4.0
     preserve_weight: PreserveWeight = 6.0
+    contrast_weight: float = Field(
+        default=0.0, ge=0, description="weight of no longer looking at each start like before (eq. 7); 0.2 in the released code"
+    )
 
     def settled(self, settings: Settings) -> Drag:
         """`init="auto"` is a warp where edits start from a picture, and patches where they start from noise."""
@@ -131,7 +135,10 @@ def _check_places(points: Sequence[tuple[Point, Point]], size: tuple[int, int], 
 
 @hookimpl
 def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm] | None:
-    """Edit and preserve (eq. 5): the neighbourhoods of all ends are compared with those of their starts, by one similarity."""
+    """Edit and preserve (eq. 5): the neighbourhoods of all ends are compared with those of their starts, by one similarity.
+
+    Where it is weighed, contrast (eq. 7) as well: about a start, and not about an end, nothing shall stay as it was.
+    """
     if not isinstance(edit, Drag):
         return None
     starts, ends = np.concatenate([_neighbourhoods(pair, edit.radius, masks.grid) for pair in edit.points], axis=2)
@@ -145,7 +152,20 @@ def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm]
     terms = [EnergyTerm("edit", resemble_start, edit.edit_weight, region="target")]
     if masks.preserve.any():
         terms.append(preserve(masks, edit.preserve_weight))
+    about_starts, about_ends = (_cells_about(points, edit.radius, masks.grid) for points in zip(*edit.points, strict=True))
+    if edit.contrast_weight and (about_starts & ~about_ends).any():
+        term = contrast(replace(masks, vacated=about_starts & ~about_ends), edit.contrast_weight)
+        terms.append(replace(term, region="target"))
     return terms
+
+
+def _cells_about(points: Iterable[Point], radius: int, grid: Grid) -> np.ndarray:
+    """The cells that lie in a square neighbourhood of a point's own, bool (grid.height, grid.width)."""
+    about = np.zeros(grid.shape, bool)
+    for x, y in points:
+        column, row = int(x / grid.cell_width), int(y / grid.cell_height)
+        about[max(row - radius, 0) : row + radius + 1, max(column - radius, 0) : column + radius + 1] = True
+    return about
 
 
 def _offsets(radius: int) -> np.ndarray:

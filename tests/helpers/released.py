@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from helpers import by_hand
 from torch import Tensor
@@ -25,16 +25,16 @@ from dragonkit.bench.tasks.figures import judge
 from dragonkit.bench.tasks.parts import Task
 from dragonkit.diffusion.source import feature_grid, latent_grid
 from dragonkit.editing.layout import Layout
-from dragonkit.energy import gather, local_similarity
 from dragonkit.imaging.images import to_image
 from dragonkit.imaging.lookup import warp
-from dragonkit.testing import isolated_registry
 
 REFERENCE = dk.Settings.preset("reference")
 RAW_SCALE = 0.5e3 * 8e-2  # of a move's gradient
 
+NAME = "the preset `reference`"
+
 WAYS: Mapping[str, Mapping[str, Any]] = {
-    "the preset `reference`": {},
+    NAME: {},
     "features from a call of their own": {"separate": True},
     "keys and values as the inversion had them": {"keys_of_inversion": True},
     "features resized nearest": {"features": "nearest"},
@@ -105,34 +105,14 @@ def _masks(layout: Layout, grid: Any, nearest: Task | bool) -> dict[str, Any]:
     }
 
 
-class StartsFade:
-    """The released code's drag: what was at a start shall not stay there, with a weight of 0.2."""
-
-    @dk.hookimpl
-    def dragonkit_energy_terms(self, edit: dk.Edit, masks: dk.EditMasks) -> list[dk.EnergyTerm] | None:
-        if not isinstance(edit, dk.Drag):
-            return None
-        places = [[self._around(point, masks.grid) for point in pair] for pair in edit.points]
-
-        def fades(features: dk.Features) -> Tensor:
-            parts = [start & ~end for start, end in places if (start & ~end).any()]
-            alike = [local_similarity(gather(features.generated, part), gather(features.source, part)) for part in parts]
-            return sum(alike) / len(places)  # type: ignore[return-value]
-
-        return [dk.EnergyTerm("fade", fades, 0.2, region="target")]
-
-    def _around(self, point: tuple[float, float], grid: Any) -> np.ndarray:
-        column, row = int(point[0] / grid.cell_width), int(point[1] / grid.cell_height)
-        around = np.zeros(grid.shape, bool)
-        around[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = True
-        return around
-
-
-def edits(task: str, ways: Mapping[str, tuple[dk.Editor, dk.Settings]], n: int) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in ways}
+def edits(name: str, editor: dk.Editor, ways: Mapping[str, tuple[dk.Settings, Mapping[str, Any]]], n: int) -> dict[str, list[float]]:
+    """The same of edits under other settings, or with other fields."""
+    found: dict[str, list[float]] = {way: [] for way in ways}
     for seed in range(FIRST_SEED, FIRST_SEED + n):
-        for name, (editor, settings) in ways.items():
-            found[name].append(done(editor, TASKS[task](seed), settings).figures.changed)
+        task = TASKS[name](seed)
+        for way, (settings, changes) in ways.items():
+            changed = replace(task, edits=tuple((mode, {**fields, **changes}) for mode, fields in task.edits))
+            found[way].append(done(editor, changed, settings).figures.changed)
     return found
 
 
@@ -146,13 +126,12 @@ def show(title: str, found: Mapping[str, list[float]]) -> None:
 
 def main(n: int) -> None:
     editor = dk.Editor.from_pretrained(device="cpu", dtype=torch.float32)
-    fading = dk.Editor(editor.backbone, editor.card, isolated_registry(StartsFade()))
     show("move", moves(editor, (TASKS["move"](seed) for seed in range(FIRST_SEED, FIRST_SEED + n))))
-    ways = {"the preset `reference`": (editor, REFERENCE), "starts fade": (fading, REFERENCE)}
-    show("drag", edits("drag", ways, n))
-    show("drag-rigid", edits("drag-rigid", ways, n))
+    preset: tuple[dk.Settings, Mapping[str, Any]] = (REFERENCE, {})
+    for name in ("drag", "drag-rigid"):
+        show(name, edits(name, editor, {NAME: preset, "contrast_weight=0.2": (REFERENCE, {"contrast_weight": 0.2})}, n))
     five = REFERENCE.model_copy(update={"guidance_scale": 5.0})
-    show("appearance", edits("appearance", {"the preset `reference`": (editor, REFERENCE), "guidance_scale=5": (editor, five)}, n))
+    show("appearance", edits("appearance", editor, {NAME: preset, "guidance_scale=5": (five, {})}, n))
 
 
 if __name__ == "__main__":

@@ -247,6 +247,22 @@ def test_terms_carry_weights_and_regions() -> None:
         assert found == {"edit": (1.5, "target"), "preserve": (2.5, "elsewhere")}
 
 
+def test_where_it_is_weighed_starts_that_are_no_ends_shall_not_stay_as_they_were() -> None:
+    points: list[Any] = [((13, 13), (21, 13)), ((31, 21), (31, 21)), ((17, 13), (25, 17))]  # columns 6, 15 and 8 in features
+    assert terms_of(points).keys() == {"edit", "preserve"}
+    term = terms_of(points, contrast_weight=0.2)["contrast"]
+    assert (term.weight, term.region) == (0.2, "target")
+    left = np.zeros(FEATURES.shape, bool)
+    left[5:8, 5:10] = True
+    left[5:8, 9:12] = False  # the first end's neighbourhood; the second point stays where it is
+    generated, source = np.random.default_rng(0).normal(size=(2, 5, *FEATURES.shape))
+    a, b = generated[:, left], source[:, left]
+    cosines = (a * b).sum(0) / np.sqrt((a * a).sum(0) * (b * b).sum(0))
+    energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
+    assert energy == pytest.approx((cosines.mean() + 1) / 2, abs=1e-10)
+    assert "contrast" not in terms_of([((20, 16), (20, 17))], contrast_weight=0.2)  # both in one cell
+
+
 def test_terms_without_a_cell_are_left_out() -> None:
     assert terms_of(ONE, mask=np.ones((HEIGHT, WIDTH), bool), init="patches").keys() == {"edit"}
 
