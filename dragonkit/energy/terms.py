@@ -6,8 +6,8 @@
             return None
         return moving_terms(masks, edit.edit_weight, edit.preserve_weight, edit.contrast_weight, edit.inpaint_weight)
 
-Every term needs a cell to act on: one whose region is empty is an EditError. `moving_terms` and `vacating_terms` leave those out. Where gradients are
-regional (DiffEditor, arXiv 2402.02583), that of "edit" acts inside the target and the others' outside it.
+Every term needs a cell to act on: one whose region is empty is an EditError. `moving_terms` and `vacating_terms` leave those out. Where
+gradients are regional (DiffEditor, arXiv 2402.02583), that of "edit" acts inside the target and the others' outside it.
 """
 
 from __future__ import annotations
