@@ -22,7 +22,8 @@ def noisy_picture(size: tuple[int, int]) -> np.ndarray:
 
 
 def check_result(plugin: str, editors: Sequence[Editor], edit: Edit, source: Source) -> None:
-    """Run the edit with every editor: it changes the target (or what is taken away), nothing outside the region, and is always the same."""
+    """Run the edit with every editor: the picture changes in the target, or where all is taken away, stays outside the region, and is the
+    same every time."""
     results = [editor.edit(source, edit) for editor in editors]
     pictures = [np.asarray(result.image) for result in results]
     changed = (pictures[0] != source.pixels).any(axis=2)
