@@ -16,7 +16,7 @@ from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import Mask, Points
 from dragonkit.energy.terms import contrast, preserve
 from dragonkit.errors import PointError
-from dragonkit.imaging.deform import Deformation
+from dragonkit.imaging.deform import Deformation, rigid
 from dragonkit.imaging.masks import Grid, load_mask
 from dragonkit.modes.moving import EditWeight, PreserveWeight
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
@@ -110,7 +110,7 @@ def dragonkit_build_masks(edit: Edit, size: tuple[int, int]) -> Placement:
         target=target,
         touched=region,
         back=functools.partial(_where_from, deformation, displacement),
-        certain=target & deformation.rigid(identity_correspondence(pixels)),
+        certain=target & rigid(displacement),
     )
 
 
