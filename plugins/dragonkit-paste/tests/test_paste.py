@@ -224,7 +224,7 @@ def test_an_edit_file_names_the_reference_beside_it(tmp_path: Path) -> None:
     assert dragonkit_paste.dragonkit_build_masks(edit, (WIDTH, HEIGHT)).target.any()
     with pytest.raises(EditFileError, match=r"'chart\.png' relative to"):
         file.save(tmp_path / "other" / "edit.json")
-    inside = file.self_contained({"paste": Paste}).edits[0]
+    inside = json.loads(file.self_contained({"paste": Paste}).dumps())["edits"][0]
     assert str(inside["reference"]).startswith("data:image/png;base64,")
     (tmp_path / "chart.png").unlink()
     with pytest.raises(EditFileError, match=r"Paste\.reference: there is no picture file 'chart\.png'"):
