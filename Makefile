@@ -17,8 +17,8 @@ help:  ## list the targets
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
 demo: $(VENV)/.demo-ready  ## set up, then run every edit mode on scenes with known answers; pictures go into demo-output/
-	@echo "== demo: dragonkit demo --out demo-output"
-	@$(BIN)/dragonkit demo --out demo-output
+	@echo "== demo: dragonkit demo --out demo-output --overwrite"
+	@$(BIN)/dragonkit demo --out demo-output --overwrite
 
 test: lint  ## set up, then run everything but browsers: lint, types, floors, quick tests, docs (MARKERS="not gpu" for all tests)
 	@echo "== tests: pytest -m '$(MARKERS)'"

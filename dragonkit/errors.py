@@ -3,8 +3,8 @@
     DragonkitError
     ├── PluginError               a plugin did something wrong; knows .plugin and .distribution
     │   ├── PluginLoadError       it could not be imported or registered
-    │   ├── PluginHookError       one of its hooks raised or returned the wrong thing
-    │   └── DuplicateModeError    two plugins offer a mode of the same name
+    │   │   └── DuplicateModeError    it offers a mode that another plugin has
+    │   └── PluginHookError       one of its hooks raised or returned the wrong thing
     ├── EditError (ValueError)    what was asked for makes no sense
     │   ├── UnknownModeError      no plugin offers this mode
     │   ├── MaskError             a mask is unreadable, empty or of another size than the image
@@ -84,12 +84,12 @@ class PluginLoadError(PluginError):
     """A plugin could not be imported or registered; the cause is chained."""
 
 
+class DuplicateModeError(PluginLoadError):
+    """A plugin offers an edit mode that another one has, and is not loaded; the message names both."""
+
+
 class PluginHookError(PluginError):
     """A hook of a plugin raised, or returned something the hook does not allow; a cause is chained."""
-
-
-class DuplicateModeError(PluginError):
-    """Two plugins offer an edit mode of the same name; the message names both."""
 
 
 class EditError(DragonkitError, ValueError):
@@ -173,7 +173,7 @@ class OutOfMemoryError(DragonkitError):
 
     def __init__(self, advice: str) -> None:
         self.advice = advice
-        super().__init__(f"the device ran out of memory. {advice}")
+        super().__init__(f"the device ran out of memory; {advice}")
 
 
 class Cancelled(DragonkitError):

@@ -93,6 +93,7 @@ _HOMES = {
     "shift_mask": "imaging.masks",
     "source_attention": "modes.moving",
     "to_grid": "imaging.masks",
+    "vacating_terms": "energy.terms",
     "warp": "imaging.lookup",
     "warp_mask": "imaging.affine",
 }
@@ -178,6 +179,7 @@ __all__ = [
     "shift_mask",
     "source_attention",
     "to_grid",
+    "vacating_terms",
     "warp",
     "warp_mask",
 ]
@@ -190,7 +192,7 @@ if TYPE_CHECKING:
     from dragonkit.edits.values import Mask, Picture, Points, Region, Shift
     from dragonkit.energy.cells import Cells
     from dragonkit.energy.similarity import gather, global_similarity, inverse_energy, local_similarity
-    from dragonkit.energy.terms import contrast, inpaint, moving_terms, preserve, resemble_source
+    from dragonkit.energy.terms import contrast, inpaint, moving_terms, preserve, resemble_source, vacating_terms
     from dragonkit.errors import (
         Cancelled,
         DragonkitError,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,10 +14,13 @@ from typer.core import TyperGroup
 
 from dragonkit.cli import editing, listing, scaffold
 from dragonkit.cli.bench.app import bench
-from dragonkit.cli.console import load_registry, run_guarded, warn
+from dragonkit.cli.console import interrupts_told, load_registry, run_guarded, warn
 from dragonkit.cli.json_output import only_json
 from dragonkit.cli.lab import lab
-from dragonkit.errors import Cancelled, DragonkitError
+from dragonkit.cli.places import OverwriteOption
+from dragonkit.errors import DragonkitError
+from dragonkit.files import free_name
+from dragonkit.models.loading import refuse_deleted_folder
 
 __all__ = ["app", "main"]
 
@@ -37,11 +39,12 @@ class CommandLine(TyperGroup):
         raise SystemExit(code)
 
     def make_context(self, *args: Any, **options: Any) -> Any:
-        with _interrupts_cancel():
+        refuse_deleted_folder()  # relative paths mean nothing there
+        with interrupts_told():
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> None:
-        with _interrupts_cancel():
+        with interrupts_told():
             super().invoke(ctx)  # what a command returns is no exit code
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -101,15 +104,6 @@ class CommandLine(TyperGroup):
         ctx.fail(f"There is no edit or command {name!r}.{guess} There are: {', '.join(known)}.")
 
 
-@contextmanager
-def _interrupts_cancel() -> Iterator[None]:
-    """Ctrl-C as an error that is told; typer alone ends without a word."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Cancelled("interrupted") from None
-
-
 app = typer.Typer(
     cls=CommandLine,
     rich_markup_mode=None,  # rich's help would double the time that --help takes
@@ -139,7 +133,13 @@ def _dragonkit(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Folder for the pictures.")] = Path("demo-output"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="Folder for the pictures. [default: demo-output, or demo-output-2, ...]", show_default=False
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
     task: Annotated[
         list[str] | None, typer.Option("--task", metavar="NAME", help="Only this kind of task; repeatable.", show_default=False)
     ] = None,
@@ -151,7 +151,8 @@ def demo(
     """Run every edit mode on scenes whose right answer is known, and say how well that went."""
     from dragonkit.cli.demo import demo as run_demo
 
-    run_demo(out, seed, scenes, model, task or (), preset)
+    usual = Path("demo-output")
+    run_demo(out or (usual if overwrite else free_name(usual)), seed, scenes, model, task or (), preset, overwrite)
 
 
 app.command()(editing.run)

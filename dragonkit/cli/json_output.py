@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from typing import IO, Any
 
 __all__ = ["only_json", "print_json"]
@@ -22,16 +22,18 @@ def only_json() -> Iterator[None]:
     """Within this block stdout belongs to `print_json`; what anybody else prints, plugins and their libraries too, goes to stderr."""
     global _stdout
     kept = _real_stdout()
-    _stdout = sys.stdout if kept is None else kept
+    _stdout = kept or sys.stdout or io.StringIO()  # a closed stdout reads nothing
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr) if kept is None else nullcontext():
             yield
     finally:
         _stdout = None
         if kept is not None:
-            sys.stdout.flush()
+            with suppress(OSError):
+                sys.stdout.flush()
             os.dup2(kept.fileno(), 1)
-            kept.close()
+            with suppress(OSError):  # what could not be written has been told
+                kept.close()
 
 
 def print_json(value: Any, indent: int | None = None) -> None:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import KeyValues
+from dragonkit.diffusion.turns import calls_on
 from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import Tokens
 
@@ -83,34 +84,42 @@ class UNetAttention:
         self._modules = {name: unet.get_submodule(name) for name in names}
         self._blocks = [module for module in unet.modules() if hasattr(module, "gradient_checkpointing")]
         self.layers = tuple(name for name in names if name.startswith("up_blocks.") and name.endswith(".attn1"))
+        self._calls = calls_on(unet)
 
     @contextmanager
     def tapped(self, tap: Tap) -> Iterator[None]:
         """Within this context all layers attend by `attend`, and the decoder's through `tap`.
 
-        What gradient checkpointing computes again in a later backward pass attends as it did the first time.
+        Other threads wait meanwhile. What gradient checkpointing computes again in a later backward pass attends as it did the first time.
         """
         processors = {name: _Processor(tap, name if name in self.layers else None) for name in self._modules}
-        checkpoints = {block: block._gradient_checkpointing_func for block in self._blocks if block.gradient_checkpointing}
-        try:
-            for block, checkpoint in checkpoints.items():
-                block._gradient_checkpointing_func = self._alike(checkpoint, processors)
-            with self._on(processors):
+        with self._on(processors):
+            checkpoints = {block: block._gradient_checkpointing_func for block in self._blocks if block.gradient_checkpointing}
+            try:
+                for block, checkpoint in checkpoints.items():
+                    block._gradient_checkpointing_func = self._alike(checkpoint, processors)
                 yield
-        finally:
-            for block, checkpoint in checkpoints.items():
-                block._gradient_checkpointing_func = checkpoint
+            finally:
+                for block, checkpoint in checkpoints.items():
+                    block._gradient_checkpointing_func = checkpoint
 
     @contextmanager
     def _on(self, processors: Mapping[str, Any]) -> Iterator[None]:
-        before = {name: module.processor for name, module in self._modules.items()}
-        try:
-            for name, module in self._modules.items():
-                module.set_processor(processors[name])
-            yield
-        finally:
-            for name, module in self._modules.items():
-                module.set_processor(before[name])
+        with self._calls:
+            before = {name: module.processor for name, module in self._modules.items()}
+            try:
+                self._set(processors)
+                yield
+            finally:
+                try:
+                    self._set(before)
+                except BaseException:  # a Ctrl-C just now
+                    self._set(before)
+                    raise
+
+    def _set(self, processors: Mapping[str, Any]) -> None:
+        for name, module in self._modules.items():
+            module.set_processor(processors[name])
 
     def _alike(self, checkpoint: Callable[..., Any], processors: Mapping[str, Any]) -> Callable[..., Any]:
         """The checkpoint function, with these processors on whenever it computes: in a backward pass they are off already."""

@@ -44,6 +44,9 @@ class Prediction:
 class Backbone(Protocol):
     """A diffusion model, frozen. Calls leave nothing behind in it but the count of them.
 
+    An editor has it to itself for a whole edit, inversion or generation. Backbones that share a network, and so must take turns as well,
+    name it in an attribute `network`.
+
     Attributes:
         feature_layers: names of the layers whose features can be asked for, such as "up.1", in the order in which they are computed.
         calls: network calls so far, each counted with its batch rows: the cost of a run in network evaluations.

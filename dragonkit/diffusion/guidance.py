@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from dragonkit.errors import NonFiniteEnergyError
 from dragonkit.imaging.masks import Grid
 from dragonkit.plugins.answers import EnergyTerm, Features
+from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.shapes import FeatureMap, Latents
 
 __all__ = ["Guidance", "PlannedTerm", "energy_gradient", "normalized", "on_grid"]
@@ -30,6 +32,7 @@ class PlannedTerm(NamedTuple):
         reference: which of the reference pictures its features come from; None for none.
         region: bool (h, w) on the latents' cells, where its gradient acts; None for everywhere.
         origin: whose fault it is when it fails, for messages.
+        blamed: within this block errors name whose fault they are.
     """
 
     label: str
@@ -37,6 +40,7 @@ class PlannedTerm(NamedTuple):
     reference: int | None = None
     region: Tensor | None = None
     origin: str = ""
+    blamed: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +87,7 @@ def energy_gradient(
         features = Features(on_grid(generated[layer], size), on_grid(source[layer], size).detach(), None, layer)
         others = [replace(features, reference=on_grid(maps[layer], grid.shape).detach(), reference_grid=grid) for maps, grid in references]
         for planned in terms:
-            label, term, reference, region, origin = planned
+            label, term, reference, region, origin, _ = planned
             energy = term.weight * term.function(features if reference is None else others[reference])
             value = float(energy.detach())
             if not torch.isfinite(energy).all():
@@ -97,7 +101,14 @@ def energy_gradient(
     wanted = {key: total for key, total in totals.items() if total.requires_grad}  # others are constant here
     gradient = torch.zeros_like(latents, dtype=torch.promote_types(latents.dtype, torch.float32))
     for key, total in wanted.items():
-        (part,) = torch.autograd.grad(lift * total, latents, retain_graph=True)
+        try:
+            (part,) = torch.autograd.grad(lift * total, latents, retain_graph=True, allow_unused=True)
+        except (Exception, SystemExit) as error:  # whatever an operation of a plugin's own does on the way back
+            if not is_out_of_memory(error):
+                _differentiate_each(summands, latents)
+            raise
+        if part is None:  # the latents have no say in it, but something of the plugin's own has
+            continue
         if not torch.isfinite(part).all():
             raise _culprit(summands, latents, step)
         region = regions[key]
@@ -105,12 +116,20 @@ def energy_gradient(
     return Guidance(gradient, energies)
 
 
+def _differentiate_each(summands: Sequence[tuple[PlannedTerm, Tensor]], latents: Latents) -> None:
+    """Each term's own gradient: the one that cannot be had says whose it is."""
+    for planned, energy in summands:
+        if energy.requires_grad:
+            with planned.blamed():
+                torch.autograd.grad(energy, latents, retain_graph=True, allow_unused=True)
+
+
 def _culprit(summands: Sequence[tuple[PlannedTerm, Tensor]], latents: Latents, step: int) -> NonFiniteEnergyError:
     """The first term whose own gradient is no number; "the sum of all" where only their sum is."""
     for planned, energy in summands:
         if energy.requires_grad:
-            (part,) = torch.autograd.grad(energy, latents, retain_graph=True)
-            if not torch.isfinite(part).all():
+            (part,) = torch.autograd.grad(energy, latents, retain_graph=True, allow_unused=True)
+            if part is not None and not torch.isfinite(part).all():
                 return NonFiniteEnergyError(f"gradient of {planned.label}", step, None, planned.origin)
     return NonFiniteEnergyError("the sum of all", step)
 

@@ -77,13 +77,22 @@ class SamplingPlan:
     rounds: Mapping[int, int] = field(default_factory=dict)
     seed: int = 0
 
+    def free(self, done: int, steps: int) -> Tensor:
+        """Where no anchor holds after `done` of `steps` steps: bool (h, w)."""
+        free = torch.ones(self.latents.shape[-2:], dtype=torch.bool, device=self.latents.device)
+        for anchor in self.anchors:
+            if anchor.holds(done, steps):
+                free &= ~anchor.mask
+        return free
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """What an observer sees after each step.
 
     Attributes:
-        index, steps: which step of how many, counted from 0; steps whose outcome is given by anchors are not done at all.
+        index, steps: which step of how many the schedule has, counted from 0; the first ones are not done where anchors give their outcome.
+        done, total: how many steps of this run are done, this one included, of how many: from 1 to `total`, without a gap.
         time: what the network was told.
         energies: weighted energies by label; empty at unguided steps.
         pred_original_sample: (1, c, h, w), the clean latents as far as they can be told now.
@@ -92,6 +101,8 @@ class Step:
 
     index: int
     steps: int
+    done: int
+    total: int
     time: float
     energies: dict[str, float]
     pred_original_sample: Tensor = field(repr=False)
@@ -118,7 +129,8 @@ def guided_sampling(
         z_0 (1, c, h, w).
     """
     steps = len(schedule)
-    first = _first_open_step(plan.anchors, steps)
+    # a step whose outcome is given in every cell need not be done; the last one always is
+    first = next((index for index in range(steps - 1) if plan.free(index + 1, steps).any()), steps - 1)
     latents = anchored(plan.latents, plan.anchors, steps, first)
     random = torch.Generator().manual_seed(plan.seed)  # on the CPU, so that a seed means the same on every machine
     for index in range(first, steps):
@@ -135,7 +147,8 @@ def guided_sampling(
                 latents = torch.where(plan.region, noisy, latents)
             latents = anchored(latents, plan.anchors, steps, index + 1)
         if on_step is not None:
-            on_step(Step(index, steps, schedule.time(level), energies, clean, partial(backbone.decode, clean)))
+            done, total = index - first + 1, steps - first
+            on_step(Step(index, steps, done, total, schedule.time(level), energies, clean, partial(backbone.decode, clean)))
     return latents
 
 
@@ -176,17 +189,6 @@ def _undone(backbone: Backbone, schedule: Schedule, plan: SamplingPlan, latents:
     """From the next lower level back up to `level`, by a step of DDIM inversion (DiffEditor's time travel)."""
     noise_pred = backbone.predict(latents, schedule.time(max(level - 1, 1)), plan.condition).noise_pred
     return schedule.move(latents, noise_pred, level - 1, level)
-
-
-def _first_open_step(anchors: Sequence[Anchor], steps: int) -> int:
-    """The first step whose outcome is not given in every cell; the last step is always done."""
-    first = 0
-    while first < steps - 1:
-        held = [anchor.mask for anchor in anchors if anchor.holds(first + 1, steps)]
-        if not held or not torch.stack(held).any(0).all():
-            break
-        first += 1
-    return first
 
 
 def anchored(latents: Latents, anchors: Sequence[Anchor], steps: int, done: int) -> Latents:

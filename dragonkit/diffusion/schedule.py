@@ -9,6 +9,8 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
+from dragonkit.errors import EditError
+
 __all__ = ["DDIM", "Schedule", "ddim_of"]
 
 LEAST_ALPHA = 1e-4
@@ -71,11 +73,19 @@ class DDIM(Schedule):
 
     @classmethod
     def of(cls, scheduler: Any, steps: int) -> DDIM:
-        """The levels that diffusers' `DDIMScheduler` would visit with this scheduler's configuration."""
+        """The levels that diffusers' `DDIMScheduler` would visit with this scheduler's configuration.
+
+        Raises:
+            EditError: the model was trained on fewer timesteps.
+        """
         ddim = ddim_of(scheduler)
+        known = len(ddim.alphas_cumprod)
+        if steps > known:
+            raise EditError(f"steps is {steps}, but the model knows {known} timesteps only; ask for at most {known}")
         ddim.set_timesteps(steps)
-        # with an offset, as many steps as there are timesteps would run one past the last
-        timesteps = ddim.timesteps.cpu().long().flip(0).clamp(max=len(ddim.alphas_cumprod) - 1)
+        timesteps = ddim.timesteps.cpu().long().flip(0)
+        # with an offset, as many steps as there are timesteps would run past the last: then all begin so much earlier
+        timesteps = timesteps - max(int(timesteps[-1]) - (known - 1), 0)
         alphas = torch.cat([ddim.final_alpha_cumprod.reshape(1), ddim.alphas_cumprod[timesteps]]).double()
         return cls(timesteps, alphas)
 

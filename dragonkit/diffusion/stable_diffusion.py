@@ -53,6 +53,11 @@ class StableDiffusion(Backbone):
         self.calls = 0
 
     @property
+    def network(self) -> Any:
+        """What several backbones of one pipeline share, and so take turns on."""
+        return self.unet
+
+    @property
     def device(self) -> torch.device:
         return self.unet.device
 
@@ -126,11 +131,10 @@ class StableDiffusion(Backbone):
     ) -> Prediction:
         """As `Backbone.predict`: features are up blocks' outputs on the way (fused guidance: no second call); time is a timestep."""
         timestep, tap = int(time), Tap(read, form, {} if record else None)
-        with ExitStack() as hooks:
+        with self.attention.tapped(tap), ExitStack() as hooks:  # tapped first: hooks see the calls of other threads as well
             seen = {layer: hooks.enter_context(self._output_of(layer)) for layer in checked_layers(features, self.feature_layers)}
-            hooks.enter_context(self.attention.tapped(tap))
             out = self.unet(latents, timestep, encoder_hidden_states=condition.expand(len(latents), -1, -1)).sample
-        self.calls += len(latents)
+            self.calls += len(latents)
         if self.prediction_type == "v_prediction":
             alpha = float(self._alphas[timestep])  # in half precision 1 - alpha would be 0 next to the clean end
             out = alpha**0.5 * out + (1 - alpha) ** 0.5 * latents

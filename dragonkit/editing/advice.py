@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from dragonkit.diffusion.backbone import Backbone, Reader
+from dragonkit.diffusion.sampling import SamplingPlan
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
+from dragonkit.errors import EditError
 from dragonkit.imaging.images import MAX_ASPECT
 from dragonkit.plugins.card import ModelCard
 from dragonkit.words import short
 
-__all__ = ["advice_on", "advice_on_prompt", "carries", "settings_for"]
+__all__ = ["advice_on", "advice_on_plan", "advice_on_prompt", "carries", "settings_for"]
 
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
@@ -63,21 +66,47 @@ def advice_on_prompt(backbone: Backbone, prompt: str, what: str = "prompt") -> I
         yield f"the model's text encoder is full before the end of the {what} and never reads {short(lost)}; say it in fewer words"
 
 
-def settings_for(source: Source, settings: Settings, card: ModelCard, given: Settings | None) -> tuple[Settings, list[str]]:
+def advice_on_plan(plan: SamplingPlan, steps: int) -> Iterator[str]:
+    """A sentence where the energies decide nothing: each cell that they might change is given while they act."""
+    regions = [planned.region for planned in plan.terms if planned.term.weight]
+    if not regions or not plan.energy_scale:
+        return
+
+    def open_after(done: int) -> bool:
+        free = plan.free(done, steps)
+        return any((free if region is None else free & region).any() for region in regions)
+
+    if not plan.guided:
+        yield "the energies guided nothing: the schedule has no step at which they act; widen its span"
+    elif not any(open_after(index + 1) for index in plan.guided):  # what is held after a step has been overwritten in it
+        held = next((done - 1 for done in range(1, steps + 1) if open_after(done)), steps)
+        first, last = min(plan.guided) + 1, max(plan.guided) + 1
+        yield (
+            f"the energies guided nothing: they act in steps {first} to {last} of {steps}, and until step {held} all that they could "
+            f"change is held; lower hold or hold_vacated{'' if held == steps else ', or let the span of the schedule end later'}"
+        )
+
+
+def settings_for(source: Source, settings: Settings, card: ModelCard, given: Settings | None) -> Settings:
     """The settings of an edit of this source: how it was really made; and all that can be pasted is held where the autoencoder fails.
 
     Args:
         settings: the model's with the user's on top.
-        given: what the user set; that is never overruled, and what cannot be followed is said.
+        given: what the user set, which is never overruled.
 
-    Returns:
-        The settings, and sentences on what was asked for and not followed.
+    Raises:
+        EditError: the user asked for what the source was not made with.
     """
     asked = set() if given is None else given.model_fields_set
-    notes = []
-    if "steps" in asked and settings.steps != len(source.schedule):
-        notes.append(f"steps={settings.steps} was not used: the source was inverted with {len(source.schedule)}; invert it anew")
-    changes = {"steps": len(source.schedule), **source.inverted_with}
+    made: dict[str, Any] = {"steps": len(source.schedule), **source.inverted_with}
+    other = [name for name, value in made.items() if name in asked and getattr(settings, name) != value]
+    if other:
+        wanted, has = (", ".join(f"{name}={values[name]!r}" for name in other) for values in (dict(settings), made))
+        verb = "generated" if source.seed is not None else "inverted"
+        raise EditError(
+            f"the settings ask for {wanted}, but the source was {verb} with {has}, which an edit cannot change; "
+            f"leave {'them' if len(other) > 1 else 'it'} out, or have the picture {verb} with these settings"
+        )
     if not carries(source, card):
-        changes.update({name: 1.0 for name in ("hold", "hold_vacated") if name not in asked})
-    return settings.model_copy(update=changes), notes
+        made.update({name: 1.0 for name in ("hold", "hold_vacated") if name not in asked})
+    return settings.model_copy(update=made)

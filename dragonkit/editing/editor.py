@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -11,22 +12,28 @@ from dragonkit.diffusion.backbone import Backbone, checked_layers
 from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
-from dragonkit.editing.advice import advice_on, advice_on_prompt, settings_for
+from dragonkit.diffusion.turns import turn_on
+from dragonkit.editing.advice import advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
+from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, settings_apart
+from dragonkit.editing.energies import idle_terms
 from dragonkit.editing.finishing import finish
-from dragonkit.editing.layout import Layout
+from dragonkit.editing.layout import EditLike, Layout
 from dragonkit.editing.places import advice_on_places
 from dragonkit.editing.planning import plan_edits
 from dragonkit.editing.results import EditResult
 from dragonkit.editing.sources import Sources
 from dragonkit.editing.watching import Watch
-from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
+from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
-from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
-from dragonkit.imaging.images import ImageSource, load_image
-from dragonkit.models.loading import default_dtype, find_card, load_backbone
+from dragonkit.imaging.images import ImageSource
+from dragonkit.imaging.photo_files import open_photo
+from dragonkit.imaging.photos import Photo
+from dragonkit.models.hub import Fetched
+from dragonkit.models.loading import checked_device, checked_dtype, find_card, load_backbone, refuse_deleted_folder
 from dragonkit.plugins.answers import Reference
+from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry, get_registry
 
@@ -36,7 +43,8 @@ __all__ = ["Editor"]
 class Editor:
     """Edits pictures with one diffusion model.
 
-    One edit at a time for each model: while a call is going on, its layers attend for that call.
+    Any thread may call it, and several editors may share a model: one edit, inversion or generation at a time has the model, the others
+    wait. While a call waits, its `progress` is called with 0 steps done, so that raising `Cancelled` in it ends the waiting, too.
 
     Example:
         editor = dk.Editor.from_pretrained()
@@ -52,29 +60,33 @@ class Editor:
     @classmethod
     def from_pretrained(
         cls,
-        model: str = "toybox",
+        model: str | os.PathLike[str] = "toybox",
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         registry: PluginRegistry | None = None,
+        progress: Fetched | None = None,
     ) -> Editor:
         """Load a model: a name from `dragonkit models`, a hub id, a folder in diffusers' format, or a .safetensors file.
 
         Args:
             device: CUDA where there is one, else the CPU, when left out.
             dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
+            progress: called with (bytes fetched, bytes in all) while the hub sends the model; raise `dragonkit.Cancelled` to stop.
 
         Raises:
-            ModelError: it is not there, not of Stable Diffusion's shape, or a plugin that loads it fails.
+            ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or its plugin fails; or the device is not.
         """
         registry = registry or get_registry()
-        card = find_card(model, registry.models())
-        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        card = find_card(model, registry.models(), registry.suspects("model"))
+        refuse_deleted_folder()
         with _advice_on_memory():
-            backbone = load_backbone(card, device, dtype or default_dtype(device))
+            device = checked_device(device)
+            backbone = load_backbone(card, device, checked_dtype(dtype, device), progress)
         return cls(backbone, card, registry)
 
     def settings(self, settings: Settings | None = None) -> Settings:
         """The model's defaults with what `settings` sets itself on top. EditError for layers that the model lacks."""
+        settings = checked_settings(settings)
         chosen = {name: getattr(settings, name) for name in settings.model_fields_set} if settings else {}
         if "schedule" in chosen and "schedule" in self.card.settings:  # what a schedule leaves out is the model's as well
             chosen["schedule"] = chosen["schedule"].over(self.card.settings["schedule"])
@@ -82,8 +94,14 @@ class Editor:
         checked_layers(settings.layers, self.backbone.feature_layers)
         return settings
 
+    @settings_apart
     def invert(
-        self, image: ImageSource, prompt: str = "", settings: Settings | None = None, check: bool = True, progress: Progress | None = None
+        self,
+        image: ImageSource | Photo,
+        prompt: str = "",
+        settings: Settings | None = None,
+        check: bool = True,
+        progress: Progress | None = None,
     ) -> Source:
         """Find the noise a picture would have come from; the last few inversions are remembered.
 
@@ -97,9 +115,9 @@ class Editor:
             ImageError: there is no such picture.
             EditError: there is no such inversion, or it has no such option.
         """
-        settings = self.settings(settings)
-        with _advice_on_memory():
-            return self._sources.invert(load_image(image), prompt, settings, check, progress)
+        settings, prompt = self.settings(settings), checked_prompt(prompt)
+        with _advice_on_memory(), self._turn(progress, settings):
+            return self._sources.invert(open_photo(image), prompt, settings, check, progress)
 
     def advice(self, source: Source, layout: Layout | None = None) -> list[str]:
         """What is worth knowing before an edit of this source; the report of every edit of it says the same.
@@ -111,49 +129,68 @@ class Editor:
         for reference in () if layout is None else layout.references:
             if reference is not None and reference.prompt is not None:
                 said += advice_on_prompt(self.backbone, reference.prompt, "reference_prompt")
-        return [*said, *(() if layout is None else advice_on_places(layout))]
+        return [*said, *(() if layout is None else advice_on_places(layout)), *source.photo.notes]
 
     def forget(self) -> None:
         """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
         self._sources.forget()
 
+    @settings_apart
     def generate(self, prompt: str, seed: int = 0, settings: Settings | None = None, progress: Progress | None = None) -> Source:
         """A new picture from words, as a Source whose trajectory is its own sampling: nothing is lost to inversion."""
-        with _advice_on_memory():
-            return self._sources.generate(prompt, seed, self.settings(settings), progress)
+        settings, prompt, seed = self.settings(settings), checked_prompt(prompt), checked_seed(seed)
+        with _advice_on_memory(), self._turn(progress, settings):
+            return self._sources.generate(prompt, seed, settings, progress)
 
+    @settings_apart
     def edit(
         self,
-        source: Source | EditResult | ImageSource,
-        edits: Edit | Sequence[Edit] | Layout,
+        source: Source | EditResult | ImageSource | Photo,
+        edits: EditLike | Sequence[EditLike] | Layout,
         settings: Settings | None = None,
         prompt: str = "",
         on_step: Callable[[Step], None] | None = None,
+        progress: Progress | None = None,
     ) -> EditResult:
         """Edit a picture. Several edits run in one pass.
 
         Args:
             source: from `invert` or `generate`, an earlier result, or a picture, which is inverted with `prompt` first.
-            edits: one or several; or their `Layout`, where it has been made already.
-            settings: what differs from the model's defaults. `steps` is the source's own where a Source is given.
+            edits: one or several, or dicts as `Edit.to_dict` writes them; or their `Layout`, where it has been made already.
+            settings: what differs from the model's defaults. How a Source was made stays as it was: see Raises.
             on_step: called after every step with a `Step`; raise `dragonkit.Cancelled` in it to stop at once.
+            progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself.
 
         Raises:
-            EditError: an edit does not fit the picture.
-            Cancelled: `on_step` or a plugin said so.
+            EditError: an edit does not fit the picture; or the settings ask for other steps or another inversion than the Source's.
+            Cancelled: `on_step`, `progress` or a plugin said so.
         """
-        given, settings = settings, self.settings(settings)
-        source, layout = self._laid_out(source, edits, settings, prompt)
-        settings, notes = settings_for(source, settings, self.card, given)
-        references = [None if one is None else self._inverted(one, source, settings) for one in layout.references]
-        watch = Watch(self.backbone, self.registry, on_step)
+        given, settings, prompt = settings, self.settings(settings), checked_prompt(prompt)
+        checked_callback(on_step, "on_step", "a Step")
         with _advice_on_memory():
-            plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
-            guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
-            latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
-            image = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
-        report = watch.report(self.card.name, layout, source, [*self.advice(source, layout), *notes])
-        return EditResult(image, report, self._edit_file(source, layout.edits, settings), plan.region)
+            picture, layout, prompt = self._laid_out(source, edits, prompt)
+            if isinstance(picture, Source):
+                settings_for(checked_source(picture, self.backbone), settings, self.card, given)  # refused before anybody waits
+            with self._turn(progress, settings):
+                inverted = picture if isinstance(picture, Source) else self.invert(picture, prompt, settings, progress=progress)
+                return self._edited(inverted, layout, settings_for(inverted, settings, self.card, given), on_step, progress)
+
+    def _edited(
+        self, source: Source, layout: Layout, settings: Settings, on_step: Callable[[Step], None] | None, progress: Progress | None
+    ) -> EditResult:
+        references = [None if one is None else self._inverted(one, source, settings, progress) for one in layout.references]
+        watch = Watch(self.backbone, self.registry, on_step, progress)
+        plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
+        guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
+        latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
+        # where the autoencoder fails all is held for that reason, which the advice names
+        notes = advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()
+        photo = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
+        warnings = [*self.advice(source, layout), *notes, *idle_terms(plan.sampling.terms)]
+        report = watch.report(self.card.name, layout, source, warnings)
+        picture = source.photo if source.seed is None else source.seed
+        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits)
+        return EditResult(photo.image, report, file, plan.region, photo)
 
     def run(
         self,
@@ -164,47 +201,43 @@ class Editor:
     ) -> EditResult:
         """Run an edit file with this editor's model; `layout` is that of its edits, where it has been made already."""
         edits = layout or self.registry.edits_from(file)
-        return self.edit(self.source_of(file, progress), edits, file.settings, on_step=on_step)
+        return self.edit(self.source_of(file, progress), edits, file.settings, on_step=on_step, progress=progress)
 
     def source_of(self, file: EditFile, progress: Progress | None = None) -> Source:
         """The source that an edit file names: its picture inverted, or generated from its seed."""
         if file.seed is not None and not file.image:
             return self.generate(file.prompt, file.seed, file.settings, progress)
-        return self.invert(file.load_image(), file.prompt, file.settings, progress=progress)
+        return self.invert(file.photo(), file.prompt, file.settings, progress=progress)
+
+    def _turn(self, progress: Progress | None, settings: Settings) -> AbstractContextManager[None]:
+        """Within this block the model is this call's alone."""
+        checked_callback(progress, "progress", "(steps done, steps in all)")
+        return turn_on(self.backbone, None if progress is None else lambda: progress(0, settings.steps))
 
     def _laid_out(
-        self, source: Source | EditResult | ImageSource, edits: Edit | Sequence[Edit] | Layout, settings: Settings, prompt: str
-    ) -> tuple[Source, Layout]:
-        """The inverted source and where the edits act on it; what does not fit is refused before the slow part."""
+        self, source: Source | EditResult | ImageSource | Photo, edits: EditLike | Sequence[EditLike] | Layout, prompt: str
+    ) -> tuple[Source | Photo, Layout, str]:
+        """The picture, where the edits act on it, and what it shows; what does not fit is refused before the slow part."""
         if isinstance(source, EditResult):
-            prompt, source = prompt or source.report.prompt, source.image
-        picture = source if isinstance(source, Source) else load_image(source)
+            prompt, source = prompt or source.report.prompt, source.photo
+        picture = source if isinstance(source, Source) else open_photo(source)
         size = picture.image_size if isinstance(picture, Source) else picture.size
         layout = edits if isinstance(edits, Layout) else Layout(self.registry, edits, size)
         if layout.size != size:
             (width, height), (w, h) = layout.size, size
             raise EditError(f"the layout was made for a picture of {width}x{height}, but this one has {w}x{h}; make one of its size")
-        return picture if isinstance(picture, Source) else self.invert(picture, prompt, settings), layout
+        return picture, layout, prompt
 
-    def _inverted(self, reference: Reference, source: Source, settings: Settings) -> Source:
+    def _inverted(self, reference: Reference, source: Source, settings: Settings, progress: Progress | None) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt
-        return self.invert(reference.image, prompt, settings, check=False)
-
-    def _edit_file(self, source: Source, edits: Sequence[Edit], settings: Settings) -> EditFile:
-        picture = "" if source.seed is not None else image_to_text(load_image(source.pixels))
-        return EditFile(
-            model=self.card.name,
-            image=picture,
-            prompt=source.prompt,
-            seed=source.seed,
-            settings=settings,
-            edits=[edit.to_dict() for edit in edits],
-        )
+        return self.invert(reference.image, prompt, settings, check=False, progress=progress)
 
 
 @contextmanager
 def _advice_on_memory() -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise OutOfMemoryError("use Settings(memory='recompute'), fewer layers, a smaller picture or dtype=torch.float16") from error

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.imaging.masks import Grid, bounding_box
 from dragonkit.plugins.answers import EditMasks
 from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import PluginRegistry
+from dragonkit.words import short
 
-__all__ = ["Layout"]
+__all__ = ["EditLike", "Layout"]
+
+EditLike: TypeAlias = Edit | Mapping[str, Any]
 
 
 class Layout:
@@ -25,7 +30,7 @@ class Layout:
 
     Args:
         registry: the plugins.
-        edits: one or several.
+        edits: one or several; a dict with a "mode", as `Edit.to_dict` writes it, does as well.
         size: (width, height) of the picture in pixels.
 
     Attributes:
@@ -42,13 +47,19 @@ class Layout:
         editor.edit(picture, layout)
     """
 
-    def __init__(self, registry: PluginRegistry, edits: Edit | Sequence[Edit], size: tuple[int, int]) -> None:
-        self.edits, self.size = _checked(edits), size
+    def __init__(self, registry: PluginRegistry, edits: EditLike | Sequence[EditLike], size: tuple[int, int]) -> None:
+        self.edits, self.size, self._registry = _checked(registry, edits), size, registry
         self._owners = [registry.owner(edit.mode) for edit in self.edits]
         self.references = [registry.reference(edit) for edit in self.edits]
         self.placements = [registry.build_masks(edit, size) for edit in self.edits]
         _refuse_conflicts(self.edits, self.placements)
         self._on: dict[Grid, list[EditMasks]] = {}
+
+    def settled(self, settings: Settings) -> Layout:
+        """The layout of the edits as these settings have them run: this one, where no mode leaves them anything."""
+        edits = [edit.settled(settings) for edit in self.edits]
+        same = all(one is other for one, other in zip(edits, self.edits, strict=True))
+        return self if same else Layout(self._registry, edits, self.size)
 
     def on(self, grid: Grid) -> list[EditMasks]:
         """Every edit's masks on one grid: nothing preserved that another edit changes, nothing vacated that another one fills.
@@ -71,14 +82,23 @@ class Layout:
         return [replace(one, preserve=preserve, vacated=one.vacated & ~filled) for one in masks]
 
 
-def _checked(edits: Edit | Sequence[Edit]) -> tuple[Edit, ...]:
-    edits = (edits,) if isinstance(edits, Edit) else tuple(edits)
-    if not edits:
+def _checked(registry: PluginRegistry, edits: Any) -> tuple[Edit, ...]:
+    single = isinstance(edits, (Edit, Mapping, str)) or not isinstance(edits, Iterable)
+    several = tuple(_edit(registry, edit) for edit in ((edits,) if single else edits))
+    if not several:
         raise EditError("there is no edit to run, got an empty list; give one such as dk.Move(mask, shift=(40, 0))")
-    for edit in edits:
-        if not isinstance(edit, Edit):
-            raise EditError(f"an edit must be a dragonkit.Edit such as dk.Move(...), got {type(edit).__name__}; build one from its class")
-    return edits
+    return several
+
+
+def _edit(registry: PluginRegistry, edit: object) -> Edit:
+    if isinstance(edit, Edit):
+        return edit
+    if not isinstance(edit, Mapping):
+        raise EditError(f"an edit must be a dragonkit.Edit such as dk.Move(...), got {short(edit)}; build one from its class")
+    mode = edit.get("mode")
+    if not isinstance(mode, str):
+        raise EditError(f"an edit as a dict must name its mode, got {short(dict(edit))}; write {{'mode': 'move', ...}}, or dk.Move(...)")
+    return registry.owner(mode).modes[mode].from_dict(edit)
 
 
 def _refuse_conflicts(edits: Sequence[Edit], placements: Sequence[Placement]) -> None:

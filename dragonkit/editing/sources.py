@@ -11,17 +11,16 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import Backbone, Prediction
 from dragonkit.diffusion.inversion import Progress, sample
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.diffusion.source import Source
-from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import DragonkitError, PluginHookError
 from dragonkit.imaging.images import fit_size, psnr, to_image, to_tensor
+from dragonkit.imaging.photos import Photo
 from dragonkit.plugins.inversion import Inversion
 from dragonkit.plugins.loading import Plugin
 from dragonkit.plugins.registry import PluginRegistry
@@ -43,28 +42,36 @@ class Sources:
         self._inversions: OrderedDict[str, Source] = OrderedDict()
         self._banks: WeakKeyDictionary[Source, dict[tuple[int, tuple[str, ...]], Prediction]] = WeakKeyDictionary()
 
-    def invert(self, picture: Image.Image, prompt: str, settings: Settings, check: bool, progress: Progress | None) -> Source:
+    def invert(self, photo: Photo, prompt: str, settings: Settings, check: bool, progress: Progress | None) -> Source:
         """The picture's source, as `Editor.invert` says."""
-        prompt = checked_prompt(prompt)
         plugin, inversion = self.registry.inversion(settings.inversion)
-        pixels, options = np.asarray(picture), inversion.options_of(settings)
+        picture, options = photo.picture, inversion.options_of(settings)
         made_with = {"steps": settings.steps, "inversion": inversion.name, "options": options.model_dump_json(), "check": check}
-        key = _digest(pixels, {**made_with, "prompt": prompt})
+        key = _digest(photo, {**made_with, "prompt": prompt})
         if key in self._inversions:
             self._inversions.move_to_end(key)
             return self._inversions[key]
         backbone, size = self.backbone, fit_size(picture.size, self.backbone.model_size, self.backbone.size_multiple)
         schedule = backbone.schedule(settings.steps, size)
         condition, negative = (backbone.condition([words], size) for words in (prompt, ""))
-        total = len(schedule) * (2 if check else 1)
+        total, callers = len(schedule) * (2 if check else 1), list[Exception]()
 
         def report(offset: int, done: int, _: int) -> None:
-            if progress is not None:
-                progress(offset + done, total)
+            try:
+                if progress is not None:
+                    progress(offset + done, total)
+            except Exception as error:
+                callers.append(error)
+                raise
 
         clean = backbone.encode(to_tensor(picture, size))
         way = partial(inversion.function, backbone, clean, condition, schedule, options, partial(report, 0))
-        trajectory = _checked(plugin, inversion, way, clean, schedule)
+        try:
+            trajectory = _checked(plugin, inversion, way, clean, schedule)
+        except PluginHookError as error:
+            if error.__cause__ in callers:  # what the caller's progress raises is no plugin's fault
+                raise error.__cause__ from None  # type: ignore[misc]
+            raise
         reconstruction_psnr, autoencoder_psnr = None, psnr(to_image(backbone.decode(clean), picture.size), picture)
         if check:
             back = sample(backbone, trajectory[-1:], condition, negative, schedule, progress=partial(report, len(schedule)))
@@ -76,11 +83,12 @@ class Sources:
             prompt,
             condition,
             negative,
-            pixels,
+            photo.rgb,
             size,
             reconstruction_psnr,
             autoencoder_psnr,
             inverted_with=inverted_with,
+            photo=photo,
         )
         self._inversions[key] = source
         while len(self._inversions) > KEPT_INVERSIONS:
@@ -89,7 +97,6 @@ class Sources:
 
     def generate(self, prompt: str, seed: int, settings: Settings, progress: Progress | None) -> Source:
         """A new picture, as `Editor.generate` says."""
-        prompt = checked_prompt(prompt)
         backbone, side = self.backbone, self.backbone.model_size
         size, cells = (side, side), side // self.backbone.pixels_per_latent
         schedule = backbone.schedule(settings.steps, size)
@@ -127,21 +134,17 @@ class Sources:
         self._banks.clear()
 
 
-def _digest(pixels: np.ndarray, made_with: dict[str, object]) -> str:
+def _digest(photo: Photo, made_with: dict[str, object]) -> str:
     """Names an inversion: the picture, and all that its outcome depends on."""
-    text = json.dumps([pixels.shape, made_with], sort_keys=True)
-    return hashlib.sha256(pixels.tobytes() + text.encode()).hexdigest()
+    text = json.dumps([photo.hash, photo.kind, made_with], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _checked(plugin: Plugin, inversion: Inversion, way: Callable[[], object], clean: Tensor, schedule: Schedule) -> Tensor:
     """The trajectory. PluginHookError when the inversion fails or gives something else."""
     what = f"the inversion {inversion.name!r} of its hook dragonkit_inversions"
-    try:
+    with plugin.blamed(what, DragonkitError):
         trajectory = way()
-    except (DragonkitError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        raise PluginHookError(plugin.name, plugin.origin, f"{what} failed: {type(error).__name__}: {error}") from error
     shape = (len(schedule) + 1, *clean.shape[1:])
     if not isinstance(trajectory, Tensor) or tuple(trajectory.shape) != shape:
         got = f"a tensor {tuple(trajectory.shape)}" if isinstance(trajectory, Tensor) else short(trajectory)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step
 from dragonkit.diffusion.source import Source
 from dragonkit.editing.layout import Layout
@@ -19,8 +20,10 @@ __all__ = ["Watch"]
 class Watch:
     """Called after every step; counts time and network evaluations from when it is made."""
 
-    def __init__(self, backbone: Backbone, registry: PluginRegistry, on_step: Callable[[Step], None] | None) -> None:
-        self._backbone, self._registry, self._on_step = backbone, registry, on_step
+    def __init__(
+        self, backbone: Backbone, registry: PluginRegistry, on_step: Callable[[Step], None] | None, progress: Progress | None = None
+    ) -> None:
+        self._backbone, self._registry, self._on_step, self._progress = backbone, registry, on_step, progress
         self._begun, self._calls = time.perf_counter(), backbone.calls
         self._steps: list[StepReport] = []
 
@@ -29,6 +32,8 @@ class Watch:
         self._registry.step(step)
         if self._on_step is not None:
             self._on_step(step)
+        if self._progress is not None:
+            self._progress(step.done, step.total)
 
     def report(self, model: str, layout: Layout, source: Source, warnings: Sequence[str]) -> Report:
         return Report(

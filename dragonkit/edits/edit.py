@@ -17,6 +17,8 @@ from dragonkit.words import closest, short
 if TYPE_CHECKING:
     from typing import Self
 
+    from dragonkit.edits.settings import Settings
+
 __all__ = ["Edit", "unknown_mode"]
 
 
@@ -38,6 +40,10 @@ class Edit(Model):
 
     mode: ClassVar[str]
     scriptable: ClassVar[bool] = True
+
+    def settled(self, settings: Settings) -> Self:
+        """The edit as it is run: with what a mode leaves to the settings filled in. A mode that leaves them something overrides this."""
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values only, with the mode: what an edit file holds. Masks become base64 PNG; mask files are read."""

@@ -1,6 +1,7 @@
 """The edit file, which replays a whole run: what a run needs, as JSON.
 
 It holds edits as dicts, because reading one must not need the plugins: `edits_from` makes edits of them once the modes are known.
+Pictures may be named by the hash of their pixels. The file of a result holds them beside that, in memory, and is written with or without.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -18,12 +19,18 @@ from pydantic import Field, JsonValue, PrivateAttr, field_validator, model_valid
 from dragonkit.edits.edit import Edit, unknown_mode
 from dragonkit.edits.limits import MAX_BYTES, MAX_EDITS, check_weight
 from dragonkit.edits.paths import PathRule, Reach
+from dragonkit.edits.pictures import is_hash, kept_apart, matched, refuse_missing, replaced, texts_in
 from dragonkit.edits.prompts import Prompt
 from dragonkit.edits.settings import Settings
+from dragonkit.edits.sharing import shareable
 from dragonkit.edits.validation import Model
-from dragonkit.edits.values import image_from_text, image_to_text
+from dragonkit.edits.values import photo_from_text
+from dragonkit.edits.writing import inside, json_text, refuse_lost_paths, write_with_pictures
 from dragonkit.errors import EditError, EditFileError, ImageError
+from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.opening import open_file, text_in_png
+from dragonkit.imaging.photo_files import open_photo
+from dragonkit.imaging.photos import Photo
 from dragonkit.words import quoted, short
 
 if TYPE_CHECKING:
@@ -47,7 +54,10 @@ class EditFile(Model):
 
     version: Literal[1] = 1
     model: str = Field(min_length=1, description="name, hub id or path of the diffusion model")
-    image: str = Field(default="", description="path relative to this file, or data:image/png;base64,...; may be empty with a seed")
+    image: str = Field(
+        default="",
+        description="path relative to this file, data:image/png;base64,..., or sha256:... of its pixels; may be empty with a seed",
+    )
     prompt: Prompt = Field(default="", description="what the image shows")
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1, description="the source is generated from the prompt and this seed")
     settings: Settings = Field(default_factory=Settings)
@@ -56,6 +66,7 @@ class EditFile(Model):
     _name: str = PrivateAttr(default="the edit file")
     _folder: Path | None = PrivateAttr(default=None)
     _reach: Reach = PrivateAttr(default="anywhere")  # made in Python, it may name anything
+    _photos: dict[str, Photo] = PrivateAttr(default_factory=dict)
 
     @field_validator("edits", mode="before")
     @classmethod
@@ -147,25 +158,69 @@ class EditFile(Model):
         file._reach = "nowhere"
         return file
 
+    @classmethod
+    def of(cls, model: str, source: Photo | int, prompt: str, settings: Settings, edits: Sequence[Edit]) -> Self:
+        """The edit file of a run. It names pictures by their hashes, and holds them beside that.
+
+        Args:
+            source: the picture, or the seed that it was generated from.
+        """
+        photos: dict[str, Photo] = {} if isinstance(source, int) else {source.hash: source}
+        named = {"seed": source} if isinstance(source, int) else {"image": source.hash}
+        with kept_apart(photos):
+            file = cls(model=model, prompt=prompt, settings=settings, edits=[edit.to_dict() for edit in edits], **named)
+        file._photos = photos
+        return file
+
+    def with_pictures(self, *pictures: ImageSource | Photo) -> Self:
+        """The same run with the pictures that it names by their hashes, as the file in a result's PNG does.
+
+        Raises:
+            EditFileError: a picture is none of those.
+            ImageError: it cannot be read.
+        """
+        named = [text for _, text in texts_in([self.image, self.edits]) if is_hash(text)]
+        return self._holding({**self._photos, **matched(pictures, named, self._name)})
+
+    def missing(self) -> dict[str, str]:
+        """The pictures, and masks, that it names by a hash and does not hold: place and hash, such as {"image": "sha256:..."}."""
+        texts = texts_in({"image": self.image, "edits": self.edits})
+        return {place: text for place, text in texts if is_hash(text) and text not in self._photos}
+
+    def check_pictures(self) -> None:
+        """EditFileError where there are `missing` ones."""
+        refuse_missing(self.missing(), self._name)
+
+    def shareable(self) -> Self:
+        """The same run without what is private: pictures are named by their hashes, paths by their last part.
+
+        EditFileError when a picture cannot be read.
+        """
+        data = {**self.model_dump(mode="json"), "image": self.photo_hash}
+        return type(self)(**shareable(data, lambda text: self._data_photo(text).hash))
+
+    def pngs(self) -> dict[str, bytes]:
+        """The pictures that the file holds, as PNG by their hashes."""
+        return {name: photo.png() for name, photo in self._photos.items()}
+
     def dumps(self) -> str:
-        """The file's JSON text, every default spelled out, so that a replay does not depend on later defaults."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        """The file's JSON text, with the pictures it holds, and every default, so that a replay does not depend on later ones."""
+        return json_text(self.model_dump(mode="json"), inside(self.pngs()))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the JSON text. EditFileError if it cannot be written, or if relative paths in it would lead nowhere."""
-        path = Path(path)
-        if self._folder is not None and path.parent.resolve() != self._folder.resolve():
-            texts = [self.image, *(value for edit in self.edits for value in edit.values() if isinstance(value, str))]
-            paths = [text for text in texts if not os.path.isabs(text) and os.path.isfile(self._folder / text)]
-            if paths:
-                raise EditFileError(
-                    f"{self._name} names {paths[0]!r} relative to {str(self._folder)!r}, so it cannot be saved in {str(path.parent)!r}. "
-                    "Save it in the same folder, or save file.self_contained(edit_types)."
-                )
+        """Write the JSON text. Pictures that the file holds go inside below 8 MB, else beside it.
+
+        EditFileError if it cannot be written, or if relative paths in it would lead nowhere.
+        """
+        path, data = Path(path), self.model_dump(mode="json")
+        if self._folder is not None:
+            refuse_lost_paths(data, self._folder, path.parent, self._name)
         try:
-            path.write_text(self.dumps(), encoding="utf-8")
+            write_with_pictures(path, data, self.pngs())
         except OSError as error:
-            raise EditFileError(f"the edit file {str(path)!r} cannot be written: {error.strerror or error}.") from error
+            raise EditFileError(
+                f"the edit file {str(path)!r} cannot be written: {error.strerror or error}. Choose another place."
+            ) from error
 
     def edits_from(self, edit_types: Mapping[str, type[Edit]]) -> list[Edit]:
         """The edits as objects.
@@ -182,25 +237,60 @@ class EditFile(Model):
             where = f"{self._name}: edits[{index}]: "
             if data["mode"] not in edit_types:
                 raise unknown_mode(str(data["mode"]), edit_types, where)
+            refuse_missing([place for place in self.missing() if place != "image"], self._name)
+            given = replaced(data, lambda text: self._photos[text].picture if text in self._photos else text)
             try:
-                edits.append(edit_types[str(data["mode"])].from_dict(data, self._paths))
+                edits.append(edit_types[str(data["mode"])].from_dict(given, self._paths))
             except EditError as error:
                 raise EditFileError(f"{where}{error}") from error
         return edits
 
     def load_image(self) -> Image.Image:
         """The source picture as RGB. EditFileError when there is none or it cannot be read."""
+        return self.photo().picture
+
+    def photo(self) -> Photo:
+        """The source picture in its own kind. EditFileError when there is none or it cannot be read."""
         if not self.image:
             raise EditFileError(f"{self._name}: image is empty. Generate the source from seed {self.seed} and prompt {self.prompt!r}.")
+        if self.image in self._photos:
+            return self._photos[self.image]
+        if is_hash(self.image):
+            self.check_pictures()
+        if self.image.startswith("data:"):
+            return self._data_photo(self.image)
         try:
-            return image_from_text(self.image, self._paths)
+            rule = self._paths or PathRule(Path(), "anywhere")
+            return open_photo(rule.follow(self.image, "picture", ImageError, must_exist=False))
         except ImageError as error:
             raise EditFileError(f"{self._name}: image: {error}") from error
 
+    @property
+    def photo_hash(self) -> str:
+        """The hash of the source picture's pixels; "" where it is generated. EditFileError when it cannot be read."""
+        return self.image if is_hash(self.image) else self.photo().hash if self.image else ""
+
     def self_contained(self, edit_types: Mapping[str, type[Edit]]) -> EditFile:
         """The same run with the picture and all masks inside, so that it can be kept anywhere."""
-        image = image_to_text(self.load_image()) if self.image else ""
-        return EditFile(**{**dict(self), "image": image, "edits": self.edits_from(edit_types)})
+        photos = {self.photo_hash: self.photo()} if self.image else {}
+        with kept_apart(photos):
+            file = EditFile(**{**dict(self), "image": self.photo_hash, "edits": self.edits_from(edit_types)})
+        return file._holding(photos)
+
+    def _holding(self, photos: Mapping[str, Photo]) -> Self:
+        file = self.model_copy()
+        file._photos = dict(photos)
+        return file
+
+    def _data_photo(self, text: str) -> Photo:
+        try:
+            return photo_from_text(text)
+        except ImageError as error:
+            raise EditFileError(f"{self._name}: image: {error}") from error
+
+    def __repr__(self) -> str:
+        source = short(self.image) if self.image else f"seed {self.seed}"
+        return f"<EditFile {', '.join(str(edit['mode']) for edit in self.edits)} of {source} with {self.model}>"
 
     def model_to_load(self, known: Collection[str]) -> str:
         """The model's name for whoever loads it. EditFileError where it is a path that this file may not name.

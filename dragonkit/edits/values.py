@@ -19,11 +19,14 @@ from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer, Val
 from pydantic_core import CoreSchema
 
 from dragonkit.edits.paths import PathRule
+from dragonkit.edits.pictures import keeper
 from dragonkit.errors import DragonkitError, ImageError, MaskError
 from dragonkit.imaging.images import is_tensor, load_image, open_image, upright
 from dragonkit.imaging.mask_files import EncodedMask
 from dragonkit.imaging.masks import encode_mask, load_mask
 from dragonkit.imaging.opening import EMBEDDED, opened, png_bytes
+from dragonkit.imaging.photo_files import open_photo, photo_from_bytes
+from dragonkit.imaging.photos import Photo
 from dragonkit.words import short
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "image_from_text",
     "image_to_text",
     "mask_to_json",
+    "photo_from_text",
     "picture_to_json",
     "same",
 ]
@@ -83,6 +87,14 @@ def _embedded(text: str) -> Image.Image:
     try:
         with opened(png_bytes(text), "the PNG", EMBEDDED) as image:
             return upright(image, "the PNG")
+    except ImageError as error:
+        raise ImageError(f"{short(text)} is no picture: {error}") from error
+
+
+def photo_from_text(text: str) -> Photo:
+    """The picture in "data:image/png;base64," text, in its own kind. Raises ImageError."""
+    try:
+        return photo_from_bytes(png_bytes(text), "the PNG")
     except ImageError as error:
         raise ImageError(f"{short(text)} is no picture: {error}") from error
 
@@ -181,8 +193,17 @@ Shift = Annotated[Point, Format("shift")]
 
 
 def picture_to_json(picture: Any) -> str | None:
-    """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError."""
-    return None if picture is None else image_to_text(load_image(picture))
+    """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError.
+
+    Within `dragonkit.edits.pictures.kept_apart` the hash of its pixels instead.
+    """
+    if picture is None:
+        return None
+    if (photos := keeper()) is None:
+        return image_to_text(load_image(picture))
+    photo = open_photo(load_image(picture))
+    photos[photo.hash] = photo
+    return photo.hash
 
 
 def _check_picture(value: Any, info: ValidationInfo) -> Any:

@@ -65,9 +65,9 @@ def _in_own_mode(source: ImageSource) -> tuple[Image.Image, str]:
     if isinstance(source, Image.Image):
         return upright(source, "the PIL image"), "the PIL image"
     if is_tensor(source):
-        return _from_array(_channels_last(source)), "the tensor"
+        return from_array(channels_last(source)), "the tensor"
     if isinstance(source, np.ndarray):
-        return _from_array(source), "the array"
+        return from_array(source), "the array"
     raise ImageError(f"a picture cannot be made from {type(source).__name__}. Pass a path, a PIL image, an array or a tensor.")
 
 
@@ -154,7 +154,7 @@ def to_numpy(tensor: Any) -> np.ndarray:
         raise ImageError(f"a tensor of {tensor.dtype} on {tensor.device} cannot be read: {error}. Pass a dense one.") from error
 
 
-def _channels_last(tensor: Any) -> np.ndarray:
+def channels_last(tensor: Any) -> np.ndarray:
     array = to_numpy(tensor)
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
@@ -166,7 +166,7 @@ def _channels_last(tensor: Any) -> np.ndarray:
     return array.transpose(1, 2, 0)
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
+def from_array(array: np.ndarray) -> Image.Image:
     """(H, W) or (H, W, 1|3|4) to a PIL image of mode L, RGB or RGBA."""
     if 0 in array.shape:
         raise ImageError(f"the array of shape {array.shape} holds no pixels. Pass a picture of at least 1x1 pixels.")

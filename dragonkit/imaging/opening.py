@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from dragonkit.errors import ImageError, OutOfMemoryError
 from dragonkit.words import quoted
@@ -38,7 +38,7 @@ _HEADER = 24  # bytes of a PNG up to its height, the signature included
 
 
 @contextmanager
-def opened(source: str | os.PathLike[str] | bytes, what: str, formats: Sequence[str] = FORMATS) -> Iterator[Image.Image]:
+def opened(source: str | os.PathLike[str] | bytes, what: str, formats: Sequence[str] = FORMATS) -> Iterator[ImageFile.ImageFile]:
     """A picture file, or its bytes, with the header read and nothing decoded; the file is closed when the block ends.
 
     Args:
@@ -147,7 +147,7 @@ def _looked_for(path: str | os.PathLike[str]) -> str:
         return ""
 
 
-def _header(stream: IO[bytes], what: str, formats: Sequence[str]) -> Image.Image:
+def _header(stream: IO[bytes], what: str, formats: Sequence[str]) -> ImageFile.ImageFile:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # there is a limit of our own

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as W
 from PIL import Image
 
-__all__ = ["STYLE", "button", "png", "row"]
+__all__ = ["STYLE", "Choice", "button", "png", "row"]
 
 STYLE = """<style>
 .dk-editor .widget-inline-hbox { max-width: calc(100% - 4px); }
@@ -26,6 +26,16 @@ STYLE = """<style>
 .dk-editor .dk-error, .dk-editor .dk-field-error { color: #d55e00; font-weight: bold; }
 </style>"""
 """For the whole editor: canvases fit narrow windows, the focus can be seen, and errors are told apart by more than their colour."""
+
+
+class Choice(W.Dropdown):
+    """A list of options of which one is always chosen: a front end may not say that it is none, or one that there is not."""
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        index = sync_data.get("index", self.index)
+        if not isinstance(index, int) or not 0 <= index < len(self._options_labels):
+            sync_data = {name: value for name, value in sync_data.items() if name != "index"}
+        super().set_state(sync_data)
 
 
 def button(words: str, tooltip: str, action: Callable[[], Any], **options: Any) -> W.Button:

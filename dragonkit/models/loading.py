@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import importlib
+import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dragonkit.errors import DragonkitError, ModelError, ModelNotFoundError, UnsupportedModelError
+from dragonkit.models.hub import Fetched, fetch, fetch_command
+from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
+from dragonkit.words import short
 
 if TYPE_CHECKING:
     import torch
 
     from dragonkit.diffusion.backbone import Backbone
 
-__all__ = ["default_dtype", "find_card", "load_backbone", "load_pipeline"]
+__all__ = ["checked_device", "checked_dtype", "default_dtype", "find_card", "load_backbone", "load_pipeline", "refuse_deleted_folder"]
 
 
-def find_card(model: str, cards: Mapping[str, ModelCard]) -> ModelCard:
+def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], suspects: str = "") -> ModelCard:
     """The card called `model`, or a new one for a folder, file or hub id.
+
+    Args:
+        suspects: who may have more cards, but cannot give them: `PluginRegistry.suspects("model")`, for the message.
 
     Raises:
         ModelNotFoundError: no card has the name and nothing else fits.
     """
+    if not isinstance(model, (str, os.PathLike)) or not isinstance(os.fspath(model), str):
+        raise ModelNotFoundError(f"a model is named by text or a path, not by {short(model)}; use one of {', '.join(sorted(cards))}, say")
+    model = os.fspath(model)
     if model in cards:
         return cards[model]
     path = Path(model).expanduser()
@@ -34,43 +45,100 @@ def find_card(model: str, cards: Mapping[str, ModelCard]) -> ModelCard:
         return ModelCard(name=model, source=model)
     raise ModelNotFoundError(
         f"no model, folder or file is called {model!r}; use one of {', '.join(sorted(cards))}, a folder in diffusers' format, "
-        "a .safetensors file or a hub id such as owner/name"
+        f"a .safetensors file or a hub id such as owner/name.{suspects}"
     )
 
 
-def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype) -> Backbone:
+def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype, progress: Fetched | None = None) -> Backbone:
     """The model of a card, by the function that the card names, or as Stable Diffusion.
+
+    Args:
+        progress: called while it is fetched from the hub.
 
     Raises:
         ModelNotFoundError: the weights cannot be had.
         UnsupportedModelError: what is there is not a Stable Diffusion pipeline.
-        ModelError: `card.load` names no function, or what it names fails or gives no backbone.
+        ModelError: some of its weights are missing; `card.load` names no function, or what it names fails or gives no backbone.
     """
-    import torch
 
     from dragonkit.diffusion.backbone import Backbone
     from dragonkit.diffusion.stable_diffusion import StableDiffusion
 
     if card.load is None:
-        return StableDiffusion(load_pipeline(card, device, dtype))
+        return StableDiffusion(load_pipeline(card, device, dtype, progress))
     loader = f"the model {card.name!r} is to be loaded by {card.load!r}"
     try:
         module, _, name = card.load.partition(":")
         function = getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever a stranger's module does while it is imported
+    except (Exception, SystemExit) as error:  # whatever a stranger's module does while it is imported
         raise ModelError(
             f"{loader}, which cannot be found ({type(error).__name__}: {_first_line(error)}); "
             "ModelCard.load must be 'module:function', of an installed module"
         ) from error
     try:
         backbone = function(card, device, dtype)
-    except (DragonkitError, torch.OutOfMemoryError):
+    except DragonkitError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(f"{loader}, which failed ({type(error).__name__}: {_first_line(error)}); tell its plugin's author") from error
     if not isinstance(backbone, Backbone):
         raise ModelError(f"{loader}, which gave a {type(backbone).__name__}; it must give a dragonkit.plugin_api.Backbone")
     return backbone
+
+
+def refuse_deleted_folder() -> None:
+    """ModelError when the current folder has been deleted: Intel's MKL, which PyTorch computes with, ends the process there."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ModelError(f"the current folder cannot be used ({error.strerror}); go to one that is there, such as with cd ~") from error
+
+
+def checked_device(device: Any = None, what: str = "the device") -> torch.device:
+    """The device of that name; CUDA where there is one, else the CPU, when left out.
+
+    Args:
+        what: what messages call it.
+
+    Raises:
+        ModelError: there is no such device here.
+    """
+    import torch
+
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ModelError(
+            f"{what} is {short(device)}, but must be such as cpu, cuda, cuda:1 or mps; leave it out to take what is there"
+        ) from error
+    try:
+        torch.zeros(1, device=found).cpu()
+    except Exception as error:  # each kind of device has its own way to say that it is not there
+        if is_out_of_memory(error):
+            raise
+        raise ModelError(
+            f"{what} is {short(str(device))}, which PyTorch cannot use here ({_first_line(error)}); leave it out to take what is there"
+        ) from error
+    return found
+
+
+def checked_dtype(dtype: Any, device: torch.device) -> torch.dtype:
+    """The precision asked for, or `default_dtype`. ModelError where it is none; a warning where it does no good."""
+    import torch
+
+    if dtype is None:
+        return default_dtype(device)
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ModelError(
+            f"dtype must be a floating-point torch.dtype such as torch.float32, got {short(dtype)}; leave it out to take what suits"
+        )
+    if dtype == torch.float16 and device.type == "cpu":
+        warnings.warn("float16 is slow on a CPU and gains nothing there; leave dtype out", stacklevel=3)
+    return dtype
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
@@ -87,41 +155,49 @@ def default_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtype) -> Any:
+def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtype, progress: Fetched | None = None) -> Any:
     """The `StableDiffusionPipeline` of a card.
+
+    Args:
+        progress: called while it is fetched from the hub.
 
     Raises:
         ModelNotFoundError: the weights cannot be had.
         UnsupportedModelError: what is there is not a Stable Diffusion pipeline.
+        ModelError: some of its weights are missing.
     """
     import torch
 
     with _quiet():
-        pipeline = _load(card, dtype).to(device)
+        pipeline = _load(card, torch.device(device), dtype, progress)
     if torch.device(device).type == "cpu":
         for part in (pipeline.unet, pipeline.vae):  # convolutions are faster this way: a twentieth in the UNet, a third in the autoencoder
             part.to(memory_format=torch.channels_last)
     return pipeline
 
 
-def _load(card: ModelCard, dtype: torch.dtype) -> Any:
-    from diffusers import DiffusionPipeline, StableDiffusionPipeline
-    from safetensors import SafetensorError
+def _load(card: ModelCard, device: torch.device, dtype: torch.dtype, progress: Fetched | None) -> Any:
+    from diffusers import StableDiffusionPipeline
 
-    path = Path(card.source)
+    from dragonkit.models.parts import refuse_meta
+
+    path = Path(card.source).expanduser()
+    if path.is_file():
+        advice = "check the file"
+    elif path.exists():
+        advice = "check the folder"
+    else:
+        path, advice = fetch(card.source, progress), f"fetch it again with: {fetch_command(card.source)}"
     try:
-        if path.is_file():
-            pipeline = StableDiffusionPipeline.from_single_file(str(path), dtype=dtype)
-        else:
-            pipeline = DiffusionPipeline.from_pretrained(card.source, dtype=dtype)
-    except (AttributeError, KeyError, OSError, RuntimeError, SafetensorError, ValueError) as error:
-        advice = (
-            "check the folder"
-            if path.is_dir()
-            else "check the file"
-            if path.exists()
-            else "check the name and the network, or give a folder"
-        )
+        pipeline = _from_file(path, dtype, progress) if path.is_file() else _from_folder(card.name, path, dtype)
+        if isinstance(pipeline, StableDiffusionPipeline):
+            refuse_meta(card.name, pipeline)
+            pipeline.to(device)
+    except DragonkitError:
+        raise
+    except Exception as error:  # whatever the libraries say of files that are broken
+        if is_out_of_memory(error):
+            raise
         raise ModelNotFoundError(
             f"the model {card.name!r} could not be loaded from {card.source}: {_first_line(error)}; {advice}"
         ) from error
@@ -130,6 +206,33 @@ def _load(card: ModelCard, dtype: torch.dtype) -> Any:
             f"the model {card.name!r} is a {type(pipeline).__name__}; dragonkit edits with models of the StableDiffusionPipeline kind"
         )
     return pipeline
+
+
+def _from_folder(name: str, folder: Path, dtype: torch.dtype) -> Any:
+    from diffusers import DiffusionPipeline
+
+    from dragonkit.models.parts import load_parts
+
+    parts = load_parts(name, folder, dtype)
+    return DiffusionPipeline.from_pretrained(str(folder), dtype=dtype, local_files_only=True, **parts)
+
+
+def _from_file(file: Path, dtype: torch.dtype, progress: Fetched | None) -> Any:
+    """A single file holds weights only: how its networks are built is said by a model on the hub."""
+    from diffusers import StableDiffusionPipeline
+    from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_single_file_checkpoint
+
+    weights = load_single_file_checkpoint(str(file))
+    if not any(name.startswith("model.diffusion_model.") for name in weights):
+        raise ValueError(
+            f"none of its {len(weights)} tensors is of a whole Stable Diffusion model, where many begin with model.diffusion_model"
+        )
+    like = fetch_diffusers_config(weights)["pretrained_model_name_or_path"]
+    try:
+        config = fetch(like, progress, weights=False)
+    except ModelNotFoundError as error:
+        raise ModelNotFoundError(f"{file} holds weights only, and how they fit together is said by a model on the hub: {error}") from error
+    return StableDiffusionPipeline.from_single_file(str(file), dtype=dtype, config=str(config), local_files_only=True)
 
 
 @contextmanager
@@ -152,5 +255,6 @@ def _quiet() -> Iterator[None]:
                 library.enable_progress_bar()
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _first_line(error: BaseException) -> str:
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (line if len(line) <= 200 else f"{line[:200]}...").rstrip(".")

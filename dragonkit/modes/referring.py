@@ -94,4 +94,4 @@ def reference_attention(masks: EditMasks) -> AttentionPlan:
     Args:
         masks: on the latents' cells, with a `reference_mask`.
     """
-    return AttentionPlan(form="replace", start=0.0, stop=0.7, source_mask=~masks.target, reference_mask=masks.reference_mask)
+    return AttentionPlan(form="replace", start=0.0, stop=0.72, source_mask=~masks.target, reference_mask=masks.reference_mask)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dragonkit.errors import EditError
+from dragonkit.words import short
+
 __all__ = ["ModelCard"]
 
 
@@ -21,6 +24,9 @@ class ModelCard:
         load: "module:function", for a model of another family than Stable Diffusion: `function(card, device, dtype)` gives its
             `dragonkit.plugin_api.Backbone`. The module is imported when the model is loaded.
         autoencoder_psnr: dB of the autoencoder's round trip of pictures of the model's own kind; None where nobody measured it.
+
+    Raises:
+        EditError: a field is unusable.
     """
 
     name: str
@@ -29,3 +35,14 @@ class ModelCard:
     settings: Mapping[str, Any] = field(default_factory=dict)
     load: str | None = None
     autoencoder_psnr: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in {"name": self.name, "source": self.source, "description": self.description, "load": self.load}.items():
+            if not isinstance(value, str) and (name != "load" or value is not None):
+                raise EditError(f"ModelCard.{name} must be text, got {short(value)}. Write it as a string.")
+        if not self.name.strip():
+            raise EditError(f"ModelCard.name is {self.name!r}, but must not be empty. Write what users shall call the model.")
+        if not isinstance(self.settings, Mapping):
+            raise EditError(
+                f"ModelCard.settings must be a dict of fields of Settings, got {short(self.settings)}. Write {{'steps': 30}}, say."
+            )

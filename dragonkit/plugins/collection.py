@@ -12,7 +12,7 @@ from typing import Any
 import pluggy
 
 from dragonkit.edits.edit import Edit, unknown_mode
-from dragonkit.errors import DuplicateModeError, PluginLoadError
+from dragonkit.errors import PluginLoadError
 from dragonkit.plugins import specs
 from dragonkit.plugins.loading import Plugin, entry_points, flag, wanted_plugins
 from dragonkit.words import closest
@@ -22,6 +22,7 @@ __all__ = ["BUILTIN", "PluginCollection"]
 BUILTIN = (
     "dragonkit.modes.move",
     "dragonkit.modes.resize",
+    "dragonkit.modes.remove",
     "dragonkit.modes.appearance",
     "dragonkit.modes.drag",
     "dragonkit.modes.custom",
@@ -37,20 +38,22 @@ class PluginCollection:
     Args:
         builtin: modules that must load; an error in one of them is raised.
         discover: look for installed plugins. One that fails is skipped with a warning and listed as broken.
+        strict: raise instead; when left out, if DRAGONKIT_STRICT says so.
 
     Raises:
-        PluginLoadError: a built-in plugin cannot be loaded; with DRAGONKIT_STRICT=1 an installed one.
+        PluginLoadError: a built-in plugin cannot be loaded; where it is strict, an installed one.
     """
 
-    def __init__(self, builtin: Iterable[str] = BUILTIN, discover: bool = True) -> None:
+    def __init__(self, builtin: Iterable[str] = BUILTIN, discover: bool = True, strict: bool | None = None) -> None:
         self._manager = pluggy.PluginManager("dragonkit")
         self._manager.add_hookspecs(specs)
         self._plugins: list[Plugin] = []
-        self._owners: dict[str, list[Plugin]] = {}  # by mode
+        self._owners: dict[str, Plugin] = {}  # by mode
+        self._strict = flag("DRAGONKIT_STRICT") if strict is None else strict
         for name in builtin:
             self._register_builtin(name)
         if discover:
-            self._register_installed(wanted_plugins(), strict=flag("DRAGONKIT_STRICT"))
+            self._register_installed(wanted_plugins())
 
     def register(self, plugin: object, name: str | None = None) -> Plugin:
         """Add a plugin by hand: a module, or an object with methods marked `@hookimpl`.
@@ -60,31 +63,27 @@ class PluginCollection:
             name: how messages and lists call it; default its own name.
 
         Raises:
-            PluginLoadError: it breaks a rule, or the name is taken; it is not added then.
+            PluginLoadError: it breaks a rule, or its name or a mode's is taken; it is not added then.
         """
         record = Plugin(name or getattr(plugin, "__name__", None) or type(plugin).__name__)
-        record.attach(self._manager, plugin)
+        record.attach(self._manager, plugin, self._owners)
         self._add(record)
         return record
 
     def edit_types(self) -> dict[str, type[Edit]]:
-        """All edit modes by name, without those that two plugins offer: `owner` of one of these is an error."""
-        return {mode: owners[0].modes[mode] for mode, owners in self._owners.items() if len(owners) == 1}
+        """All edit modes by name."""
+        return {mode: owner.modes[mode] for mode, owner in self._owners.items()}
 
     def owner(self, mode: str) -> Plugin:
-        """The plugin that offers a mode.
+        """The plugin that offers a mode: the first one that did.
 
         Raises:
             UnknownModeError: nobody does; the message lists the known modes.
-            DuplicateModeError: two plugins do; the message names both.
             PluginLoadError: nobody does, but a broken plugin may; its original error is the cause.
         """
         owners = self._owners
         if mode in owners:
-            first, *rivals = owners[mode]
-            if rivals:
-                raise DuplicateModeError(rivals[0].name, rivals[0].origin, _contested(mode, first))
-            return first
+            return owners[mode]
         broken = self._broken()
         if not broken:
             raise unknown_mode(mode, owners)
@@ -100,11 +99,7 @@ class PluginCollection:
 
     def describe(self) -> list[dict[str, Any]]:
         """Every plugin, broken ones too: name, distribution, version, hooks, modes, status ("ok" or "broken") and reason."""
-        described = [plugin.describe() for plugin in self._plugins]
-        for mode, (owner, *others) in self._owners.items():
-            for plugin, rival in [(owner, others[0]), *((other, owner) for other in others)] if others else []:
-                described[self._plugins.index(plugin)].update(status="broken", reason=_contested(mode, rival))
-        return described
+        return [plugin.describe() for plugin in self._plugins]
 
     def _broken(self) -> list[Plugin]:
         return [plugin for plugin in self._plugins if plugin.reason is not None]
@@ -112,41 +107,34 @@ class PluginCollection:
     def _add(self, plugin: Plugin) -> None:
         self._plugins.append(plugin)
         for mode in plugin.modes:
-            self._owners.setdefault(mode, []).append(plugin)
+            self._owners[mode] = plugin
 
     def _register_builtin(self, module: str) -> None:
         plugin = Plugin(module.rpartition(".")[2], "dragonkit", _own_version())
-        plugin.load(self._manager, functools.partial(importlib.import_module, module))
+        plugin.load(self._manager, functools.partial(importlib.import_module, module), self._owners)
         self._add(plugin)
 
-    def _register_installed(self, wanted: set[str] | None, strict: bool) -> None:
+    def _register_installed(self, wanted: set[str] | None) -> None:
         points = entry_points()
         installed = sorted({point.name for point in points})
         for name in sorted((wanted or set()) - set(installed)):
             hint = f"{closest(name, installed)} Installed: {', '.join(installed) or 'none'}."
-            self._add_broken(Plugin(name, reason=f"DRAGONKIT_PLUGINS names it, but it is not installed.{hint}"), strict)
+            self._add_broken(Plugin(name, reason=f"DRAGONKIT_PLUGINS names it, but it is not installed.{hint}"))
         for point in points:
             if wanted is None or point.name in wanted:
                 plugin = Plugin(point.name, *((point.dist.name, point.dist.version) if point.dist else ()))
                 try:
-                    plugin.load(self._manager, point.load)
+                    plugin.load(self._manager, point.load, self._owners)
                 except PluginLoadError:
-                    self._add_broken(plugin, strict)
+                    self._add_broken(plugin)
                 else:
                     self._add(plugin)
 
-    def _add_broken(self, plugin: Plugin, strict: bool) -> None:
-        if strict:
+    def _add_broken(self, plugin: Plugin) -> None:
+        if self._strict:
             raise plugin.load_error() from plugin.cause
         self._add(plugin)
         warnings.warn(f"skipped: {plugin.load_error()}", stacklevel=5)
-
-
-def _contested(mode: str, rival: Plugin) -> str:
-    return (
-        f"it offers the edit mode {mode!r}, and so does plugin {rival.name!r} (from {rival.origin or 'this program'}). "
-        "Uninstall one of them, or name those to load in DRAGONKIT_PLUGINS."
-    )
 
 
 def _own_version() -> str | None:

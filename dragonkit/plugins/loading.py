@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sized
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import pluggy
 
 from dragonkit.edits.edit import Edit
-from dragonkit.errors import Cancelled, EditError, ImageError, OutOfMemoryError, PluginHookError, PluginLoadError
+from dragonkit.errors import DragonkitError, DuplicateModeError, PluginHookError, PluginLoadError
+from dragonkit.plugins.blame import FOR_THE_USER, blamed
 from dragonkit.words import closest, short
 
 __all__ = ["GROUP", "Plugin", "entry_points", "flag", "wanted_plugins"]
@@ -22,8 +24,6 @@ __all__ = ["GROUP", "Plugin", "entry_points", "flag", "wanted_plugins"]
 GROUP = "dragonkit"
 
 _MODE = re.compile(r"[a-z][a-z0-9_-]*")
-# Errors about what the user asked for: a plugin that raises them works as it should.
-_FOR_THE_USER = (Cancelled, EditError, ImageError, OutOfMemoryError)
 
 
 @dataclass(eq=False)
@@ -37,6 +37,8 @@ class Plugin:
         modes: the edit modes it offers.
         reason: why it could not be loaded, or None.
         cause: the error it raised while loading, if it was one.
+        contested: whether it could not be loaded because another plugin has one of its modes.
+        faults: what was wrong with later answers, each beginning with the hook; such a plugin stays loaded, without these answers.
     """
 
     name: str
@@ -46,11 +48,18 @@ class Plugin:
     modes: dict[str, type[Edit]] = field(default_factory=dict)
     reason: str | None = None
     cause: BaseException | None = None
+    contested: bool = False
+    faults: list[str] = field(default_factory=list)
 
     @property
     def origin(self) -> str | None:
         """Distribution and version, for messages."""
         return f"{self.distribution} {self.version or ''}".strip() if self.distribution else None
+
+    @property
+    def reasons(self) -> list[str]:
+        """All that is wrong with it."""
+        return [*([self.reason] if self.reason else []), *self.faults]
 
     def describe(self) -> dict[str, Any]:
         """What `dragonkit plugins --json` prints."""
@@ -60,26 +69,37 @@ class Plugin:
             "version": self.version,
             "hooks": sorted(self.hooks),
             "modes": sorted(self.modes),
-            "status": "ok" if self.reason is None else "broken",
-            "reason": self.reason,
+            "status": "broken" if self.reasons else "ok",
+            "reason": " ".join(self.reasons) or None,
         }
 
     def load_error(self) -> PluginLoadError:
         """The error for a broken plugin, with its cause."""
-        error = PluginLoadError(self.name, self.origin, self.reason or "it could not be loaded.")
+        kind = DuplicateModeError if self.contested else PluginLoadError
+        error = kind(self.name, self.origin, self.reason or "it could not be loaded.")
         error.__cause__ = self.cause
         return error
 
-    def load(self, manager: pluggy.PluginManager, importer: Callable[[], object]) -> None:
+    def load(self, manager: pluggy.PluginManager, importer: Callable[[], object], owners: Mapping[str, Plugin]) -> None:
         """Import the module, register its hooks and collect its modes. PluginLoadError when that fails."""
         try:
             module = importer()
         except (Exception, SystemExit) as error:  # whatever a stranger's module does while it is imported
             raise self._fail(f"importing it raised {type(error).__name__}: {error}. Mend or uninstall it.", error) from error
-        self.attach(manager, module)
+        except KeyboardInterrupt as error:
+            error.add_note(f"plugin {self.name!r} ({self.origin}) was being imported")
+            raise
+        self.attach(manager, module, owners)
 
-    def attach(self, manager: pluggy.PluginManager, module: object) -> None:
-        """Register the module's hooks and collect its modes. PluginLoadError when that fails; nothing stays registered then."""
+    def attach(self, manager: pluggy.PluginManager, module: object, owners: Mapping[str, Plugin]) -> None:
+        """Register the module's hooks and collect its modes.
+
+        Args:
+            owners: the modes that other plugins have already.
+
+        Raises:
+            PluginLoadError: it breaks a rule, or a name is taken; nothing stays registered then.
+        """
         if manager.has_plugin(self.name):
             raise self._fail(f"the name {self.name!r} is taken by another plugin. Rename its entry point, or uninstall one.")
         if manager.is_registered(module):
@@ -87,16 +107,20 @@ class Plugin:
         try:
             manager.register(module, self.name)
             self.hooks = _checked_hooks(manager, module)
-            self.modes = _checked_modes(self)
-        except (pluggy.PluginValidationError, PluginHookError, _Unusable) as error:
+            self.modes = _checked_modes(self, owners)
+        except (Exception, SystemExit) as error:  # whatever a stranger's object does while it is looked at
             if manager.is_registered(module):
                 manager.unregister(module)
-            self.hooks, self.modes = {}, {}
-            prefix = str(PluginHookError(self.name, self.origin, ""))  # the load error puts it in front again
-            reason = " ".join(str(error).removeprefix(prefix).split())
-            if isinstance(error, pluggy.PluginValidationError):
-                reason += ". See dragonkit.plugins.specs for what each hook is given."
-            raise self._fail(reason, error.__cause__ or error) from self.cause
+            self.hooks, self.modes, self.contested = {}, {}, isinstance(error, _Contested)
+            raise self._fail(self._reason_of(error), error.__cause__ or error) from self.cause
+
+    def _reason_of(self, error: BaseException) -> str:
+        """Why it could not be registered."""
+        reason = self.without_name(error)
+        if isinstance(error, pluggy.PluginValidationError):
+            return f"{reason}. See dragonkit.plugins.specs for what each hook is given."
+        known = isinstance(error, (DragonkitError, _Unusable))
+        return reason if known else f"registering it raised {type(error).__name__}: {reason}. Mend the plugin."
 
     def call(self, hook: str, **arguments: Any) -> Any:
         """The hook's answer, or None when the plugin does not implement it. Any error names plugin, distribution and hook."""
@@ -122,6 +146,10 @@ class Plugin:
                 raise self.wrong_answer(hook, expected, item, "an item that is ")
         return items
 
+    def without_name(self, error: BaseException) -> str:
+        """The error's text on one line without this plugin's name, which another error puts in front again."""
+        return " ".join(str(error).removeprefix(str(PluginHookError(self.name, self.origin, ""))).split())
+
     def wrong_answer(self, hook: str, expected: str, answer: object, what: str = "") -> PluginHookError:
         """The error for a hook that returned something else than promised."""
         return PluginHookError(
@@ -130,21 +158,19 @@ class Plugin:
             f"{hook} must return {expected}, but returned {what}{short(answer)} ({type(answer).__name__}). Mend the plugin.",
         )
 
-    @contextmanager
-    def blamed(self, hook: str) -> Iterator[None]:
-        """Within this block any error names plugin, distribution and hook."""
-        try:
-            yield
-        except _FOR_THE_USER as error:
-            error.add_note(f"raised by plugin {self.name!r} ({self.origin or 'registered by hand'}) in {hook}")
-            raise
-        except Exception as error:
-            raise PluginHookError(
-                self.name,
-                self.origin,
-                f"{hook} raised {type(error).__name__}: {str(error).rstrip('.')}. "
-                "Tell the plugin's author, or load only others with DRAGONKIT_PLUGINS.",
-            ) from error
+    def blamed(self, what: str, passing: type[Exception] | tuple[type[Exception], ...] = FOR_THE_USER) -> AbstractContextManager[None]:
+        """Within this block any error names plugin, distribution and what of it was running: a hook, say."""
+        return blamed(self.name, self.origin, what, passing)
+
+    def guarded(self, function: Callable[..., Any], what: str) -> Callable[..., Any]:
+        """A function that the plugin gave, called within `blamed`."""
+
+        @functools.wraps(function)
+        def call(*args: Any, **named: Any) -> Any:
+            with self.blamed(what):
+                return function(*args, **named)
+
+        return call
 
     def _fail(self, reason: str, cause: BaseException | None = None) -> PluginLoadError:
         self.reason, self.cause = reason, cause
@@ -153,6 +179,10 @@ class Plugin:
 
 class _Unusable(Exception):
     """A plugin breaks a rule that pluggy does not check."""
+
+
+class _Contested(_Unusable):
+    """It offers a mode that another plugin has."""
 
 
 def entry_points() -> list[metadata.EntryPoint]:
@@ -197,7 +227,7 @@ def _checked_hooks(manager: pluggy.PluginManager, module: object) -> dict[str, t
     return hooks
 
 
-def _checked_modes(plugin: Plugin) -> dict[str, type[Edit]]:
+def _checked_modes(plugin: Plugin, owners: Mapping[str, Plugin]) -> dict[str, type[Edit]]:
     hook, expected = "dragonkit_edits", "classes derived from dragonkit.Edit"
     modes: dict[str, type[Edit]] = {}
     for edit_type in plugin.call_for_list(hook, lambda item: inspect.isclass(item) and issubclass(item, Edit), expected):
@@ -209,5 +239,11 @@ def _checked_modes(plugin: Plugin) -> dict[str, type[Edit]]:
             )
         if mode in modes:
             raise _Unusable(f"its edits {modes[mode].__name__} and {edit_type.__name__} have the same mode {mode!r}. Rename one.")
+        if mode in owners:
+            first = owners[mode]
+            raise _Contested(
+                f"it offers the edit mode {mode!r}, and so does plugin {first.name!r} (from {first.origin or 'this program'}), which came "
+                "first and keeps it. Rename the mode, or name the plugins to load in DRAGONKIT_PLUGINS."
+            )
         modes[mode] = edit_type
     return modes

@@ -8,21 +8,24 @@ Built-in modes, models and selectors are plugins as well, imported by name; othe
 is called on its own, so that an error names it. Environment:
 
     DRAGONKIT_PLUGINS=a,b   load only these installed plugins (built-in ones stay)
-    DRAGONKIT_STRICT=1      a plugin that cannot be loaded is an error at once, not a warning
+    DRAGONKIT_STRICT=1      a plugin that cannot be loaded, or fails when models and the like are listed, is an error, not a warning
 """
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
-from dragonkit.errors import EditError, PluginHookError
+from dragonkit.errors import Cancelled, DragonkitError, EditError, PluginHookError
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.collection import BUILTIN, PluginCollection
@@ -47,9 +50,10 @@ class PluginRegistry(PluginCollection):
     Args:
         builtin: modules that must load; an error in one of them is raised.
         discover: look for installed plugins. One that fails is skipped with a warning and listed as broken.
+        strict: raise instead; when left out, if DRAGONKIT_STRICT says so.
 
     Raises:
-        PluginLoadError: a built-in plugin cannot be loaded; with DRAGONKIT_STRICT=1 an installed one.
+        PluginLoadError: a built-in plugin cannot be loaded; where it is strict, an installed one.
 
     Example:
         PluginRegistry(builtin=(), discover=False)   # an empty one, for a test that registers its own plugins
@@ -57,7 +61,7 @@ class PluginRegistry(PluginCollection):
 
     def edits_from(self, file: EditFile) -> list[Edit]:
         """The edits of a file, as `EditFile.edits_from`; a mode that a broken plugin may own is a PluginLoadError instead."""
-        if any(plugin["status"] != "ok" for plugin in self.describe()):  # owner() blames them for a mode that is not there
+        if self._broken():  # owner() blames them for a mode that is not there
             for data in file.edits:
                 self.owner(str(data["mode"]))
         return file.edits_from(self.edit_types())
@@ -69,11 +73,13 @@ class PluginRegistry(PluginCollection):
     def build_masks(self, edit: Edit, size: tuple[int, int]) -> Placement:
         """Where the edit acts on a picture of `size` (width, height). PluginHookError when the mode's owner does not say."""
         placement: Placement = self._ask("build_masks", _is(Placement), f"the Placement of the mode {edit.mode!r}", edit, size=size)
+        owner, (width, height) = self.owner(edit.mode), placement.size
         if placement.size != size:
-            owner, (width, height) = self.owner(edit.mode), placement.size
             message = f"dragonkit_build_masks answered for {width}x{height} pixels when asked for {size[0]}x{size[1]}."
             raise PluginHookError(owner.name, owner.origin, message)
-        return placement
+        if placement.back is None:
+            return placement
+        return replace(placement, back=owner.guarded(placement.back, "Placement.back of its hook dragonkit_build_masks"))
 
     def reference(self, edit: Edit) -> Reference | None:
         """The second picture of an edit."""
@@ -83,7 +89,8 @@ class PluginRegistry(PluginCollection):
         """The edit done in pixels: float32 (H, W, 3), or None."""
 
         def check(draft: Any) -> bool:
-            return draft is None or (isinstance(draft, np.ndarray) and draft.shape == picture.shape and bool(np.isfinite(draft).all()))
+            fits = isinstance(draft, np.ndarray) and draft.shape == picture.shape and draft.dtype.kind in "fiub"
+            return draft is None or (fits and bool(np.isfinite(draft).all()))
 
         expected = f"a finite array of shape {picture.shape} or None"
         draft = self._ask("draft", check, expected, edit, masks=masks, picture=picture, reference=reference)
@@ -118,26 +125,43 @@ class PluginRegistry(PluginCollection):
         return self._ask("attention", _is(AttentionPlan, None), "an AttentionPlan or None", edit, masks=masks)
 
     def models(self) -> dict[str, ModelCard]:
-        """Model cards by name. PluginHookError when two plugins name one alike."""
-
-        return _named(self._by_name("model", lambda item: isinstance(item, ModelCard), "ModelCards"))
+        """Model cards by name. A plugin that fails to give its own is left out with a warning, and listed as broken."""
+        return _named(self._by_name("model", ModelCard))
 
     def inversions(self) -> dict[str, Inversion]:
-        """Inversions by name. PluginHookError when two plugins name one alike."""
-        return _named(self._by_name("inversion", lambda item: isinstance(item, Inversion), "Inversions"))
+        """Inversions by name; as `models` where a plugin fails."""
+        return _named(self._by_name("inversion", Inversion))
 
     def inversion(self, name: str) -> tuple[Plugin, Inversion]:
         """The inversion of that name, and whose it is. EditError when nobody offers it; the message lists the known ones."""
-        known = self._by_name("inversion", lambda item: isinstance(item, Inversion), "Inversions")
+        known = self._by_name("inversion", Inversion)
         if name not in known:
             raise EditError(
                 f"there is no inversion {name!r}.{closest(name, list(known))} Known inversions: {', '.join(sorted(known)) or 'none'}."
+                f"{self.suspects('inversion')}"
             )
         return known[name]
 
     def selectors(self) -> dict[str, Selector]:
-        """Selectors by name. PluginHookError when two plugins name one alike."""
-        return _named(self._by_name("selector", lambda item: isinstance(item, Selector), "Selectors"))
+        """Selectors by name; as `models` where a plugin fails. What one of them raises names its plugin."""
+        known = self._by_name("selector", Selector)
+        return {
+            name: replace(one, function=plugin.guarded(one.function, f"the selector {name!r} of its hook dragonkit_selectors"))
+            for name, (plugin, one) in known.items()
+        }
+
+    def suspects(self, what: str) -> str:
+        """For messages: the plugins that may have offered a "model", "inversion" or "selector" that is not there, and why they do not."""
+        hook = f"dragonkit_{what}s"
+        reasons = [
+            (plugin.name, reason) for plugin in self._plugins for reason in plugin.reasons if plugin.reason or reason.startswith(hook)
+        ]
+        return "".join(f" Plugin {name!r} may offer more, but is broken: {reason}" for name, reason in reasons)
+
+    def describe(self) -> list[dict[str, Any]]:
+        for what, kind in (("model", ModelCard), ("inversion", Inversion), ("selector", Selector)):
+            self._by_name(what, kind)  # what is wrong there is found only when somebody asks
+        return super().describe()
 
     def step(self, step: Any) -> None:
         """Tell every observer about a denoising step. `Cancelled` raised by one of them passes through."""
@@ -145,9 +169,10 @@ class PluginRegistry(PluginCollection):
             plugin.call("dragonkit_step", step=step)
 
     def commands(self, cli: Any) -> None:
-        """Let every plugin add its commands to the command line."""
+        """Let every plugin add its commands to the command line; as `models` where one fails."""
         for plugin in self._plugins:
-            plugin.call("dragonkit_commands", cli=cli)
+            with self._left_out(plugin, "dragonkit_commands"):
+                plugin.call("dragonkit_commands", cli=cli)
 
     def _ask(self, hook: str, check: Callable[[Any], bool], expected: str, edit: Edit, **arguments: Any) -> Any:
         """The answer of the plugin that owns the edit's mode. PluginHookError when it does not pass the check."""
@@ -157,17 +182,36 @@ class PluginRegistry(PluginCollection):
             raise owner.wrong_answer(hook, expected, answer)
         return answer
 
-    def _by_name(self, what: str, check: Callable[[object], bool], expected: str) -> dict[str, tuple[Plugin, Any]]:
-        """What all plugins give when asked for models, inversions or selectors, which have names of their own."""
+    def _by_name(self, what: str, kind: type) -> dict[str, tuple[Plugin, Any]]:
+        """What all plugins give when asked for models, inversions or selectors, which have names of their own: the first one keeps it."""
         hook = f"dragonkit_{what}s"
         items: dict[str, tuple[Plugin, Any]] = {}
         for plugin in self._plugins:
-            for item in plugin.call_for_list(hook, check, expected):
-                if item.name in items:
-                    message = f"{hook} names the {what} {item.name!r}, which plugin {items[item.name][0].name!r} has named. Rename one."
-                    raise PluginHookError(plugin.name, plugin.origin, message)
-                items[item.name] = plugin, item
+            with self._left_out(plugin, hook):
+                for item in plugin.call_for_list(hook, lambda item: isinstance(item, kind), f"{kind.__name__}s"):
+                    if item.name not in items:
+                        items[item.name] = plugin, item
+                        continue
+                    with self._left_out(plugin, hook):
+                        named = f"the {what} {item.name!r}, which plugin {items[item.name][0].name!r} has named and keeps"
+                        raise PluginHookError(plugin.name, plugin.origin, f"{hook} names {named}. Rename it.")
         return items
+
+    @contextmanager
+    def _left_out(self, plugin: Plugin, hook: str) -> Iterator[None]:
+        """What fails here is not in other plugins' way: it is warned of once and listed as broken. Where it is strict it is raised."""
+        try:
+            yield
+        except Cancelled:
+            raise
+        except DragonkitError as error:
+            if self._strict:
+                raise
+            reason = plugin.without_name(error)
+            reason = reason if reason.startswith(hook) else f"{hook} raised {type(error).__name__}: {reason}"
+            if reason not in plugin.faults:
+                plugin.faults.append(reason)
+                warnings.warn(f"skipped: {PluginHookError(plugin.name, plugin.origin, reason)}", stacklevel=5)
 
 
 def register(plugin: object, name: str | None = None) -> Plugin:

@@ -17,7 +17,7 @@ CARD = ModelCard("tiny", "dragonkit.testing", "random weights", {"steps": 5, "in
 
 
 def isolated_registry(*plugins: object, builtin: bool = True) -> PluginRegistry:
-    """A registry with these plugins and the built-in ones; installed plugins are not looked for.
+    """A registry with these plugins and the built-in ones; installed plugins are not looked for, and nothing broken is skipped.
 
     Args:
         plugins: modules or objects with hooks, or names as an entry point has them: "dragonkit_rotate", "dragonkit_rotate:plugin".
@@ -34,7 +34,7 @@ def isolated_registry(*plugins: object, builtin: bool = True) -> PluginRegistry:
     """
     given = [pkgutil.resolve_name(plugin) if isinstance(plugin, str) else plugin for plugin in plugins]
     names = {getattr(plugin, "__name__", None) for plugin in given}
-    registry = PluginRegistry(builtin=[name for name in BUILTIN if builtin and name not in names], discover=False)
+    registry = PluginRegistry(builtin=[name for name in BUILTIN if builtin and name not in names], discover=False, strict=True)
     for plugin in given:
         registry.register(plugin)
     if not builtin and inversions not in given:

@@ -102,7 +102,7 @@ def test_every_point_of_the_search_is_a_valid_edit(edit_type: Any) -> None:
         assert settings.schedule.span[0] <= settings.schedule.span[1]
         edit_type(**{**fields[edit_type], **candidate.fields})
         seen |= candidate.fields.keys()
-    expected = {"edit_weight", "preserve_weight"} | ({"init"} if edit_type is Drag else {"contrast_weight", "inpaint_weight"})
+    expected = {"edit_weight", "preserve_weight", "contrast_weight", "init" if edit_type is Drag else "inpaint_weight"}
     assert seen == expected
 
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -121,8 +122,8 @@ def test_models(invoke: Invoke) -> None:
     models = {model["name"]: model for model in read_json(invoke("models", "--json").stdout)}
     assert models["sd15"]["settings"]["guidance_scale"] == 4.0
     assert set(models["toybox"]) == {"name", "description", "source", "settings"}
-    assert models["toybox"]["settings"]["schedule"]["span"] == [0.7, 1.0]
-    assert "schedule=span=0.7:1" in " ".join(invoke("models").stdout.split())
+    assert models["toybox"]["settings"]["schedule"]["span"] == [0.0, 1.0]
+    assert "schedule=span=0:1" in " ".join(invoke("models").stdout.split())
 
 
 def test_a_plugins_command(invoke: Invoke, nudge: NudgePlugin) -> None:
@@ -164,7 +165,7 @@ def test_a_plugin_whose_commands_fail_harms_only_them(invoke: Invoke, registry: 
     registry.register(Loud(), "loud")
     result = invoke("--help")
     assert (result.exit_code, "Commands:" in result.stdout) == (0, True)
-    assert result.stderr.startswith("warning: plugin 'loud': dragonkit_commands raised ZeroDivisionError: oh no")
+    assert result.stderr.startswith("warning: skipped: plugin 'loud': dragonkit_commands raised ZeroDivisionError: oh no")
     assert result.stderr.count("\n") == 1
 
 
@@ -185,12 +186,16 @@ def test_broken_plugins_are_told_in_a_line_and_blamed_for_what_is_missing(monkey
     assert "it may offer the edit mode 'rotten-mode'" in missing.stderr
 
 
-def test_the_demo_gets_its_options(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_gets_its_options(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dragonkit.cli import demo
 
     called: list[Any] = []
     monkeypatch.setattr(demo, "demo", lambda *arguments: called.append(arguments))
     assert invoke("demo", "--seed", "3", "--scenes", "2").exit_code == 0
     out, *others = called[0]
-    assert (str(out), others) == ("demo-output", [3, 2, "toybox", (), "default"])
+    assert (str(out), others) == ("demo-output", [3, 2, "toybox", (), "default", False])
+    (folder / "demo-output").mkdir()
+    assert invoke("demo").exit_code == invoke("demo", "--overwrite").exit_code == 0
+    assert [str(arguments[0]) for arguments in called] == ["demo-output", "demo-output-2", "demo-output"]
+    assert called[-1][-1] is True
     assert invoke("demo", "--scenes", "0").exit_code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.faults import full_after, state
 from helpers.nudging import NudgePlugin
 from typer.testing import Result
 
@@ -81,6 +83,19 @@ def test_names_that_are_taken(name: str, what: str, nudge: NudgePlugin, invoke: 
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"error: there is {what} already" in result.stderr
     assert files_in(folder) == before
+
+
+@pytest.mark.parametrize("size", [0, 500, 2000])
+def test_a_full_disk_leaves_nothing(folder: Path, size: int) -> None:
+    (folder / "empty").mkdir()
+    before = state(folder)
+    for place in ("empty", "new/er", "."):
+        if place == ".":
+            (folder / "here").mkdir()
+            os.chdir(folder / "here")
+        with pytest.raises(EditError, match="cannot be written to"), full_after(size):
+            write_plugin("turn", Path(place))
+    assert state(folder) == {**before, "here": None}
 
 
 def test_nothing_is_overwritten(refuse: Refuse, folder: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragonkit.diffusion.schedule import DDIM, ddim_of
+from dragonkit.errors import EditError
 
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1, "clip_sample": False}
 
@@ -124,3 +125,19 @@ def test_a_noisy_step_has_the_posteriors_mean_and_spread(eta: float) -> None:
         schedule.noisy_step(torch.zeros(1), torch.full((1,), a), 12, eta, torch.full((1,), b)).item() for a, b in ((1, 0), (0, 1))
     ]
     assert sum(part**2 for part in coefficients) == pytest.approx(1 - below, rel=1e-5)
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+def test_every_level_has_a_timestep_of_its_own(spacing: str, offset: int) -> None:
+    """Also where there are as many steps as timesteps, and an offset would run past the last."""
+    for steps in (1, 2, 25, 333, 500, 501, 999, 1000):
+        timesteps = DDIM.of(scheduler(timestep_spacing=spacing, steps_offset=offset), steps).timesteps
+        assert len(timesteps) == steps and (timesteps.diff() > 0).all()
+        assert timesteps[0] >= 0 and timesteps[-1] <= 999
+
+
+def test_more_steps_than_the_model_knows_timesteps_are_refused() -> None:
+    with pytest.raises(EditError, match="steps is 101, but the model knows 100"):
+        DDIM.of(scheduler(num_train_timesteps=100), 101)
+    assert len(DDIM.of(scheduler(num_train_timesteps=100), 100)) == 100

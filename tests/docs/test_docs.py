@@ -119,6 +119,7 @@ def test_the_api_page_has_every_public_name() -> None:
         ("first-edit", "setting", dk.Settings),
         ("first-edit", "part", dk.GuidanceSchedule),
         ("modes", "resize field", dk.Resize),
+        ("modes", "remove field", dk.Remove),
         ("modes", "appearance field", dk.Appearance),
         ("modes", "drag field", dk.Drag),
         ("modes", "custom field", dk.CustomEdit),
@@ -205,7 +206,7 @@ def quick(model: dk.Editor, monkeypatch: pytest.MonkeyPatch) -> dk.Editor:
     """What `Editor.from_pretrained` gives examples: the embedded model with few steps as its defaults."""
     card = replace(model.card, settings={"steps": 3, "inversion_iterations": 1})
 
-    def from_pretrained(_: type, model_name: str = "toybox", registry: Any = None) -> dk.Editor:
+    def from_pretrained(_: type, model_name: str = "toybox", registry: Any = None, progress: Any = None) -> dk.Editor:
         assert model_name == "toybox"
         return dk.Editor(model.backbone, card, registry)
 
@@ -234,6 +235,27 @@ def test_examples_run(page: Path, own_registry: None, quick: dk.Editor, folder: 
     for block in blocks_of(page):
         if block.runs:
             execute(block, namespace)
+
+
+def test_the_example_of_stopping_stops(
+    own_registry: None, model: dk.Editor, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the model's own settings, where most of the schedule's steps are not run."""
+    monkeypatch.chdir(folder)
+    blocks = [block for block in blocks_of(DOCS / "first-edit.md") if block.runs]
+    stopping = next(block for block in blocks if "dk.Cancelled" in block.code)
+    scene = dk.toybox.scene(seed=7)
+    scene.image.save("boat.png")
+    dk.images.Image.fromarray(scene.objects[0].mask).save("mask.png")
+    namespace: dict[str, Any] = {
+        "__name__": "first-edit",
+        "dk": dk,
+        "editor": model,
+        "source": model.invert(scene.image, scene.caption, check=False),
+    }
+    execute(stopping, namespace)
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("1/8 ") and last == "stopped"
 
 
 def test_the_scenes_picture_is_what_its_example_draws(folder: Path, quick: dk.Editor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ from dragonkit.errors import (
 )
 from dragonkit.imaging.masks import dilate, shift_mask
 from dragonkit.modes.appearance import Appearance
+from dragonkit.modes.drag import Drag
 from dragonkit.modes.move import Move
 from dragonkit.modes.resize import Resize
 from dragonkit.plugins.answers import EditMasks, EnergyTerm, Features
@@ -300,12 +302,29 @@ def test_settings_are_the_cards_with_ones_own_on_top(tiny_pipeline: Any) -> None
     assert editor.settings(merged) == merged
 
 
-def test_the_sources_steps_count(editor: Editor, source: Source) -> None:
-    result = editor.edit(source, MOVE, Settings(steps=30))
-    assert len(result.report.steps) == STEPS
-    assert result.edit_file.settings.steps == STEPS
-    assert any("steps=30 was not used" in warning for warning in result.report.warnings)
-    assert not any("was not used" in warning for warning in editor.edit(source, MOVE).report.warnings)
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Settings(steps=30), "steps=30, but the source was inverted with steps=4"),
+        (Settings(inversion_iterations=2), "inversion_iterations=2, but the source was inverted with inversion_iterations=1"),
+        (Settings.preset("fast"), "steps=20, but the source was inverted with steps=4"),
+    ],
+)
+def test_settings_that_the_source_was_not_made_with_are_refused(editor: Editor, source: Source, asked: Settings, said: str) -> None:
+    calls = editor.backbone.calls
+    with pytest.raises(EditError, match=re.escape(said)):
+        editor.edit(source, MOVE, asked)
+    assert editor.backbone.calls == calls
+
+
+def test_the_sources_own_settings_are_no_contradiction(editor: Editor, source: Source) -> None:
+    result = editor.edit(source, MOVE, Settings(steps=STEPS, inversion="ddim", inversion_iterations=1))
+    assert len(result.report.steps) == result.edit_file.settings.steps == STEPS
+    assert not any("steps" in warning for warning in result.report.warnings)
+    generated = editor.generate("a red fish", 1, Settings(steps=3))
+    assert len(editor.edit(generated, MOVE, Settings(inversion_iterations=7)).report.steps) == 3  # nothing was inverted
+    with pytest.raises(EditError, match="was generated with steps=3"):
+        editor.edit(generated, MOVE, Settings(steps=9))
 
 
 def test_energies_are_reported_where_they_guide(editor: Editor, source: Source) -> None:
@@ -373,6 +392,29 @@ def test_steps_are_shown_as_they_happen(editor: Editor, source: Source) -> None:
     assert seen[0].preview().shape == (1, 3, 32, 32)
 
 
+def test_steps_count_what_is_run(editor: Editor, source: Source) -> None:
+    """The first two steps of the schedule are given in every cell, and so not run."""
+    settings, seen, told = Settings(hold=1.0, hold_vacated=0.5), list[Step](), list[tuple[int, int]]()
+    editor.edit(source, Move(mask=thing(), shift=(10, 2)), settings, on_step=seen.append, progress=lambda *counts: told.append(counts))
+    assert [(step.done, step.total, step.index, step.steps) for step in seen] == [(1, 2, 2, 4), (2, 2, 3, 4)]
+    assert told == [(1, 2), (2, 2)]
+
+    def stop(step: Step) -> None:
+        if step.done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        editor.edit(source, MOVE, settings, on_step=stop)
+
+
+def test_progress_tells_of_every_picture_that_is_inverted_and_then_of_the_edit(editor: Editor) -> None:
+    told: list[tuple[int, int]] = []
+    look = Appearance(mask=thing(), reference=picture(60, 40), reference_mask=thing(60, 40))
+    editor.edit(picture(), look, Settings(hold=0.0), progress=lambda done, total: told.append((done, total)))
+    checked, reference, edit = ([(done, total) for done in range(1, total + 1)] for total in (2 * STEPS, STEPS, STEPS))
+    assert told == checked + reference + edit
+
+
 def test_cancelling_stops_at_once_and_leaves_the_editor_usable(editor: Editor, source: Source) -> None:
     expected = pixels(editor.edit(source, MOVE))
 
@@ -421,7 +463,7 @@ def broken(energy: Callable[[Features], Any]) -> object:
         (
             lambda features: features.nothing,
             PluginHookError,
-            "'culprit'.*'extra' of its hook dragonkit_energy_terms failed: AttributeError",
+            "'culprit'.*'extra' of its hook dragonkit_energy_terms raised AttributeError",
         ),
         (
             lambda features: features.generated.mean((1, 2)),
@@ -446,8 +488,8 @@ def test_what_is_asked_is_checked_before_the_picture_is_inverted(editor: Editor)
 
     with pytest.raises(UnknownModeError, match="Did you mean 'move'"):
         editor.edit(picture(), Unknown())
-    with pytest.raises(EditError, match=r"must be a dragonkit\.Edit .*, got dict"):
-        editor.edit(picture(), [{"mode": "move"}])  # type: ignore[list-item]
+    with pytest.raises(EditError, match=r"Move\.mask is missing"):
+        editor.edit(picture(), [{"mode": "move"}])
     assert editor.backbone.calls == 0
 
 
@@ -481,7 +523,7 @@ def test_an_edit_file_makes_the_same_picture(editor: Editor, source: Source, tmp
     file = EditFile.load(result.save(tmp_path / "out.png"))
     assert file == result.edit_file
     assert file.model == "tiny"
-    again = editor.run(file)
+    again = editor.run(file.with_pictures(picture()))
     assert np.array_equal(pixels(again), pixels(result))
     assert again.edit_file == file
 
@@ -503,10 +545,20 @@ def test_a_source_made_with_other_settings_is_made_the_same_way_again(editor: Ed
     assert np.array_equal(pixels(editor.run(result.edit_file)), pixels(result))
 
 
+def test_under_the_paper_a_drag_starts_from_patches_and_its_file_still_leaves_it_to_the_settings(editor: Editor, source: Source) -> None:
+    drag = Drag(points=[((6, 5), (14, 9))], mask=np.ones((32, 32), bool))
+    paper = Settings.preset("paper", steps=STEPS)
+    result = editor.edit(source, drag, paper)
+    patches, warp = (editor.edit(source, drag.model_copy(update={"init": init}), paper) for init in ("patches", "warp"))
+    assert np.array_equal(pixels(result), pixels(patches)) and not np.array_equal(pixels(result), pixels(warp))
+    assert result.edit_file.edits[0]["init"] == "auto"
+    assert np.array_equal(pixels(editor.run(result.edit_file)), pixels(result))
+
+
 def test_progress_and_steps_of_a_run_are_shown(editor: Editor, source: Source) -> None:
     file, told, seen = editor.edit(source, MOVE).edit_file, [], []
     Editor(editor.backbone, CARD, editor.registry).run(file, seen.append, lambda done, of: told.append((done, of)))
-    assert told[-1] == (2 * STEPS, 2 * STEPS)
+    assert told == [(done, 2 * STEPS) for done in range(1, 2 * STEPS + 1)] + [(done, STEPS) for done in range(1, STEPS + 1)]
     assert len(seen) == STEPS
 
 

@@ -130,7 +130,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        (raising(KeyError("noise")), "failed: KeyError: 'noise'"),
+        (raising(KeyError("noise")), "raised KeyError: 'noise'"),
         (lambda *_: None, r"\(6, 3, 8, 8\), .* gave None"),
         (lambda backbone, clean, *_: clean, r"gave a tensor \(1, 3, 8, 8\)"),
         (lambda backbone, clean, *_: clean.expand(6, -1, -1, -1) * torch.nan, "NaN or infinite"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.edits.settings import PRESETS, Settings
@@ -82,3 +84,9 @@ def test_a_schedule_as_text_comes_back() -> None:
     assert str(schedule) == "span=0.1:0.5,every=3,regional=True"
     assert Settings(schedule=str(schedule)).schedule == schedule
     assert Settings(schedule=str(GuidanceSchedule())).schedule == GuidanceSchedule()
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(1, 1000))
+def test_the_text_of_a_schedule_keeps_every_digit(a: float, b: float, dense: float, every: int) -> None:
+    schedule = GuidanceSchedule(span=(min(a, b), max(a, b)), dense=dense, noise=b, every=every)
+    assert Settings(schedule=str(schedule)).schedule == schedule

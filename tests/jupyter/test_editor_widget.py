@@ -6,6 +6,7 @@ import base64
 import io
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,10 +15,12 @@ from weakref import WeakValueDictionary
 import ipywidgets as W
 import numpy as np
 import pytest
+import torch
 from helpers.headless import Browser, drag, emit, key, layer_id, open_browser
 from PIL import Image
 
 import dragonkit as dk
+from dragonkit.diffusion.turns import turn_on
 from dragonkit.errors import Cancelled, EditError, ImageError, MaskError, ModelNotFoundError, UnknownModeError
 from dragonkit.imaging.images import load_image
 from dragonkit.jupyter.marks.state import MarkState
@@ -503,7 +506,7 @@ def test_revert_brings_everything_back_and_loses_nothing(open_editor: Any, model
     editor.view.apply(lambda state: state.change(drags=[((10, 12), (22, 16))]))
     first = ran(editor)
     named(editor._shelf.widget, "continue from here").click()
-    assert editor._session.picture is first.image and np.array_equal(shown(editor), np.asarray(first.image))
+    assert editor._session.photo is first.photo and np.array_equal(shown(editor), np.asarray(first.image))
     assert np.array_equal(editor.mask, blob()) and editor.result is first
     editor.mode = "resize"
     editor.mask = blob(20, 14)
@@ -575,9 +578,12 @@ def test_exports_give_the_same_pixels(open_editor: Any, model: dk.Editor, tmp_pa
         named(editor, label).click()
         assert "written: " in editor.status
     assert sorted(path.name for path in tmp_path.iterdir()) == ["edit-1.json", "edit-2.json", "edited-1.png"]
-    for name in ("edit-1.json", "edited-1.png"):
-        assert tiny_editor().run(dk.EditFile.load(name)).image.tobytes() == expected
+    for file in (dk.EditFile.load("edit-1.json"), dk.EditFile.load("edited-1.png").with_pictures(PICTURE)):
+        assert tiny_editor().run(file).image.tobytes() == expected
     assert load_image("edited-1.png").tobytes() == expected
+    assert "--image PICTURE gives it again" in editor.status
+    again = dk.EditFile.load(editor.exports.save(metadata="full"))
+    assert "your picture is in it" in editor.status and np.array_equal(np.asarray(again.load_image()), np.asarray(PICTURE))
 
     named(editor, "Copy as Python").click()
     script = editor.exports.text.value
@@ -585,6 +591,26 @@ def test_exports_give_the_same_pixels(open_editor: Any, model: dk.Editor, tmp_pa
     monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(lambda _, name: tiny_editor()))
     exec(compile(script, "script.py", "exec"), {"__name__": "script"})
     assert load_image("edited.png").tobytes() == expected
+
+
+def test_a_picture_keeps_its_kind(open_editor: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """A file with transparency, edited, gone on from, and gone back to."""
+    monkeypatch.chdir(tmp_path)
+    PICTURE.convert("RGBA").save("in.png", dpi=(300, 300))
+    editor = open_editor("in.png", mask=blob())
+    first = ran(editor, shift=(12, 4))
+    assert first.image.mode == "RGBA"
+    editor.continue_from(0)
+    editor.mask = blob(18)
+    second = ran(editor, shift=(-4, 0))
+    assert second.image.mode == "RGBA" and second.edit_file.image == first.photo.hash
+    editor.revert(0)
+    third = ran(editor, shift=(12, 4))
+    assert third.image.tobytes() == first.image.tobytes()
+    with Image.open(editor.exports.save()) as saved:
+        assert saved.mode == "RGBA" and saved.info["dpi"] == pytest.approx((300, 300), abs=0.02)
+    reopened = open_editor(first, mask=blob(18))
+    assert ran(reopened, shift=(-4, 0)).image.mode == "RGBA"
 
 
 def test_a_file_is_named_in_the_script(open_editor: Any, tmp_path: Path) -> None:
@@ -636,7 +662,7 @@ def test_models_are_loaded_in_the_background_and_shared(model: dk.Editor, browse
     monkeypatch.setattr("dragonkit.jupyter.work.session._editors", WeakValueDictionary())
     begun, go, loads = threading.Event(), threading.Event(), []
 
-    def from_pretrained(_: type, name: str, registry: Any = None) -> dk.Editor:
+    def from_pretrained(_: type, name: str, registry: Any = None, progress: Any = None) -> dk.Editor:
         loads.append(name)
         begun.set()
         assert go.wait(SOON)
@@ -673,8 +699,8 @@ def test_editors_that_share_a_model_take_turns(open_editor: Any, model: dk.Edito
 
     first = open_editor(mask=blob())
     first.wait(SOON)
-    for name in ("invert", "edit"):
-        monkeypatch.setattr(model, name, one_at_a_time(getattr(model, name)))
+    for owner, name in ((model._sources, "invert"), (model, "_edited")):
+        monkeypatch.setattr(owner, name, one_at_a_time(getattr(owner, name)))
     gate.open.clear()
     gate.reached.clear()
     first.form.update({"shift": (8, 0)})
@@ -687,6 +713,67 @@ def test_editors_that_share_a_model_take_turns(open_editor: Any, model: dk.Edito
     gate.open.set()
     assert first.wait(SOON) is not None and second.wait(SOON) is not None
     assert max(most) == 1 and len(most) == 3
+
+
+def test_a_cell_may_edit_while_the_widget_inverts(open_editor: Any, model: dk.Editor) -> None:
+    """The picture is inverted in the background, and both it and the cell's edit come out as if each had been alone."""
+    edit, other = dk.Move(mask=blob(), shift=(8, 0)), PICTURE.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    expected = model.edit(other, edit, STEPS, prompt="a bird").image.tobytes()
+    alone = model.invert(PICTURE, "a fish", STEPS).trajectory
+    for _ in range(6):
+        model.forget()
+        model._sources._inversions.clear()
+        editor = open_editor()
+        assert model.edit(other, edit, STEPS, prompt="a bird").image.tobytes() == expected
+        assert editor._session.wait(SOON)
+        assert torch.equal(model.invert(PICTURE, "a fish", STEPS).trajectory, alone), "what is remembered is right, too"
+
+
+def test_cancel_names_the_plugin_that_does_not_return(open_editor: Any, gate: Gate, monkeypatch: Any) -> None:
+    monkeypatch.setattr("dragonkit.jupyter.panels.runs.PATIENCE", 0.05)
+    editor = open_editor(mask=blob())
+    editor._session.wait(SOON)
+    gate.open.clear()
+    gate.reached.clear()
+    editor.form.update({"shift": (8, 0)})
+    editor.run()
+    assert gate.reached.wait(SOON)
+    editor.cancel()
+    end = time.monotonic() + SOON
+    while "Cancel waits for plugin 'Gate' (registered by hand) in dragonkit_step" not in editor.status:
+        assert time.monotonic() < end, editor.status
+        time.sleep(0.01)
+    gate.open.set()
+    with pytest.raises(Cancelled):
+        editor.wait(SOON)
+    assert "cancelled" in editor.status
+
+
+def test_waiting_for_the_model_can_be_cancelled(open_editor: Any, model: dk.Editor) -> None:
+    editor = open_editor(mask=blob())
+    editor._session.wait(SOON)
+    editor.form.update({"shift": (8, 0)})
+    with turn_on(model.backbone):
+        editor.run()
+        words = editor._panel._words
+        end = time.monotonic() + SOON
+        while "waits: something else runs on this model" not in words.value:
+            assert time.monotonic() < end, words.value
+            time.sleep(0.01)
+        editor.cancel()
+        with pytest.raises(Cancelled):
+            editor.wait(SOON)
+    assert ran(editor) is not None
+
+
+@pytest.mark.parametrize("index", [None, 99, -1, "move", 1.5])
+def test_a_front_end_cannot_choose_what_is_not_there(open_editor: Any, index: Any) -> None:
+    editor = open_editor()
+    choice, before = editor._easel.modes._choice, editor.mode
+    choice.set_state({"index": index})
+    assert (editor.mode, choice.index) == (before, 0)
+    choice.set_state({"index": 1})
+    assert editor.mode != before
 
 
 def test_an_inversion_that_is_no_longer_wanted_is_stopped(open_editor: Any, model: dk.Editor, monkeypatch: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -14,7 +15,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 from helpers import straight_flow
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.errors import EditError, ModelError, ModelNotFoundError
@@ -155,8 +156,80 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, write: Callable[[Pat
 
 
 def test_a_hub_id_that_cannot_be_had_is_refused() -> None:
-    with pytest.raises(ModelNotFoundError, match="; check the name and the network"):
+    with pytest.raises(ModelNotFoundError, match=r"HF_HUB_OFFLINE forbids .* hf download no-such-owner/no-such-model "):
         load("no-such-owner/no-such-model")  # tests run without network
+    with pytest.raises(ModelNotFoundError, match="neither a folder, nor a file, nor a hub id"):
+        load("no such model")
+
+
+# --- what is missing, or cannot be built --------------------------------------------------------------------------------
+
+WEIGHTS = {"text_encoder": "model.safetensors", "unet": "diffusion_pytorch_model.safetensors", "vae": "diffusion_pytorch_model.safetensors"}
+
+
+@pytest.mark.parametrize("lost", [1, 5])
+@pytest.mark.parametrize("part", WEIGHTS)
+def test_missing_tensors_are_named_and_not_made_up(folder: Path, tmp_path: Path, part: str, lost: int) -> None:
+    shutil.copytree(folder, tmp_path / "broken")
+    file = tmp_path / "broken" / part / WEIGHTS[part]
+    weights = load_file(file)
+    names = sorted(weights)[:lost]
+    save_file({name: value for name, value in weights.items() if name not in names}, file)
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path / "broken")
+    said = str(caught.value)
+    assert said.startswith(f"the {part} of the model 'mine' lacks {lost} of its tensors: {', '.join(names[:3])}")
+    assert ("and 2 more" in said) == (lost == 5) and "\n" not in said
+
+
+def test_tensors_that_nobody_needs_do_no_harm(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "more")
+    for part, name in WEIGHTS.items():
+        file = tmp_path / "more" / part / name
+        save_file({**load_file(file), "strange.weight": torch.zeros(2)}, file)
+    assert torch.equal(load(tmp_path / "more").unet.conv_in.weight, load(folder).unet.conv_in.weight)
+
+
+def test_weights_that_a_single_file_lacks_are_named(tiny_pipeline: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """diffusers leaves them on the meta device, where there are no numbers."""
+    file = tmp_path / "whole.safetensors"
+    save_file({"model.diffusion_model.out.0.weight": torch.zeros(2)}, file)
+    pipeline = StableDiffusionPipeline(**tiny_pipeline.components)
+    pipeline.unet = copy.deepcopy(pipeline.unet)
+    pipeline.unet.conv_in.weight = torch.nn.Parameter(pipeline.unet.conv_in.weight.to("meta"))
+    monkeypatch.setattr("dragonkit.models.loading.fetch", lambda *_, **__: tmp_path)
+    monkeypatch.setattr(StableDiffusionPipeline, "from_single_file", lambda *_, **__: pipeline)
+    with pytest.raises(ModelError, match=r"the unet of the model 'mine' lacks 1 of its tensors: conv_in\.weight"):
+        load(file)
+
+
+def test_a_single_file_without_what_describes_it_says_what_to_fetch(tmp_path: Path) -> None:
+    save_file({"model.diffusion_model.out.0.weight": torch.zeros(2)}, tmp_path / "whole.safetensors")
+    with pytest.raises(ModelNotFoundError, match=r"holds weights only, .* hf download [\w/.-]+ --include '\*\.json' '\*\.txt'$"):
+        load(tmp_path / "whole.safetensors")
+
+
+CONFIGS = ["model_index.json", "unet/config.json", "vae/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json"]
+NONSENSE: list[Any] = [None, "x", -1, [], {}, [0], True, 1e300]
+
+
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("file", CONFIGS)
+def test_nonsense_in_a_config_is_one_sentence_of_ours_or_works(folder: Path, tmp_path: Path, file: str, every: int) -> None:
+    """Fields of every config, set to things that they cannot be."""
+    shutil.copytree(folder, tmp_path / "broken")
+    path = tmp_path / "broken" / file
+    whole = json.loads(path.read_text())
+    tried = 0
+    for number, name in [*enumerate(whole)][::every]:
+        for value in NONSENSE[number % len(NONSENSE) :: every]:
+            path.write_text(json.dumps({**whole, name: value}))
+            try:
+                StableDiffusion(load(tmp_path / "broken"))
+            except ModelError as error:
+                assert "\n" not in str(error) and len(str(error)) < 700
+            tried += 1
+    assert tried > 1
 
 
 # --- models of another family -------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from dragonkit.cli.options import build as build_from_options
 from dragonkit.cli.options import options_of
 from dragonkit.editing.pasting import Cutout, cut_and_paste
+from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, MaskError, PointError
 from dragonkit.imaging.deform import Deformation
 from dragonkit.imaging.masks import Grid, cell_coverage, dilate, shift_mask, to_grid
@@ -263,6 +265,22 @@ def test_terms_carry_weights_and_regions() -> None:
         assert found == {"edit": (1.5, "target"), "preserve": (2.5, "elsewhere")}
 
 
+def test_where_it_is_weighed_starts_that_are_no_ends_shall_not_stay_as_they_were() -> None:
+    points: list[Any] = [((13, 13), (21, 13)), ((31, 21), (31, 21)), ((17, 13), (25, 17))]  # columns 6, 15 and 8 in features
+    assert terms_of(points).keys() == {"edit", "preserve"}
+    term = terms_of(points, contrast_weight=0.2)["contrast"]
+    assert (term.weight, term.region) == (0.2, "target")
+    left = np.zeros(FEATURES.shape, bool)
+    left[5:8, 5:10] = True
+    left[5:8, 9:12] = False  # the first end's neighbourhood; the second point stays where it is
+    generated, source = np.random.default_rng(0).normal(size=(2, 5, *FEATURES.shape))
+    a, b = generated[:, left], source[:, left]
+    cosines = (a * b).sum(0) / np.sqrt((a * a).sum(0) * (b * b).sum(0))
+    energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
+    assert energy == pytest.approx((cosines.mean() + 1) / 2, abs=1e-10)
+    assert "contrast" not in terms_of([((20, 16), (20, 17))], contrast_weight=0.2)  # both in one cell
+
+
 def test_terms_without_a_cell_are_left_out() -> None:
     assert terms_of(ONE, mask=np.ones((HEIGHT, WIDTH), bool), init="patches").keys() == {"edit"}
 
@@ -285,18 +303,16 @@ def interpolated(features: np.ndarray, x: float, y: float) -> np.ndarray:
 
 
 def expected_energy(generated: np.ndarray, source: np.ndarray, points: Any, radius: int, grid: Grid) -> float:
-    """Equation 5 summed over the points, one position after the other."""
-    total = 0.0
+    """Equation 5 with one similarity over the neighbourhoods of all points, one position after the other."""
+    cosines = []
     for start, end in points:
-        cosines = []
         for dy in range(-radius, radius + 1):
             for dx in range(-radius, radius + 1):
                 places = [(x / grid.cell_width + dx, y / grid.cell_height + dy) for x, y in (start, end)]
                 if all(0 <= x <= grid.width and 0 <= y <= grid.height for x, y in places):
                     a, b = interpolated(source, *places[0]), interpolated(generated, *places[1])
                     cosines.append(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
-        total += 1 / (1 + 4 * (np.mean(cosines) + 1) / 2)
-    return total
+    return 1 / (1 + 4 * (np.mean(cosines) + 1) / 2)
 
 
 @given(drags(), st.integers(0, 3), st.sampled_from(GRIDS[1:]), st.integers(0, 99))
@@ -307,6 +323,23 @@ def test_the_edit_energy_is_equation_5_over_all_neighbourhoods(points: list[Any]
     term = terms_of(points, grid, None, radius=radius)["edit"]
     energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
     assert energy == pytest.approx(expected_energy(generated, source, points, radius, grid), rel=1e-4)
+
+
+def test_where_points_are_middles_of_cells_the_edit_energy_is_exact() -> None:
+    grid = Grid(16, 8, 32, 16)
+    generated, source = np.random.default_rng(0).normal(size=(2, 5, *grid.shape))
+    points: list[Any] = [((5, 5), (21, 9)), ((1, 13), (9, 3)), ((17, 7), (17, 7))]
+    edit = Drag(points=points)
+    term = next(iter(drag.dragonkit_energy_terms(edit, drag.dragonkit_build_masks(edit, (32, 16)).on(grid)) or ()))
+    energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
+    assert energy == pytest.approx(expected_energy(generated, source, points, 1, grid), abs=1e-10)
+
+
+def test_many_points_weigh_no_more_than_one() -> None:
+    """Or the energy that preserves would count for ever less."""
+    source, generated = torch.randn(2, 4, *FEATURES.shape)
+    one, many = (terms_of([((21, 17), (29, 13))] * count)["edit"].function(Features(generated, source, None, "up.1")) for count in (1, 5))
+    assert one.item() == pytest.approx(many.item(), rel=1e-6)
 
 
 def test_energies_have_the_right_gradients() -> None:
@@ -376,6 +409,16 @@ def test_a_warp_starts_as_all_that_moves_does() -> None:
     assert started(Drag(points=ONE), torch.randn(1, 1, *LATENTS.shape)) is None
 
 
+def test_the_settings_decide_what_an_edit_that_leaves_it_to_them_starts_from() -> None:
+    left, warp, patches = Drag(points=ONE), Drag(points=ONE, init="warp"), Drag(points=ONE, init="patches")
+    assert all(edit.settled(Settings()) is edit for edit in (left, warp, patches))
+    for name in ("paper", "reference"):
+        settings = Settings.preset(name)
+        assert (left.settled(settings).init, warp.settled(settings).init, patches.settled(settings)) == ("patches", "warp", patches)
+    noise = torch.randn(1, 1, *LATENTS.shape)
+    assert started(left, noise) is None and started(left.settled(settings), noise) is not None
+
+
 def test_attention_reads_both_from_the_tenth_on() -> None:
     plan = drag.dragonkit_attention(Drag(points=ONE), build(ONE, LATENTS))
     assert (plan.form, plan.start, plan.stop) == ("concatenate", 0.1, 1.0)
@@ -404,3 +447,23 @@ def test_it_uses_public_names_only() -> None:
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.modes.drag; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def scattered(count: int, size: int) -> list[tuple[Point, Point]]:
+    starts = np.random.default_rng(0).uniform(50, size - 50, (count, 2))
+    ends = starts + np.random.default_rng(1).uniform(-20, 20, (count, 2))
+    return [((a, b), (c, d)) for (a, b), (c, d) in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def test_hundreds_of_points_take_seconds() -> None:
+    """Of this process alone, which leaves a busy machine aside: 25 before, 3 now."""
+    edit, begun = Drag(points=scattered(500, 1024)), time.process_time()
+    placement = drag.dragonkit_build_masks(edit, (1024, 1024))
+    assert time.process_time() - begun < 12
+    assert placement.target.mean() > 0.5
+
+
+def test_too_many_points_are_refused() -> None:
+    assert len(Drag(points=scattered(1000, 1024)).points) == 1000
+    with pytest.raises(PointError, match="at most 1000 points, got 1001"):
+        Drag(points=scattered(1001, 1024))

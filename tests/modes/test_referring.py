@@ -80,6 +80,9 @@ def test_attention_reads_the_source_outside_and_the_reference_inside() -> None:
     target[1, 2] = True
     nowhere = np.zeros(grid.shape, bool)
     plan = reference_attention(EditMasks(grid, nowhere, target, ~target, nowhere, ~target, identity_correspondence(grid), MASK))
-    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.7)
+    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.72)
     assert plan.source_mask is not None and np.array_equal(plan.source_mask, ~target)
     assert plan.reference_mask is MASK
+    # of 50 steps 0 to 35, as in the released code; elsewhere the steps that begin within as much of the run
+    read = {steps: [index for index in range(steps) if plan.holds(index, steps)] for steps in (50, 25, 20)}
+    assert read == {50: list(range(36)), 25: list(range(18)), 20: list(range(15))}

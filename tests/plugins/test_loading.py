@@ -153,11 +153,14 @@ def test_the_original_error_is_raised_when_the_mode_is_asked_for(install: Instal
 def test_two_installed_plugins_with_one_mode_are_both_named(install: Install) -> None:
     install("one", mode="spin")
     install("two", mode="spin")
-    registry = quiet()
-    with pytest.raises(DuplicateModeError) as caught:
-        registry.owner("spin")
-    for part in ("plugin 'two' (from dk-two 1.2)", "plugin 'one' (from dk-one 1.2)", "'spin'", "DRAGONKIT_PLUGINS"):
-        assert part in str(caught.value)
+    with pytest.warns(UserWarning, match=r"skipped: plugin 'two' \(from dk-two 1\.2\): ") as caught:
+        registry = PluginRegistry(builtin=())
+    for part in ("plugin 'one' (from dk-one 1.2)", "'spin'", "DRAGONKIT_PLUGINS"):
+        assert part in str(caught[0].message)
+    assert registry.owner("spin").name == "one"
+    assert (entry(registry, "one")["status"], entry(registry, "two")["status"]) == ("ok", "broken")
+    with pytest.raises(DuplicateModeError, match="'one'"):
+        PluginRegistry(builtin=(), strict=True)
 
 
 def test_an_error_in_a_hook_names_the_distribution(install: Install) -> None:

@@ -21,7 +21,7 @@ from dragonkit.cli.scaffold import write_plugin
 from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
-from dragonkit.errors import DuplicateModeError, PluginError, PluginLoadError
+from dragonkit.errors import DragonkitError, ModelNotFoundError, PluginLoadError
 from dragonkit.plugins import specs
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.loading import entry_points
@@ -32,6 +32,7 @@ CARD = ModelCard("tiny", "nowhere", settings={"steps": 3, "inversion_iterations"
 GOOD = """
 from typing import ClassVar
 import numpy as np
+import torch
 from dragonkit.edits.edit import Edit
 from dragonkit.imaging.masks import Grid
 from dragonkit.plugins.card import ModelCard
@@ -54,6 +55,15 @@ def change(placement, **parts):
 
 def look(features):
     return (features.generated - features.source).square().mean()
+
+class Backwards(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        return x.sum()
+
+    @staticmethod
+    def backward(context, gradient):
+        raise KeyError("backwards")
 
 @hookimpl
 def dragonkit_edits():
@@ -181,6 +191,7 @@ RAISES += [
     Fault("step", "if any('spin' in name for name in step.energies): raise KeyError('angle')", "raised KeyError: 'angle'"),
     Fault("energy", "raise KeyError('angle')", "KeyError: 'angle'"),
 ]
+EXITS = [Fault(fault.hook, fault.body.replace("KeyError('angle')", "SystemExit('angle')"), "raised SystemExit: angle") for fault in RAISES]
 REFUSES = [
     Fault(hook, f"from dragonkit.errors import MaskError\n    {guard}raise MaskError('not this one')", "not this one")
     for hook, guard in [*((hook, "") for hook in (*OWNER, "energy")), ("energy_terms", "if edit.mode == 'spin': ")]
@@ -196,6 +207,13 @@ WRONG_TYPES = [
     Fault("energy_terms", "return 7 if edit.mode == 'spin' else None", "EnergyTerms or None, but returned 7"),
     Fault("energy_terms", "return [look] if edit.mode == 'spin' else None", "but returned an item that is <function look"),
     Fault("energy", "return 0.5", "a scalar tensor"),
+    Fault("energy", "return features.generated.sum() * 1j", "must give a real number, but gave a tensor torch.complex64"),
+    Fault("energy", "return features.generated.sum().to('meta')", "on the meta device"),
+    Fault("energy", "return features.generated.to_sparse().sum().to_sparse()", "torch.sparse_coo"),
+    Fault("energy", "x = features.generated.exp(); y = x.sum(); x.mul_(2); return y", "raised RuntimeError: one of the variables"),
+    Fault("energy", "return Backwards.apply(features.generated)", "raised KeyError: 'backwards'"),
+    Fault("draft", "return picture.astype(object)", "or None, but returned ndarray"),
+    Fault("draft", "return picture.astype(complex)", "or None, but returned ndarray"),
     Fault("models", "return ['anime']", "ModelCards, but returned an item that is 'anime'"),
     Fault("models", "return 7", "ModelCards, but returned 7"),
     Fault("inversions", "return ['ddim']", "Inversions, but returned an item that is 'ddim'"),
@@ -227,7 +245,7 @@ DUPLICATES = [
     Fault("energy_terms", "return [EnergyTerm('look', look)] * 2 if edit.mode == 'spin' else None", "EnergyTerms of different names"),
     Fault("models", "return [ModelCard('anime', 'here'), ModelCard('anime', 'there')]", "names the model 'anime', which plugin 'spin'"),
 ]
-FAULTS = [*RAISES, *REFUSES, *WRONG_TYPES, *WRONG_SHAPES, *NOT_NUMBERS, *EMPTY, *DUPLICATES]
+FAULTS = [*RAISES, *EXITS, *REFUSES, *WRONG_TYPES, *WRONG_SHAPES, *NOT_NUMBERS, *EMPTY, *DUPLICATES]
 
 
 def written(fault: Fault) -> str:
@@ -246,7 +264,8 @@ def test_a_faulty_hook(fault: Fault, install: Install, run: Any) -> None:
         warnings.simplefilter("error")
         registry = PluginRegistry(builtin=())
 
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(Exception) as caught, warnings.catch_warnings():
+        warnings.simplefilter("error")  # a plugin that fails to give a list is skipped with one, see below
         {
             "models": registry.models,
             "inversions": registry.inversions,
@@ -274,21 +293,61 @@ def test_two_plugins_with_one_mode_do_not_stop_a_third(install: Install, run: An
     install("spin")
     install("twirl", mode="spin")
     install("good")
-    registry = PluginRegistry(builtin=())
-    with pytest.raises(DuplicateModeError) as caught:
-        registry.owner("spin")
-    for part in ("'spin' (from dk-spin 1.2)", "'twirl' (from dk-twirl 1.2)"):
-        assert part in str(caught.value)
-    assert registry.owner("good").name == "good"
+    with pytest.warns(UserWarning, match=r"'twirl' \(from dk-twirl 1\.2\): .*'spin' \(from dk-spin 1\.2\)"):
+        registry = PluginRegistry(builtin=())
+    assert (registry.owner("spin").name, registry.owner("good").name) == ("spin", "good")
+    run(registry, "spin")
+    (entry,) = [plugin for plugin in registry.describe() if plugin["name"] == "twirl"]
+    assert entry["status"] == "broken" and "which came first and keeps it" in entry["reason"]
+
+
+def test_a_mode_called_move_leaves_the_built_in_one_alone(install: Install) -> None:
+    install("mover", mode="move")
+    with pytest.warns(UserWarning, match=r"skipped: plugin 'mover' .*'move', and so does plugin 'move' \(from dragonkit"):
+        registry = PluginRegistry()
+    assert registry.owner("move").distribution == "dragonkit"
+    assert registry.edit_types()["move"].__module__ == "dragonkit.modes.move"
+    assert [plugin["status"] for plugin in registry.describe() if plugin["name"] == "mover"] == ["broken"]
+
+
+LISTS = {
+    "raises": "raise KeyError('angle')",
+    "exits": "raise SystemExit(3)",
+    "refuses": "raise EditFileError('no such card')",
+    "no cards": "return ['anime']",
+    "a bad card": "return [ModelCard(['anime'], 'here')]",
+    "a taken name": "return [ModelCard('toybox', 'elsewhere'), ModelCard('mine', 'here')]",
+}
+
+
+@pytest.mark.parametrize("case", LISTS)
+def test_a_plugin_with_bad_models_stops_nobody_from_loading_others(case: str, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("spin", "\nfrom dragonkit.errors import EditFileError\n" + written(Fault("models", LISTS[case], "")))
+    registry = PluginRegistry()
+    with pytest.warns(UserWarning, match=r"skipped: plugin 'spin' \(from dk-spin 1\.2\): dragonkit_models ") as caught:
+        editor = Editor.from_pretrained("toybox", registry=registry)
+    assert len(caught) == 1
+    assert editor.card.source.endswith("toybox") and "elsewhere" not in editor.card.source
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is said once
+        registry.models()
+        (entry,) = [plugin for plugin in registry.describe() if plugin["name"] == "spin"]
+    assert entry["status"] == "broken" and entry["reason"].startswith("dragonkit_models ") and entry["modes"] == ["spin"]
+    assert ("mine" in registry.models()) == (case == "a taken name")
+    with pytest.raises(ModelNotFoundError, match=r"'anime'.* Plugin 'spin' may offer more, but is broken: dragonkit_models "):
+        Editor.from_pretrained("anime", registry=registry)
+
+    monkeypatch.setenv("DRAGONKIT_STRICT", "1")
+    with pytest.raises(DragonkitError, match=r"dragonkit_models|no such card|ModelCard.name"):
+        PluginRegistry().models()
 
 
 def test_two_plugins_with_one_model_are_both_named(install: Install) -> None:
     for name in ("spin", "twirl"):
         install(name, "\n@hookimpl\ndef dragonkit_models():\n    return [ModelCard('anime', 'here')]\n")
-    with pytest.raises(PluginError) as caught:
-        PluginRegistry(builtin=()).models()
-    for part in ("plugin 'twirl' (from dk-twirl 1.2)", "dragonkit_models", "plugin 'spin'"):
-        assert part in str(caught.value)
+    registry = PluginRegistry(builtin=())
+    with pytest.warns(UserWarning, match=r"plugin 'twirl' \(from dk-twirl 1\.2\): dragonkit_models .*plugin 'spin'"):
+        assert registry.models() == {"anime": ModelCard("anime", "here")}
 
 
 def test_a_generator_may_have_nothing_for_an_edit(install: Install, run: Any) -> None:
@@ -311,7 +370,7 @@ def test_a_faulty_plugin_can_be_left_out(hook: str, install: Install, run: Any, 
         registry.models()
         registry.commands(typer.Typer())
 
-    with pytest.raises(PluginError, match=rf"'spin' .*dragonkit_{hook} .*load only others with DRAGONKIT_PLUGINS"):
+    with pytest.warns(UserWarning, match=rf"'spin' .*dragonkit_{hook} .*load only others with DRAGONKIT_PLUGINS"):
         ask(PluginRegistry(builtin=()))
     monkeypatch.setenv("DRAGONKIT_PLUGINS", "good")
     registry = PluginRegistry(builtin=())

@@ -19,6 +19,7 @@ from dragonkit.cli.bench.tune import JobsOption, JsonOption, scale, tune
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
 from dragonkit.cli.json_output import print_json
+from dragonkit.cli.places import OverwriteOption, check_output, told
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,6 +54,7 @@ def toybox(
     model: ModelOption = "toybox",
     jobs: JobsOption = 1,
     html: HtmlOption = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Every edit mode, in every way that is compared, on toybox scenes."""
@@ -62,10 +64,13 @@ def toybox(
     from dragonkit.bench.rows import ROWS
     from dragonkit.bench.toybox import run_tasks
 
+    if html is not None:
+        check_output(html, overwrite=overwrite, suffix="", option="--html")
     with bars(as_json) as bar:
         records = run_tasks(task or (), row or (), n, seed_offset, model, jobs, bar("tasks"))
     if html is not None:
-        write_page(html, records, {name: row.about for name, row in ROWS.items()})
+        with told(html):
+            write_page(html, records, {name: row.about for name, row in ROWS.items()})
     tables = summary(records)
     if as_json:
         whole = {

@@ -121,7 +121,7 @@ def _check_out(out: Path, folder: Path, samples: Sequence[Sample]) -> None:
     """Refuse a place in which nothing can be written, or where results would lie among the samples."""
     if any((out / sample.name).resolve().is_relative_to(folder.resolve()) for sample in samples):
         raise ImageError(f"--out is {str(out)!r}, so that results would lie among the samples in {str(folder)!r}; give another folder.")
-    check_output(out / "dragged_image.png")
+    check_output(out / "dragged_image.png", overwrite=True)
 
 
 def _fidelity() -> Fidelity | None:

@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from dragonkit.edits.schema import NUMBERS
 from dragonkit.errors import EditError
-from dragonkit.jupyter.elements import row
+from dragonkit.jupyter.elements import Choice, row
 from dragonkit.jupyter.forms.roles import FormField
 
 __all__ = ["LEFT_OUT", "Control", "control_for"]
@@ -108,7 +108,7 @@ def _choice(field: FormField, choices: Mapping[str, Any]) -> Control:
     options = [*choices.items()] if field.required or not field.allowed.optional else [("left out", LEFT_OUT), *choices.items()]
     values = [value for _, value in options]
     start = LEFT_OUT if LEFT_OUT in values and field.default is None else field.default if field.default in values else values[0]
-    return _plain(W.Dropdown(options=options, value=start, **_common(field)), start)
+    return _plain(Choice(options=options, value=start, **_common(field)), start)
 
 
 def _tick(field: FormField) -> Control:

@@ -12,6 +12,7 @@ from PIL import Image
 from dragonkit.edits.edit import Edit, unknown_mode
 from dragonkit.errors import EditError
 from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.elements import Choice
 from dragonkit.jupyter.forms.controls import LEFT_OUT
 from dragonkit.jupyter.forms.form import Form
 from dragonkit.jupyter.forms.gestures import arrow_of, missing, suggested, taken_from
@@ -42,7 +43,7 @@ class ModePanel:
         self._callbacks: list[Callable[[], Any]] = []
         self._forms: dict[type[Edit], Form] = {}
         self._arrow: tuple[float, float] | None = None
-        self._choice = W.Dropdown(description="mode", tooltip="what to do")
+        self._choice = Choice(description="mode", tooltip="what to do")
         self._about, self._box = W.HTML(), W.VBox()
         self._hint = W.HTML().add_class("dk-hint")
         self.widget = W.VBox([self._choice, self._about, self._box, self._hint])

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from dragonkit.jupyter.canvas.view import CanvasView
-from dragonkit.jupyter.elements import row
+from dragonkit.jupyter.elements import Choice, row
 from dragonkit.jupyter.forms.controls import LEFT_OUT, Control, control_for
 from dragonkit.jupyter.forms.roles import form_fields
 from dragonkit.jupyter.marks.state import MarkState
@@ -47,7 +47,7 @@ class PickPanel:
         self._view, self._picture, self._fail, self._say = view, picture, fail, say
         self._latest = Latest(fail)
         self.offered = {selector.name: selector for selector in selectors if selector.gesture == "clicks"}
-        self.choice = W.Dropdown(options=list(self.offered), description="pick with", tooltip="what turns a click into a mask")
+        self.choice = Choice(options=list(self.offered), description="pick with", tooltip="what turns a click into a mask")
         self.sign = W.ToggleButtons(
             options={"object": True, "not object": False},
             tooltips=["clicks are on the object", "clicks are beside it"],

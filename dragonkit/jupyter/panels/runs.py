@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from dragonkit.diffusion.source import Source
 
 __all__ = ["Runs"]
+
+PATIENCE = 1.0
+"""Seconds after which Cancel says what it waits for."""
 
 
 class Runs:
@@ -40,7 +44,9 @@ class Runs:
     def prepare(self) -> None:
         """Load the model and invert the picture, in the background."""
         self.panel.say("loading the model and inverting the picture; mark it meanwhile")
-        self.session.prepare(lambda progress: self.panel.progress("inverting", progress), self._prepared)
+        self.session.prepare(
+            lambda progress: self.panel.progress("fetching the model" if progress.unit == "MB" else "inverting", progress), self._prepared
+        )
 
     def run(self, edits: Sequence[Edit], state: Mapping[str, Any]) -> None:
         """Start. EditError when a run is going on."""
@@ -53,6 +59,17 @@ class Runs:
             panel.busy(True)
             panel.say(f"{edits[0].mode}: " + ("waits until the picture is inverted" if session.preparing else "running"))
         session.run(self.job, edits, state)
+
+    def cancel(self) -> None:
+        """Stop the run within a step. A plugin that does not return is named after a while."""
+        self.job.cancel()
+        timer = threading.Timer(PATIENCE, self._say_what_holds_up)
+        timer.daemon = True
+        timer.start()
+
+    def _say_what_holds_up(self) -> None:
+        if (plugin := self.job.held_up_by) is not None:
+            self.panel.say(f"Cancel waits for {plugin}, which must return first; if it never does, restart the kernel")
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait for inversion and run. TimeoutError, or what the run failed with."""

@@ -1,7 +1,7 @@
 """Slow work on a thread of its own, with progress, previews and a way to stop it. Knows no widgets.
 
 job = EditJob(on_progress=print, on_done=lambda job: print(job.result or job.error))
-job.start(lambda watch: editor.edit(source, edit, on_step=watch.on_step))
+job.start(lambda watch: editor.edit(source, edit, on_step=watch.on_step, progress=watch.on_progress))
 job.cancel()
 """
 
@@ -10,27 +10,25 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from dragonkit.errors import Cancelled, DragonkitError, EditError
+from dragonkit.plugins.blame import running_in
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from dragonkit.diffusion.sampling import Step
 
-__all__ = ["EditJob", "Progress", "Watch", "alone", "in_words"]
+__all__ = ["EditJob", "Progress", "Watch", "in_words"]
 
 PROGRESS_EVERY, PREVIEW_EVERY = 0.1, 0.5
 """Seconds between two reports, and between two previews: more would flood a notebook's connection."""
 _POLL = 0.02  # seconds between two looks at whether somebody wants to stop
 
-_locks: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
-_locks_lock = threading.Lock()
 _jobs: WeakSet[EditJob] = WeakSet()
 
 
@@ -41,12 +39,14 @@ class Progress:
     Attributes:
         seconds_left: by the steps so far; None while there is only one.
         energies: weighted energies of the step by "plugin.term"; empty at unguided steps and while inverting.
+        unit: what is counted.
     """
 
     step: int
     steps: int
     seconds_left: float | None = None
     energies: Mapping[str, float] = field(default_factory=dict)
+    unit: str = "step"
 
 
 class Watch:
@@ -68,6 +68,7 @@ class Watch:
         self._cancelled, self._on_progress, self._on_preview, self._clock = cancelled, on_progress, on_preview, clock
         self._first: tuple[float, int] | None = None
         self._next_progress = self._next_preview = float("-inf")
+        self._last: tuple[int, int, Mapping[str, float]] = 0, 0, {}
 
     def check(self) -> None:
         """Raise `Cancelled` when somebody wants to stop."""
@@ -81,19 +82,27 @@ class Watch:
             self._cancelled.wait(_POLL)
 
     def on_progress(self, done: int, steps: int) -> None:
-        """For `Editor.invert(progress=...)`."""
-        self._report(done, steps, {})
+        """For `progress=` of an Editor's methods."""
+        same = self._last[:2] == (done, steps)  # `on_step` has told of this step, and knows more
+        self._report(done, steps, self._last[2] if same else {})
+
+    def on_fetched(self, done: int, total: int) -> None:
+        """For `progress=` of `Editor.from_pretrained`, in bytes."""
+        self.check()
+        if total:
+            self._report(done // 10**6, -(-total // 10**6), {}, "MB")
 
     def on_step(self, step: Step) -> None:
         """For `Editor.edit(on_step=...)`. A preview costs a decoding, so it is made only when it is due."""
-        self._report(step.index + 1, step.steps, step.energies)
+        self._last = step.done, step.total, step.energies
+        self._report(step.done, step.total, step.energies)
         if self._on_preview is not None and self._clock() >= self._next_preview:
             from dragonkit.imaging.images import to_image
 
             self._next_preview = self._clock() + PREVIEW_EVERY
             self._on_preview(to_image(step.preview()))
 
-    def _report(self, done: int, steps: int, energies: Mapping[str, float]) -> None:
+    def _report(self, done: int, steps: int, energies: Mapping[str, float], unit: str = "step") -> None:
         self.check()
         now = self._clock()
         if self._first is None or done <= self._first[1]:
@@ -102,7 +111,7 @@ class Watch:
             self._next_progress = now + PROGRESS_EVERY
             begun, first = self._first
             left = (now - begun) / (done - first) * (steps - done) if done > first else None
-            self._on_progress(Progress(done, steps, left, dict(energies)))
+            self._on_progress(Progress(done, steps, left, dict(energies), unit))
 
 
 class EditJob:
@@ -137,6 +146,12 @@ class EditJob:
     @property
     def running(self) -> bool:
         return not self._over.is_set()
+
+    @property
+    def held_up_by(self) -> str | None:
+        """The plugin whose code runs now, while the job is asked to stop: it must return first. None for none."""
+        thread = self._thread
+        return running_in(thread) if thread is not None and self.running and self._cancelled.is_set() else None
 
     def start(self, work: Callable[[Watch], Any]) -> None:
         """Run `work(watch)` and return at once.
@@ -186,18 +201,6 @@ def _stop_all() -> None:
         job.cancel()
     for job in jobs:
         job.wait(10)
-
-
-@contextmanager
-def alone(editor: Any, watch: Watch) -> Iterator[None]:
-    """Within this block nobody else's job uses `editor`, which is not for two threads at once. Cancelled while waiting for it."""
-    with _locks_lock:
-        lock = _locks.setdefault(editor, threading.Lock())
-    watch.wait_for(lambda: lock.acquire(blocking=False))
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def in_words(error: BaseException) -> str:

@@ -239,7 +239,7 @@ def test_an_edit_file_names_the_reference_beside_it(tmp_path: Path) -> None:
     assert dragonkit_paste.dragonkit_build_masks(edit, (WIDTH, HEIGHT)).target.any()
     with pytest.raises(EditFileError, match=r"'chart\.png' relative to"):
         file.save(tmp_path / "other" / "edit.json")
-    inside = file.self_contained({"paste": Paste}).edits[0]
+    inside = json.loads(file.self_contained({"paste": Paste}).dumps())["edits"][0]
     assert str(inside["reference"]).startswith("data:image/png;base64,")
     (tmp_path / "chart.png").unlink()
     with pytest.raises(EditFileError, match=r"Paste\.reference: there is no picture file 'chart\.png'"):
@@ -305,7 +305,7 @@ def test_terms_are_for_pastes_only() -> None:
 def test_attention() -> None:
     masks = build(OBJECT, LATENTS)
     plan = dragonkit_paste.dragonkit_attention(masks)
-    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.7)
+    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.72)
     assert np.array_equal(plan.source_mask, ~masks.target) and np.array_equal(plan.reference_mask, OBJECT)  # type: ignore[arg-type]
 
 

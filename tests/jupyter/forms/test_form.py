@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 import dragonkit as dk
 from dragonkit.edits.values import Picture
 from dragonkit.errors import EditError, MaskError
+from dragonkit.jupyter.elements import Choice
 from dragonkit.jupyter.forms.controls import LEFT_OUT
 from dragonkit.jupyter.forms.form import Form
 from dragonkit.jupyter.forms.gestures import arrow_of, missing, suggested, taken_from
@@ -105,8 +106,8 @@ def test_every_field_has_a_role() -> None:
         ("count", W.IntSlider),
         ("many", W.IntText),
         ("offset", W.FloatText),
-        ("kind", W.Dropdown),
-        ("maybe kind", W.Dropdown),
+        ("kind", Choice),
+        ("maybe kind", Choice),
         ("soft", W.Checkbox),
         ("name", W.Text),
         ("note", W.Text),

@@ -1,0 +1,48 @@
+"""Whose turn it is: one run at a time on a network, however many editors, backbones and threads share it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch.utils.weak import WeakIdKeyDictionary
+
+__all__ = ["calls_on", "turn_on"]
+
+POLL = 0.05
+"""Seconds between two looks at whether somebody who waits would rather stop."""
+
+_made = threading.Lock()
+_turns: WeakIdKeyDictionary = WeakIdKeyDictionary()
+_calls: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+@contextmanager
+def turn_on(backbone: Any, waiting: Callable[[], Any] | None = None) -> Iterator[None]:
+    """Within this block nobody else's thread inverts, generates or edits with this network; the same thread may take it again.
+
+    Args:
+        backbone: whose network it is: its attribute `network`, which several backbones may share, or else the backbone itself.
+        waiting: called twenty times a second while it is somebody else's turn; what it raises ends the waiting.
+    """
+    lock, taken = _lock(_turns, getattr(backbone, "network", backbone)), False
+    try:
+        while not (taken := lock.acquire(timeout=POLL)):
+            if waiting is not None:
+                waiting()
+        yield
+    finally:
+        if taken:
+            lock.release()
+
+
+def calls_on(network: object) -> Any:
+    """The lock for a single call, which puts hooks and processors on the network and takes them off: threads without a turn may call."""
+    return _lock(_calls, network)
+
+
+def _lock(locks: WeakIdKeyDictionary, network: object) -> Any:
+    with _made:
+        return locks.setdefault(network, threading.RLock())

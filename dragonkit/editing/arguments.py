@@ -1,0 +1,73 @@
+"""What the editor is given, checked before anything slow, in words that say what was meant."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.source import Source
+from dragonkit.edits.settings import Settings
+from dragonkit.errors import EditError
+from dragonkit.words import short
+
+__all__ = ["checked_callback", "checked_seed", "checked_settings", "checked_source", "settings_apart"]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+LARGEST_SEED = 2**63 - 1
+
+
+def settings_apart(method: Method) -> Method:
+    """Say where a setting belongs that is given as an argument: `edit(..., steps=5)`."""
+    parameters = inspect.signature(method).parameters
+
+    @functools.wraps(method)
+    def checked(*args: Any, **named: Any) -> Any:
+        misplaced = {name: value for name, value in named.items() if name not in parameters and name in Settings.model_fields}
+        if misplaced:
+            raise EditError(
+                f"{method.__name__} takes settings in one value, but got {', '.join(misplaced)}; write {_as_settings(misplaced)}"
+            )
+        return method(*args, **named)
+
+    return checked  # type: ignore[return-value]
+
+
+def checked_settings(settings: Any) -> Settings | None:
+    if settings is None or isinstance(settings, Settings):
+        return settings
+    advice = _as_settings(settings) if isinstance(settings, dict) else "dk.Settings(steps=30), say"
+    raise EditError(f"settings must be a dragonkit.Settings or None, got {short(settings)}; write {advice}")
+
+
+def checked_callback(callback: Any, name: str, takes: str) -> None:
+    if callback is not None and not callable(callback):
+        raise EditError(f"{name} must be a function of {takes} or None, got {short(callback)}; pass the function itself")
+
+
+def checked_seed(seed: Any) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number <= LARGEST_SEED:
+        raise EditError(f"seed must be an integer from 0 to {LARGEST_SEED}, got {short(seed)}; take any such number")
+    return number
+
+
+def checked_source(source: Source, backbone: Backbone) -> Source:
+    """Refuse a source that another model made, as far as its latents can tell."""
+    channels, made = source.trajectory.shape[1], source.trajectory
+    if (channels, made.dtype, made.device.type) != (backbone.latent_channels, backbone.dtype, backbone.device.type):
+        raise EditError(
+            f"the source is another model's: its latents have {channels} channels in {made.dtype} on {made.device}, but this editor's "
+            f"have {backbone.latent_channels} in {backbone.dtype} on {backbone.device}; invert the picture with this editor"
+        )
+    return source
+
+
+def _as_settings(given: dict[str, Any]) -> str:
+    return f"dk.Settings({', '.join(f'{name}={value!r}' for name, value in given.items())})"

@@ -1,0 +1,78 @@
+"""Whose turn it is, by network and by thread."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from dragonkit.diffusion import turns
+from dragonkit.diffusion.turns import calls_on, turn_on
+
+
+class Network:
+    pass
+
+
+@dataclass
+class Unhashable:
+    network: Any = None
+
+
+def free_for_others(backbone: Any) -> bool:
+    """Whether another thread gets the turn at once."""
+    got = list[bool]()
+
+    def stop() -> None:
+        raise InterruptedError
+
+    def ask() -> None:
+        try:
+            with turn_on(backbone, stop):
+                got.append(True)
+        except InterruptedError:
+            got.append(False)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join(10)
+    return got == [True]
+
+
+def test_backbones_of_one_network_share_its_turn() -> None:
+    network = Network()
+    one, two, other = Unhashable(network), Unhashable(network), Unhashable(Network())
+    with turn_on(one):
+        assert not free_for_others(two) and not free_for_others(one) and free_for_others(other)
+        with turn_on(two):  # the same thread
+            assert not free_for_others(one)
+        assert not free_for_others(one)
+    assert free_for_others(one) and free_for_others(two)
+
+
+def test_a_backbone_without_a_network_of_its_own_is_its_own() -> None:
+    one, other = Network(), Network()
+    with turn_on(one):
+        assert not free_for_others(one) and free_for_others(other)
+
+
+def test_an_error_gives_the_turn_back() -> None:
+    backbone = Network()
+    with pytest.raises(KeyboardInterrupt), turn_on(backbone):
+        raise KeyboardInterrupt
+    assert free_for_others(backbone)
+
+
+def test_networks_are_let_go() -> None:
+    network = Network()
+    with turn_on(network):
+        pass
+    calls_on(network)
+    gone, before = weakref.ref(network), len(turns._turns)
+    del network
+    gc.collect()
+    assert gone() is None and len(turns._turns) < before
