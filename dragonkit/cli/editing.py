@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -221,7 +222,7 @@ def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet:
         bar("loading the model")
         from dragonkit.editing.editor import Editor  # the slow import, so within the bar
 
-        fetching = None if Path(card.source).exists() else bar("fetching it, in MB")
+        fetching = None if os.path.exists(card.source) else bar("fetching it, in MB")
         return Editor.from_pretrained(model, device, registry=registry, progress=fetching and _megabytes(fetching))
 
 
