@@ -1,4 +1,4 @@
-"""`python -m helpers.reliability`: runs the tests that docs/reliability.md names, and prints how many cases of each fault were tried and failed."""
+"""`python -m helpers.reliability` runs the tests that docs/reliability.md names, and prints how many cases of each fault failed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from helpers.doors import DOORS
 from helpers.doors import table as table_of_doors
 
