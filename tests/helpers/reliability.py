@@ -19,7 +19,8 @@ PAGE = TESTS.parent / "docs" / "reliability.md"
 
 def rows() -> dict[str, list[str]]:
     """The tests of every fault, as in "edits/test_paths.py" or "test_files.py::test_free_names"."""
-    lines = [line.split("|")[1:-1] for line in PAGE.read_text("utf-8").splitlines() if line.startswith("|")]
+    table = next(part for part in PAGE.read_text("utf-8").split("\n\n") if part.startswith("|"))
+    lines = [line.split("|")[1:-1] for line in table.splitlines()]
     return {cells[0].strip(): re.findall(r"`([^`]+)`", cells[2]) for cells in lines[2:]}
 
 
