@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +15,7 @@ from typer.core import TyperGroup
 from dragonkit.cli import editing, listing, scaffold
 from dragonkit.cli.bench.app import bench
 from dragonkit.cli.console import interrupts_told, load_registry, run_guarded, warn
+from dragonkit.cli.json_output import only_json
 from dragonkit.cli.lab import lab
 from dragonkit.cli.places import OverwriteOption
 from dragonkit.errors import DragonkitError
@@ -30,7 +33,10 @@ class CommandLine(TyperGroup):
 
     def main(self, *args: Any, **options: Any) -> Any:
         options["standalone_mode"] = False  # errors are told in our words
-        raise SystemExit(run_guarded(lambda: super(CommandLine, self).main(*args, **options)))
+        words = list((args[0] if args else options.get("args")) or sys.argv[1:])
+        with only_json() if "--json" in words and not {"-h", "--help"} & set(words) else nullcontext():
+            code = run_guarded(lambda: super(CommandLine, self).main(*args, **options))
+        raise SystemExit(code)
 
     def make_context(self, *args: Any, **options: Any) -> Any:
         refuse_deleted_folder()  # relative paths mean nothing there

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dragonkit.diffusion.backbone import Backbone, Reader
 from dragonkit.diffusion.sampling import SamplingPlan
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
+from dragonkit.imaging.images import MAX_ASPECT
 from dragonkit.plugins.card import ModelCard
+from dragonkit.words import short
 
-__all__ = ["advice_on", "advice_on_plan", "carries", "settings_for"]
+__all__ = ["advice_on", "advice_on_plan", "advice_on_prompt", "carries", "settings_for"]
 
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
@@ -46,6 +49,21 @@ def advice_on(source: Source, card: ModelCard) -> Iterator[str]:
             f"without any edit the source comes back at {back:.1f} dB, the autoencoder alone reaches {most:.1f} dB; "
             "expect changes where none were asked for, or invert with more steps or inversion_iterations"
         )
+
+    longer, shorter = max(source.image_size), min(source.image_size)
+    if longer > 1.05 * MAX_ASPECT * shorter:
+        width, height = source.size
+        yield (
+            f"one side of the picture is {longer / shorter:.3g} times the other, and the model sees it squeezed to {width}x{height}: "
+            "what it paints comes out stretched; edit a part of the picture instead"
+        )
+
+
+def advice_on_prompt(backbone: Backbone, prompt: str, what: str = "prompt") -> Iterator[str]:
+    """Which words of a prompt the model does not read, as its text encoder is full before; backbones that cannot tell say nothing."""
+    lost = backbone.unread(prompt) if isinstance(backbone, Reader) else ""
+    if lost:
+        yield f"the model's text encoder is full before the end of the {what} and never reads {short(lost)}; say it in fewer words"
 
 
 def advice_on_plan(plan: SamplingPlan, steps: int) -> Iterator[str]:

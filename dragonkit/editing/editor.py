@@ -13,16 +13,18 @@ from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.turns import turn_on
-from dragonkit.editing.advice import advice_on, advice_on_plan, carries, settings_for
-from dragonkit.editing.arguments import checked_callback, checked_prompt, checked_seed, checked_settings, checked_source, settings_apart
+from dragonkit.editing.advice import advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
+from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, settings_apart
 from dragonkit.editing.energies import idle_terms
 from dragonkit.editing.finishing import finish
 from dragonkit.editing.layout import EditLike, Layout
+from dragonkit.editing.places import advice_on_places
 from dragonkit.editing.planning import plan_edits
 from dragonkit.editing.results import EditResult
 from dragonkit.editing.sources import Sources
 from dragonkit.editing.watching import Watch
 from dragonkit.edits.file import EditFile
+from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, OutOfMemoryError
 from dragonkit.imaging.images import ImageSource
@@ -117,9 +119,17 @@ class Editor:
         with _advice_on_memory(), self._turn(progress, settings):
             return self._sources.invert(open_photo(image), prompt, settings, check, progress)
 
-    def advice(self, source: Source) -> list[str]:
-        """What is worth knowing before an edit of this source; the report of every edit of it says the same."""
-        return [*advice_on(source, self.card), *source.photo.notes]
+    def advice(self, source: Source, layout: Layout | None = None) -> list[str]:
+        """What is worth knowing before an edit of this source; the report of every edit of it says the same.
+
+        Args:
+            layout: the edits, where they are known.
+        """
+        said = [*advice_on(source, self.card), *advice_on_prompt(self.backbone, source.prompt)]
+        for reference in () if layout is None else layout.references:
+            if reference is not None and reference.prompt is not None:
+                said += advice_on_prompt(self.backbone, reference.prompt, "reference_prompt")
+        return [*said, *(() if layout is None else advice_on_places(layout)), *source.photo.notes]
 
     def forget(self) -> None:
         """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
@@ -176,8 +186,8 @@ class Editor:
         # where the autoencoder fails all is held for that reason, which the advice names
         notes = advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()
         photo = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
-        warnings = [*self.advice(source), *notes, *idle_terms(plan.sampling.terms)]
-        report = watch.report(self.card.name, layout.edits, source, warnings)
+        warnings = [*self.advice(source, layout), *notes, *idle_terms(plan.sampling.terms)]
+        report = watch.report(self.card.name, layout, source, warnings)
         picture = source.photo if source.seed is None else source.seed
         file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits)
         return EditResult(photo.image, report, file, plan.region, photo)

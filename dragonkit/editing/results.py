@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
+from dragonkit.editing.places import PlaceReport
 from dragonkit.editing.storing import METADATA, Metadata, store
 from dragonkit.edits.file import EditFile
 from dragonkit.errors import EditError, ImageError
@@ -46,6 +47,7 @@ class Report(BaseModel):
         network_evaluations: UNet calls of this edit, counted per picture in the batch; an inversion made earlier is not in it.
         seconds: wall time of this edit.
         warnings: sentences worth reading.
+        places: where each edit acts: how much of the picture its mask covers, how much may change, and which borders cut its target.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +63,7 @@ class Report(BaseModel):
     network_evaluations: int
     seconds: float
     warnings: tuple[str, ...] = ()
+    places: tuple[PlaceReport, ...] = ()
 
     @property
     def resized(self) -> bool:

@@ -7,8 +7,9 @@ Pictures may be named by the hash of their pixels. The file of a result holds th
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,7 +17,10 @@ from PIL import Image
 from pydantic import Field, JsonValue, PrivateAttr, field_validator, model_validator
 
 from dragonkit.edits.edit import Edit, unknown_mode
+from dragonkit.edits.limits import MAX_BYTES, MAX_EDITS, check_weight
+from dragonkit.edits.paths import PathRule, Reach
 from dragonkit.edits.pictures import is_hash, kept_apart, matched, refuse_missing, replaced, texts_in
+from dragonkit.edits.prompts import Prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.sharing import shareable
 from dragonkit.edits.validation import Model
@@ -24,9 +28,10 @@ from dragonkit.edits.values import photo_from_text
 from dragonkit.edits.writing import inside, json_text, refuse_lost_paths, write_with_pictures
 from dragonkit.errors import EditError, EditFileError, ImageError
 from dragonkit.imaging.images import ImageSource
+from dragonkit.imaging.opening import open_file, text_in_png
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
-from dragonkit.words import short
+from dragonkit.words import quoted, short
 
 if TYPE_CHECKING:
     from typing import Self
@@ -53,13 +58,14 @@ class EditFile(Model):
         default="",
         description="path relative to this file, data:image/png;base64,..., or sha256:... of its pixels; may be empty with a seed",
     )
-    prompt: str = Field(default="", description="what the image shows")
+    prompt: Prompt = Field(default="", description="what the image shows")
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1, description="the source is generated from the prompt and this seed")
     settings: Settings = Field(default_factory=Settings)
     edits: list[dict[str, JsonValue]] = Field(description="the edits, each with its mode and its fields")
 
     _name: str = PrivateAttr(default="the edit file")
     _folder: Path | None = PrivateAttr(default=None)
+    _reach: Reach = PrivateAttr(default="anywhere")  # made in Python, it may name anything
     _photos: dict[str, Photo] = PrivateAttr(default_factory=dict)
 
     @field_validator("edits", mode="before")
@@ -70,6 +76,8 @@ class EditFile(Model):
     @field_validator("edits")
     @classmethod
     def _edits_have_modes(cls, edits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if len(edits) > MAX_EDITS:
+            raise EditFileError(f"there are {len(edits)}, but one run does at most {MAX_EDITS}. Make several edit files of it.")
         for index, edit in enumerate(edits):
             if not isinstance(edit.get("mode"), str):
                 raise EditFileError(f"number {index} has the mode {short(edit.get('mode'))}; give the name of one, such as 'move'.")
@@ -82,53 +90,73 @@ class EditFile(Model):
         return self
 
     @classmethod
-    def loads(cls, text: str, name: str = "the edit file", folder: str | os.PathLike[str] | None = None) -> Self:
-        """Read JSON text. `name` is used in messages; paths are relative to `folder` (default: the current one)."""
+    def loads(cls, text: str, name: str = "the edit file", folder: str | os.PathLike[str] | None = None, trust_paths: bool = False) -> Self:
+        """Read JSON text. Paths in it are relative to a folder, and followed where they end in it or below it.
+
+        Args:
+            name: is used in messages.
+            folder: the current one when left out.
+            trust_paths: follow paths to anywhere.
+        """
         try:
-            data = json.loads(text, parse_constant=_refuse_constant)
+            data = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             raise EditFileError(f"{name} is not JSON: {error}. Was it cut off or edited by hand?") from error
         if not isinstance(data, dict):
             raise EditFileError(f"{name} holds {short(data)}, but an edit file is a JSON object with model, image and edits.")
         version = data.get("version", 1)
         if isinstance(version, int) and version > 1:
-            raise EditFileError(f"{name} has version {version}, but this dragonkit reads version 1. Upgrade dragonkit.")
+            raise EditFileError(f"{name} has version {short(version)}, but this dragonkit reads version 1. Upgrade dragonkit.")
+        check_weight(data, name)
         try:
             file = cls(**data)
         except EditFileError as error:
             raise EditFileError(f"{name}: {error}") from error
         file._name = name
         file._folder = None if folder is None else Path(folder)
+        file._reach = "anywhere" if trust_paths else "below"
         return file
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read an edit file, or the one that a result picture (PNG) carries. Paths in it are relative to its folder."""
-        path = Path(path)
+    def load(cls, path: str | os.PathLike[str], trust_paths: bool = False) -> Self:
+        """Read an edit file, or the one that a result picture (PNG) carries.
+
+        Paths in an edit file are relative to its folder; those in a picture are never followed.
+
+        Args:
+            trust_paths: follow paths of an edit file to anywhere, and not only to its folder and what is below.
+        """
+        name = quoted(path)
         try:
-            data = path.read_bytes()
+            with open_file(path) as file:
+                if file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE:
+                    return cls.from_png(path)
+                size = file.seek(0, os.SEEK_END)
+                file.seek(0)
+                data = file.read(MAX_BYTES) if size <= MAX_BYTES else b""
         except OSError as error:
-            raise EditFileError(f"the edit file {str(path)!r} cannot be read: {error.strerror or error}. Check the path.") from error
-        if data.startswith(_PNG_SIGNATURE):
-            return cls.from_png(path)
+            raise EditFileError(f"the edit file {name} cannot be read: {error.strerror or error}. Check the path.") from error
+        if size > MAX_BYTES:
+            raise EditFileError(f"the edit file {name} has more than {MAX_BYTES:,} bytes. Let it name its pictures, not hold them.")
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise EditFileError(f"{str(path)!r} is not text: it starts with {data[:8]!r}. Pass an edit file or result PNG.") from error
-        return cls.loads(text, repr(str(path)), path.parent)
+            raise EditFileError(f"{name} is not text: it starts with {data[:8]!r}. Pass an edit file or result PNG.") from error
+        return cls.loads(text, name, Path(path).parent, trust_paths)
 
     @classmethod
     def from_png(cls, path: str | os.PathLike[str]) -> Self:
-        """The edit file that `result.save("out.png")` put into the picture's metadata."""
-        path = Path(path)
+        """The edit file that `result.save("out.png")` put into the picture's metadata. Paths in it are never followed."""
+        name = quoted(path)
         try:
-            with Image.open(path) as image:
-                text = getattr(image, "text", {}).get(PNG_KEY)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise EditFileError(f"the picture {str(path)!r} cannot be read: {error}. Pass a PNG that dragonkit wrote.") from error
+            text = text_in_png(path, PNG_KEY)
+        except ImageError as error:
+            raise EditFileError(f"{error} Pass a PNG that dragonkit wrote.") from error
         if text is None:
-            raise EditFileError(f"{str(path)!r} carries no edit file. Only PNGs that dragonkit wrote do; many programs remove it.")
-        return cls.loads(str(text), repr(str(path)), path.parent)
+            raise EditFileError(f"{name} carries no edit file. Only PNGs that dragonkit wrote do; many programs remove it.")
+        file = cls.loads(text, name, Path(path).parent)
+        file._reach = "nowhere"
+        return file
 
     @classmethod
     def of(cls, model: str, source: Photo | int, prompt: str, settings: Settings, edits: Sequence[Edit]) -> Self:
@@ -212,7 +240,7 @@ class EditFile(Model):
             refuse_missing([place for place in self.missing() if place != "image"], self._name)
             given = replaced(data, lambda text: self._photos[text].picture if text in self._photos else text)
             try:
-                edits.append(edit_types[str(data["mode"])].from_dict(given, self._folder))
+                edits.append(edit_types[str(data["mode"])].from_dict(given, self._paths))
             except EditError as error:
                 raise EditFileError(f"{where}{error}") from error
         return edits
@@ -232,7 +260,8 @@ class EditFile(Model):
         if self.image.startswith("data:"):
             return self._data_photo(self.image)
         try:
-            return open_photo((self._folder or Path()) / self.image)
+            rule = self._paths or PathRule(Path(), "anywhere")
+            return open_photo(rule.follow(self.image, "picture", ImageError, must_exist=False))
         except ImageError as error:
             raise EditFileError(f"{self._name}: image: {error}") from error
 
@@ -263,6 +292,25 @@ class EditFile(Model):
         source = short(self.image) if self.image else f"seed {self.seed}"
         return f"<EditFile {', '.join(str(edit['mode']) for edit in self.edits)} of {source} with {self.model}>"
 
+    def model_to_load(self, known: Collection[str]) -> str:
+        """The model's name for whoever loads it. EditFileError where it is a path that this file may not name.
+
+        Args:
+            known: names that are no paths, whatever lies here under such a name.
+        """
+        path = os.path.expanduser(self.model)
+        if self.model not in known and os.path.exists(path):
+            try:
+                PathRule(self._folder or Path(), self._reach).follow(os.path.abspath(path), "model", EditFileError, must_exist=False)
+            except EditFileError as error:
+                raise EditFileError(f"{self._name}: {error} Or name the model yourself, with --model.") from error
+        return self.model
+
+    @property
+    def _paths(self) -> PathRule | None:
+        """Which of its paths are followed; None where they are the current program's own."""
+        return None if self._folder is None and self._reach == "anywhere" else PathRule(self._folder or Path(), self._reach)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EditFile) and dict(self) == dict(other)
 
@@ -272,3 +320,9 @@ class EditFile(Model):
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"it holds {name}, which Python writes but JSON does not know")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"it holds {text[:20]}, which is no number that a computer can hold")
+    return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import sys
 import zlib
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image
 
 from dragonkit.errors import ImageError
 from dragonkit.imaging.images import upright
+from dragonkit.imaging.opening import opened
 
 __all__ = ["deep_mode", "low_bytes", "write_deep_png"]
 
@@ -25,17 +24,17 @@ _ROWS = 64  # written at once
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of PNG, by the number of channels
 
 
-def deep_mode(file: Path | io.BytesIO) -> str:
+def deep_mode(file: Path | bytes) -> str:
     """How PIL unpacks the samples of a PNG or TIFF with 16 bits, such as "RGB;16B"; "" for any other file."""
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with opened(file, "the picture", _FORMATS) as image:
             modes = {_raw_mode(tile[3]) for tile in image.tile}
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except ImageError:
         return ""
     return next((mode for mode in modes if ";16" in mode), "")
 
 
-def low_bytes(file: Path | io.BytesIO, what: str) -> np.ndarray | None:
+def low_bytes(file: Path | bytes, what: str) -> np.ndarray | None:
     """The low bytes of a colour picture with 16 bits, uint8 (H, W, 3|4), upright; PIL reads the high ones. None where PIL cannot tell.
 
     Args:
@@ -45,7 +44,7 @@ def low_bytes(file: Path | io.BytesIO, what: str) -> np.ndarray | None:
     Raises:
         ImageError: it is damaged.
     """
-    with Image.open(file, formats=_FORMATS) as image:
+    with opened(file, what, _FORMATS) as image:
         modes = {_raw_mode(tile[3]) for tile in image.tile}
         mode, _, order = modes.pop().partition(";")
         if modes or mode not in ("RGB", "RGBA") or mode != image.mode or order not in _OTHER_BYTE:

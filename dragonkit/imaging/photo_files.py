@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dragonkit.errors import ImageError
 from dragonkit.imaging.deep import deep_mode, low_bytes
 from dragonkit.imaging.images import ImageSource, channels_last, from_array, is_tensor, load_image, open_image, upright
+from dragonkit.imaging.opening import EMBEDDED, opened
 from dragonkit.imaging.photos import Photo
+from dragonkit.words import quoted
 
 __all__ = ["open_photo", "photo_from_bytes"]
 
@@ -27,7 +27,7 @@ def open_photo(source: ImageSource | Photo) -> Photo:
     if isinstance(source, Photo):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return _opened(open_image(source), f"the picture {os.fspath(source)!r}", Path(source))
+        return _opened(open_image(source), f"the picture {quoted(source)}", Path(source))
     if isinstance(source, Image.Image):
         return _opened(upright(source, "the PIL image"), "the PIL image")
     if is_tensor(source):
@@ -39,16 +39,11 @@ def open_photo(source: ImageSource | Photo) -> Photo:
 
 def photo_from_bytes(data: bytes, what: str) -> Photo:
     """The photo in the bytes of a PNG; `what` names it in errors. Raises ImageError."""
-    file = io.BytesIO(data)
-    try:
-        with Image.open(file, formats=("PNG",)) as image:
-            opened = upright(image, what)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{what} is no PNG that can be read: {error}. Save it again as PNG.") from error
-    return _opened(opened, what, file)
+    with opened(data, what, EMBEDDED) as image:
+        return _opened(upright(image, what), what, data)
 
 
-def _opened(image: Image.Image, what: str, file: Path | io.BytesIO | None = None) -> Photo:
+def _opened(image: Image.Image, what: str, file: Path | bytes | None = None) -> Photo:
     deep, notes = "" if file is None else deep_mode(file), []
     if deep.startswith("LA"):  # which PIL reads as RGBA
         image = image.convert("LA")

@@ -125,12 +125,29 @@ def _where_from(deformation: Deformation, displacement: np.ndarray, places: np.n
 def _check_places(points: Sequence[tuple[Point, Point]], size: tuple[int, int], mask: np.ndarray | None) -> None:
     width, height = size
     for number, pair in enumerate(points):
-        for name, (x, y) in zip(("start", "end"), pair, strict=True):
-            what = f"the {name} of points[{number}], ({x:g}, {y:g}),"
-            if not (0 <= x <= width and 0 <= y <= height):
-                raise PointError(f"{what} lies outside the {width}x{height} picture; give x from 0 to {width} and y from 0 to {height}")
-            if mask is not None and not mask[min(int(y), height - 1), min(int(x), width - 1)]:
-                raise PointError(f"{what} lies outside the mask; move it, or paint the mask over starts and ends")
+        for name, place in zip(("start", "end"), pair, strict=True):
+            what = f"the {name} of points[{number}], ({place[0]:g}, {place[1]:g}),"
+            if not _is_inside(place, size, None):
+                within = f"give x from 0 to {width} and y from 0 to {height}"
+                raise PointError(f"{what} lies outside the {width}x{height} picture; {within}{_hint(points, size, mask)}")
+            if not _is_inside(place, size, mask):
+                raise PointError(
+                    f"{what} lies outside the mask; move it, or paint the mask over starts and ends{_hint(points, size, mask)}"
+                )
+
+
+def _is_inside(place: Point, size: tuple[int, int], mask: np.ndarray | None) -> bool:
+    (x, y), (width, height) = place, size
+    if not (0 <= x <= width and 0 <= y <= height):
+        return False
+    return mask is None or bool(mask[min(int(y), height - 1), min(int(x), width - 1)])
+
+
+def _hint(points: Sequence[tuple[Point, Point]], size: tuple[int, int], mask: np.ndarray | None) -> str:
+    """What to say where the points were probably given as (y, x), as arrays are indexed."""
+    swapped = [(y, x) for pair in points for x, y in pair]
+    all_inside = all(_is_inside(place, size, mask) for place in swapped)
+    return "; with x and y swapped all of them would lie inside: a point is (x, y), not (row, column)" if all_inside else ""
 
 
 @hookimpl

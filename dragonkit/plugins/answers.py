@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from dragonkit.edits.prompts import checked_prompt
 from dragonkit.errors import EditError, ShapeError
 from dragonkit.imaging.masks import Grid
 from dragonkit.words import short
@@ -106,8 +107,8 @@ class Reference:
     prompt: str | None = None
 
     def __post_init__(self) -> None:
-        if self.prompt is not None and not isinstance(self.prompt, str):
-            raise EditError(f"Reference.prompt must be text or None, got {short(self.prompt)}. Say what the picture shows.")
+        if self.prompt is not None:
+            checked_prompt(self.prompt, "Reference.prompt")
 
 
 @dataclass(frozen=True, eq=False)

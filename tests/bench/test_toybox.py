@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
+from helpers.strict import read_json
 from typer.testing import CliRunner
 
 pytest.importorskip("torchmetrics")
@@ -64,7 +65,7 @@ def test_the_command_prints_tables_and_json() -> None:
     shown = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
     assert shown.exit_code == 0, shown.output
     assert "PSNR changed" in shown.output and "ceiling: the autoencoder's round trip" in shown.output
-    found = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
+    found = read_json(CliRunner().invoke(app, [*words, "--json"]).output)
     assert [record["row"] for record in found["records"]] == ["untouched", "ceiling"]
     assert found["records"][0]["drag"] is None  # nan is no JSON
     assert "NaN" not in json.dumps(found["records"])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from helpers.faults import interrupt
 from helpers.nudging import NudgePlugin
+from helpers.strict import read_json
 from PIL import Image
 from typer.testing import Result
 
@@ -62,7 +63,7 @@ def test_a_run_repeats_a_result(move: Invoke, invoke: Invoke, folder: Path, tiny
     assert move("-o", "deep/er/one.png", "-q").stdout == ""
     result = invoke("run", "deep/er/one.png", "--image", "photo.png", "--model", tiny_model_folder, "--json")
     assert result.exit_code == 0, result.stderr
-    report = json.loads(result.stdout)
+    report = read_json(result.stdout)
     assert report["out"] == "deep/er/one-run.png"
     assert (report["modes"], report["image_size"], len(report["steps"])) == (["move"], [48, 32], 2)
     first, second = (np.asarray(Image.open(f"deep/er/{name}.png")) for name in ("one", "one-run"))
@@ -171,7 +172,8 @@ def test_an_edit_file_with_a_seed_generates_its_picture(invoke: Invoke, folder: 
     edit = {"mode": "move", "mask": "square.png", "shift": [4, 0]}
     text = json.dumps({"model": tiny_model_folder, "prompt": "a fish", "seed": 1, "settings": {"steps": 2}, "edits": [edit]})
     (folder / "edit.json").write_text(text)
-    result = invoke("run", "edit.json")
+    assert "the model '" in (told := invoke("run", "edit.json").stderr) and "--trust-paths" in told
+    result = invoke("run", "edit.json", "--trust-paths")
     assert result.exit_code == 0, result.stderr
     assert EditFile.load("edit-run.png").seed == 1
 
@@ -209,7 +211,7 @@ def test_a_plugins_mode_with_a_field_of_every_kind(nudge: NudgePlugin, invoke: I
     own = ["--mask", "mask.png", "--points", "1,2:3,4", "--points", "-5,6:7,8", "--strong", "--tags", "a,b", "--nudge-seed", "3"]
     result = invoke("nudge", "photo.png", own, "--model", tiny_model_folder, "--steps", "2", "--seed", "11", "--json")
     assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout)["out"] == "photo-nudge.png"
+    assert read_json(result.stdout)["out"] == "photo-nudge.png"
     edit = nudge.edits[0]
     assert edit.points == [((1, 2), (3, 4)), ((-5, 6), (7, 8))]
     assert (edit.strong, edit.tags, edit.seed, edit.how) == (True, ["a,b"], 3, "soft")

@@ -13,7 +13,7 @@ from PIL import Image
 from dragonkit.diffusion.guidance import PlannedTerm
 from dragonkit.diffusion.sampling import Anchor, SamplingPlan
 from dragonkit.diffusion.source import Source
-from dragonkit.editing.advice import advice_on, advice_on_plan, settings_for
+from dragonkit.editing.advice import advice_on, advice_on_plan, advice_on_prompt, settings_for
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import PRESETS, Settings
 from dragonkit.errors import EditError
@@ -56,6 +56,35 @@ def test_what_can_be_pasted_is_held_where_the_autoencoder_fails(source: Source) 
     assert settings_for(bad, asked, UNKNOWN, None).hold == 0.5
     own = settings_for(bad, asked, KNOWN, Settings(hold_vacated=0.2))  # what the user says is never overruled
     assert (own.hold, own.hold_vacated) == (1.0, 0.2)
+
+
+@pytest.mark.parametrize(("image_size", "said"), [((800, 100), "is 8 times the other"), ((100, 1000), "is 10 times the other")])
+def test_a_panorama_is_told_to_be_squeezed(source: Source, image_size: tuple[int, int], said: str) -> None:
+    long = replace(source, pixels=np.zeros((*image_size[::-1], 3), np.uint8), size=(96, 32) if image_size[0] > image_size[1] else (32, 96))
+    words = told(long, UNKNOWN, None, None)
+    assert said in words and f"squeezed to {long.size[0]}x{long.size[1]}" in words and "edit a part" in words
+
+
+@pytest.mark.parametrize("image_size", [(300, 100), (100, 310), (64, 64)])
+def test_other_pictures_are_not(source: Source, image_size: tuple[int, int]) -> None:
+    assert told(replace(source, pixels=np.zeros((*image_size[::-1], 3), np.uint8)), UNKNOWN, None, None) == ""
+
+
+def test_words_that_do_not_fit_are_named() -> None:
+    backbone = tiny_editor().backbone
+    fits = "a red fish and a blue house"
+    assert list(advice_on_prompt(backbone, fits)) == list(advice_on_prompt(backbone, "")) == []
+    many = [f"word{number}" for number in range(100)]
+    [sentence] = advice_on_prompt(backbone, " ".join(many), "reference_prompt")
+    assert "full before the end of the reference_prompt and never reads '" in sentence and "say it in fewer words" in sentence
+    lost = backbone.unread(" ".join(many)).split()
+    assert lost and many[-len(lost) :] == lost and len(lost) < 100
+    assert backbone.unread(" ".join(many[: -len(lost)])) == ""
+    assert backbone.unread(" ".join(many[: 1 - len(lost)])) == lost[0]
+
+
+def test_a_backbone_that_cannot_tell_says_nothing() -> None:
+    assert list(advice_on_prompt(object(), "word " * 1000)) == []  # type: ignore[arg-type]
 
 
 def test_steps_that_the_source_does_not_have_are_refused_where_the_user_asked(source: Source) -> None:

@@ -187,6 +187,24 @@ def test_points_in_the_wrong_place_are_refused(points: Any, said: str) -> None:
         build(points, mask=MASK)
 
 
+SWAPPED = "with x and y swapped all of them would lie inside"
+
+
+def test_points_given_as_rows_and_columns_get_a_hint() -> None:
+    wide = np.zeros((HEIGHT, WIDTH), bool)
+    wide[4:10, 20:44] = True
+    inside = [((22, 5), (30, 6)), ((40, 8), (42, 8))]
+    swapped = [tuple((y, x) for x, y in pair) for pair in inside]
+    build(inside, mask=wide)
+    for points in (swapped, swapped[:1], [((8, 40), (8, 47))]):  # the last ends below the picture
+        with pytest.raises(PointError, match=SWAPPED):
+            build(points, mask=None if points[0][1] == (8, 47) else wide)
+    for points in ([swapped[0], inside[1]], [((2, 2), (3, 3))]):
+        with pytest.raises(PointError) as caught:
+            build(points, mask=wide)
+        assert SWAPPED not in str(caught.value)
+
+
 def test_points_on_the_pictures_border_are_in_it() -> None:
     assert build([((WIDTH, HEIGHT), (40, 20)), ((0, 0), (4, 4))]).target.any()
 

@@ -27,6 +27,7 @@ from dragonkit.edits.file import PNG_KEY, EditFile
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditFileError, ImageError, MaskError, PointError
 from dragonkit.imaging.images import load_image, open_image
+from dragonkit.imaging.opening import EMBEDDED, opened
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import pixel_hash
 from dragonkit.imaging.strokes import stroke
@@ -175,9 +176,9 @@ def _is_edit_file(path: Path) -> bool:
     if path.suffix.lower() != ".png":
         return False
     try:
-        with Image.open(path) as image:
+        with opened(path, f"the picture {str(path)!r}", EMBEDDED) as image:
             return PNG_KEY in image.info
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except ImageError:
         return False
 
 

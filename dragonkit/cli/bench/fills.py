@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from dragonkit.cli.bench.tables import grid, written
 from dragonkit.cli.bench.tune import JsonOption
 from dragonkit.cli.console import bars, load_registry, show
 from dragonkit.cli.editing import ModelOption, load_editor
+from dragonkit.cli.json_output import print_json
 
 __all__ = ["fills"]
 
@@ -32,7 +32,7 @@ def fills(
     with bars(as_json) as bar:
         found = compare_fills(editor, n, backgrounds or (), bar("scenes"), task)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found]))
+        print_json([asdict(one) for one in found])
         return
     rows = [
         (one.background, one.row, written(one.psnr), written(one.tint), "" if one.ahead is None else written(one.ahead)) for one in found

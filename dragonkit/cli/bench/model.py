@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from dragonkit.cli.bench.tables import grid, written
 from dragonkit.cli.bench.tune import JsonOption
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
+from dragonkit.cli.json_output import print_json
 from dragonkit.cli.places import OverwriteOption, check_output, told
 from dragonkit.files import write_picture
 
@@ -46,7 +46,7 @@ def judge(
             write_picture(out, contact_sheet(found.samples))
     if as_json:
         plain = {"psnr": found.psnr, "spread": found.spread, "matching": found.matching}
-        typer.echo(json.dumps({**plain, "recognized": {name: asdict(one) for name, one in found.recognized.items()}}))
+        print_json({**plain, "recognized": {name: asdict(one) for name, one in found.recognized.items()}})
         return
     show(grid(f"PSNR in dB to the picture; {STEPS} steps", ["", "dB"], [(name, written(value)) for name, value in found.psnr.items()]))
     rows = [(name, *map(_percent, (one.category, one.color, one.both))) for name, one in found.recognized.items()]

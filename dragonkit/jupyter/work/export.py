@@ -75,10 +75,14 @@ def _holds(path: str | os.PathLike[str], photo: Photo) -> bool:
 
 
 def _given(edit: Edit) -> dict[str, Any]:
-    """The fields that are not at their defaults, as JSON values."""
+    """The fields that are not at their defaults, or were found out, as JSON values."""
     written = edit.to_dict()
     fields = type(edit).model_fields
-    return {name: written[name] for name, value in edit if fields[name].is_required() or not same(value, fields[name].get_default())}
+
+    def is_said(name: str, value: Any) -> bool:
+        return fields[name].is_required() or not same(value, fields[name].get_default()) or (value is None and written[name] is not None)
+
+    return {name: written[name] for name, value in edit if is_said(name, value)}
 
 
 def _name(edit_type: type[Edit]) -> str:

@@ -98,6 +98,16 @@ def test_a_second_picture_is_spelled_out(editor: dk.Editor, reader: Path, pictur
     assert pixels(reader / "edited.png") == expected
 
 
+def test_a_mask_that_was_transparency_is_spelled_out(editor: dk.Editor, reader: Path, picture: Image.Image) -> None:
+    cut = picture.convert("RGBA")
+    cut.putalpha(Image.fromarray(blob(20, 14)))
+    edit = dk.Appearance(mask=blob(), reference=cut)
+    script = python_script("tiny", picture, "", dk.Settings(steps=2), [edit])
+    assert "reference_mask={" in script
+    again = run_script(script)["edit"]
+    assert again.to_dict() == edit.to_dict()
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_picture_of_another_kind_is_spelled_out_in_it(editor: dk.Editor, reader: Path, deep: bool) -> None:
     if deep:
