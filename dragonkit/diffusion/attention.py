@@ -50,26 +50,28 @@ class Tap:
     """What one call of a UNet does with the decoder's self-attention.
 
     Attributes:
-        read: recorded keys and values that queries meet: instead of their own, or beside them; None for their own only.
+        read: recorded hidden states whose keys and values queries meet: instead of their own, or beside them; None for their own only.
         form: which of the two.
-        record: where the layers' own keys and values go; None for nowhere.
+        record: where the layers' own hidden states go, which are a tensor where keys and values are two; None for nowhere.
     """
 
     read: KeyValues | None = None
     form: AttentionForm = "replace"
     record: KeyValues | None = None
 
-    def exchange(self, layer: str, key: Tokens, value: Tokens) -> tuple[Tensor, Tensor]:
-        """What a layer shall attend to, given its own keys and values: as many positions as the plan gives it."""
+    def exchange(self, layer: str, attn: Any, hidden_states: Tokens) -> tuple[Tensor, Tensor]:
+        """Keys and values of what a layer shall attend to, given its own hidden states: as many positions as the plan gives it."""
         if self.record is not None:
-            self.record[layer] = (key.detach(), value.detach())
+            self.record[layer] = (hidden_states.detach(),)
         if self.read is None:
-            return key, value
+            return attn.to_k(hidden_states), attn.to_v(hidden_states)
+        (recorded,) = self.read[layer]
         # one recorded picture serves every row of the batch: with and without the prompt
-        other_key, other_value = (part.expand(len(key), -1, -1) for part in self.read[layer])
+        others = [project(recorded).expand(len(hidden_states), -1, -1) for project in (attn.to_k, attn.to_v)]
         if self.form == "replace":
-            return other_key, other_value
-        return torch.cat([key, other_key], dim=1), torch.cat([value, other_value], dim=1)
+            return others[0], others[1]
+        key, value = attn.to_k(hidden_states), attn.to_v(hidden_states)
+        return torch.cat([key, others[0]], dim=1), torch.cat([value, others[1]], dim=1)
 
 
 class UNetAttention:
@@ -143,10 +145,12 @@ class _Processor:
     def __call__(
         self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, attention_mask: Tensor | None = None, **_: Any
     ) -> Tensor:
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        query, key, value = attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context)
-        if self.layer is not None:
-            key, value = self.tap.exchange(self.layer, key, value)
+        query = attn.to_q(hidden_states)
+        if self.layer is None:
+            context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+            key, value = attn.to_k(context), attn.to_v(context)
+        else:
+            key, value = self.tap.exchange(self.layer, attn, hidden_states)
         query, key, value = (part.unflatten(2, (attn.heads, -1)).transpose(1, 2) for part in (query, key, value))
         out = attend(query, key, value).transpose(1, 2).flatten(2).to(hidden_states.dtype)
         return attn.to_out[1](attn.to_out[0](out))

@@ -62,26 +62,25 @@ def merged_memory(
             if one.reference is not None and one.plan.reference_mask is not None:
                 other = recorded[1 + one.reference].keys_values[layer]
                 parts.append(_read(other, "reference_mask", [one], sizes[1 + one.reference]))
-        memory[layer] = (torch.cat([key for key, _ in parts], dim=1), torch.cat([value for _, value in parts], dim=1))
-    if not all(keys.shape[1] for keys, _ in memory.values()):  # a softmax over nothing is NaN
+        memory[layer] = tuple(torch.cat(tensors, dim=1) for tensors in zip(*parts, strict=True)) if len(parts) > 1 else parts[0]
+    if not all(tokens.shape[1] for tokens, *_ in memory.values()):  # a softmax over nothing is NaN
         form = "concatenate"
     return memory, form
 
 
 def _read(
-    keys_values: tuple[Tensor, Tensor],
+    keys_values: tuple[Tensor, ...],
     which: Literal["source_mask", "reference_mask"],
     planned: Iterable[PlannedAttention],
     size: tuple[int, int],
-) -> tuple[Tensor, Tensor]:
-    """The keys and values (1, tokens, channels) at the places where all plans' masks are True; all of them without a mask."""
-    keys, values = keys_values
-    layer = _layer_size(keys.shape[1], size)
-    masks = [tokens for one in planned if (tokens := one.tokens(which, layer, keys.device)) is not None]
+) -> tuple[Tensor, ...]:
+    """What was recorded (1, tokens, channels) at the places where all plans' masks are True; all of it without a mask."""
+    layer, device = _layer_size(keys_values[0].shape[1], size), keys_values[0].device
+    masks = [tokens for one in planned if (tokens := one.tokens(which, layer, device)) is not None]
     if not masks:
         return keys_values
     chosen = torch.stack(masks).all(0)
-    return keys[:, chosen], values[:, chosen]
+    return tuple(part[:, chosen] for part in keys_values)
 
 
 def _layer_size(tokens: int, size: tuple[int, int]) -> tuple[int, int]:

@@ -16,7 +16,10 @@ from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
 from dragonkit.shapes import Latents
 
-__all__ = ["Anchor", "SamplingPlan", "Step", "guided_sampling"]
+__all__ = ["Anchor", "Guide", "SamplingPlan", "Step", "first_open_step", "guided_sampling"]
+
+Guide = Callable[[int, bool], Sequence[Prediction]]
+"""(level, whether its features are wanted as well) -> what the network sees of the source there, then of every reference picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +28,7 @@ class Anchor:
 
     Attributes:
         mask: bool (h, w).
-        trajectory: (n + 1, c, h, w), clean first.
+        trajectory: (m + 1, c, h, w), clean first, as far up as the loop starts.
         stop: fraction of the steps, 0 to 1, during which it holds.
     """
 
@@ -43,7 +46,7 @@ class SamplingPlan:
     """Everything the loop needs to know about an edit.
 
     Attributes:
-        latents: (1, c, h, w), z_T of the generation branch.
+        latents: (1, c, h, w), z_T of the generation branch; anything where anchors give all of the first step.
         condition, negative_condition: of the prompt, and of no words for classifier-free guidance.
         terms: the energy's; empty for plain sampling.
         layers: names of those whose features the energies compare.
@@ -109,11 +112,24 @@ class Step:
     preview: Callable[[], Tensor] = field(repr=False)
 
 
+def first_open_step(held: Sequence[tuple[Tensor, float]], steps: int) -> int:
+    """The first step whose outcome is not given in every cell, the last one where there is none: those before it need not be done.
+
+    Args:
+        held: masks, bool (h, w), and until which fraction of the steps each one holds.
+    """
+    for index in range(steps - 1):
+        masks = [mask for mask, stop in held if index + 1 <= stop * steps]
+        if not masks or not torch.stack(masks).any(0).all():
+            return index
+    return steps - 1
+
+
 def guided_sampling(
     backbone: Backbone,
     schedule: Schedule,
     plan: SamplingPlan,
-    guide: Callable[[int], Sequence[Prediction]],
+    guide: Guide,
     on_step: Callable[[Step], None] | None = None,
 ) -> Latents:
     """Denoise z_T to z_0 under energy guidance (DragonDiffusion, arXiv 2307.02421, section 3 and equation 6).
@@ -122,15 +138,14 @@ def guided_sampling(
     z_t is added to the noise that predicts the clean picture, and the direction term keeps the unguided noise.
 
     Args:
-        guide: level -> the guidance branch at that level: the source, then every reference picture.
+        guide: the guidance branch by level.
         on_step: called after every step; what it raises ends the loop.
 
     Returns:
         z_0 (1, c, h, w).
     """
     steps = len(schedule)
-    # a step whose outcome is given in every cell need not be done; the last one always is
-    first = next((index for index in range(steps - 1) if plan.free(index + 1, steps).any()), steps - 1)
+    first = first_open_step([(anchor.mask, anchor.stop) for anchor in plan.anchors], steps)
     latents = anchored(plan.latents, plan.anchors, steps, first)
     random = torch.Generator().manual_seed(plan.seed)  # on the CPU, so that a seed means the same on every machine
     for index in range(first, steps):
@@ -156,7 +171,7 @@ def _predict(
     backbone: Backbone,
     schedule: Schedule,
     plan: SamplingPlan,
-    guide: Callable[[int], Sequence[Prediction]],
+    guide: Guide,
     latents: Latents,
     index: int,
 ) -> tuple[Latents, Latents, dict[str, float]]:
@@ -164,7 +179,7 @@ def _predict(
     steps, level = len(schedule), len(schedule) - index
     time, guided = schedule.time(level), bool(plan.terms) and index in plan.guided
     reading = any(one.plan.holds(index, steps) for one in plan.attention)
-    recorded = guide(level) if guided or reading else ()
+    recorded = guide(level, guided) if guided or reading else ()
     sizes = [(latents.shape[2], latents.shape[3]), *((grid.height // 2, grid.width // 2) for grid in plan.references)]
     memory, form = merged_memory(plan.attention, index, steps, recorded, sizes)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dragonkit.errors import EditError
 
-__all__ = ["DDIM", "Schedule", "ddim_of"]
+__all__ = ["DDIM", "Part", "Schedule", "ddim_of"]
 
 LEAST_ALPHA = 1e-4
 """Some models' noise levels end at 0 (zero terminal signal-to-noise ratio, Lin et al., 2024), where noise says nothing of the picture.
@@ -50,6 +50,36 @@ class Schedule(Protocol):
     def move(self, latents: Tensor, noise_pred: Tensor, level: int, to: int) -> Tensor:
         """One deterministic step from `level` to `to`, in either direction."""
         return self.add_noise(self.predict_clean(latents, noise_pred, level), noise_pred, to)
+
+
+@dataclass(frozen=True, eq=False)
+class Part(Schedule):
+    """The levels `low` to `high` of a schedule, counted from 0 again."""
+
+    whole: Schedule
+    low: int
+    high: int
+
+    def __len__(self) -> int:
+        return self.high - self.low
+
+    def time(self, level: int) -> float:
+        return self.whole.time(self.low + level)
+
+    def predict_clean(self, latents: Tensor, noise_pred: Tensor, level: int) -> Tensor:
+        return self.whole.predict_clean(latents, noise_pred, self.low + level)
+
+    def add_noise(self, clean: Tensor, noise: Tensor, level: int) -> Tensor:
+        return self.whole.add_noise(clean, noise, self.low + level)
+
+    def noise_in(self, latents: Tensor, clean: Tensor, level: int) -> Tensor:
+        return self.whole.noise_in(latents, clean, self.low + level)
+
+    def noisy_step(self, clean: Tensor, noise_pred: Tensor, level: int, eta: float, noise: Tensor) -> Tensor:
+        return self.whole.noisy_step(clean, noise_pred, self.low + level, eta, noise)
+
+    def move(self, latents: Tensor, noise_pred: Tensor, level: int, to: int) -> Tensor:
+        return self.whole.move(latents, noise_pred, self.low + level, self.low + to)
 
 
 def ddim_of(scheduler: Any) -> DDIMScheduler:

@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import Condition
+from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
 from dragonkit.imaging.photos import Photo
 from dragonkit.words import short
 
-__all__ = ["Source", "feature_grid", "latent_grid"]
+__all__ = ["Levels", "Source", "Way", "feature_grid", "latent_grid"]
 
 
 FEATURES_PER_LATENT = 2
 """The common feature grid is twice as fine as the latents', as in the released code."""
+
+
+class Levels(NamedTuple):
+    """Some levels of a picture, clean first.
+
+    Attributes:
+        latents: (m + 1, c, h, w), z_0 to z_m.
+        seen: (1, c, h, w) by level, what the network saw there where that was as good as `latents`: what it recorded belongs to it.
+    """
+
+    latents: Tensor
+    seen: Mapping[int, Tensor] = {}
+
+
+class Way:
+    """A picture's latents by noise level, found as far up as somebody asks: an edit whose first steps are given never reads the top.
+
+    Args:
+        levels: what is known.
+        climb: (what is known, a higher level, progress) -> the levels up to that one; None where all is known.
+    """
+
+    def __init__(self, levels: Levels, climb: Callable[[Levels, int, Progress | None], Levels] | None = None):
+        self._levels, self._climb = levels, climb
+
+    def upto(self, level: int, progress: Progress | None = None) -> Levels:
+        """At least up to this level. What climbs reports to `progress`; what it raises leaves the way as it was."""
+        if level >= len(self._levels.latents) and self._climb is not None:
+            self._levels = self._climb(self._levels, level, progress)
+        return self._levels
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,7 +58,7 @@ class Source:
     """Made by inversion or generation, once per picture; every later edit starts from it.
 
     Attributes:
-        trajectory: (n + 1, channels, height, width): z_0 to z_T, clean first.
+        way: to noise; or all of its latents (n + 1, channels, height, width), clean first.
         schedule: the n + 1 noise levels of the trajectory.
         prompt: the words.
         condition: the prompt as the model that made the source takes it.
@@ -41,7 +72,7 @@ class Source:
         photo: the picture in its own kind: grey, transparent, of 16 bits; `pixels` when left out.
     """
 
-    trajectory: Tensor
+    way: Way
     schedule: Schedule
     prompt: str
     condition: Condition
@@ -63,9 +94,18 @@ class Source:
         """(width, height) of the picture as given."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
+    @property
+    def trajectory(self) -> Tensor:
+        """(n + 1, channels, height, width): z_0 to z_T, clean first; found now as far as that was not asked for before."""
+        return self.way.upto(len(self.schedule)).latents
+
     def latents_at(self, level: int) -> Tensor:
         """z at a noise level, 0 (clean) to n: (1, channels, height, width)."""
-        return self.trajectory[level : level + 1]
+        return self.way.upto(level).latents[level : level + 1]
+
+    def seen_at(self, level: int) -> Tensor:
+        """What the network shall see of the picture at a level: z, or what it saw close to it while z was found."""
+        return self.way.upto(level).seen.get(level, self.latents_at(level))
 
     def __repr__(self) -> str:
         (width, height), (inner_width, inner_height) = self.image_size, self.size
@@ -76,7 +116,7 @@ class Source:
 
 def latent_grid(source: Source) -> Grid:
     """The raster of the latents' cells, laid over the picture."""
-    height, width = source.trajectory.shape[-2:]
+    height, width = source.latents_at(0).shape[-2:]
     return Grid(width, height, *source.image_size)
 
 

@@ -91,5 +91,5 @@ def test_an_edit_costs_so_many_rows(card: str, preset: str, mode: str, tiny_pipe
 def test_a_generation_is_the_unit(card: str, tiny_pipeline: Any) -> None:
     editor = editor_of(card, tiny_pipeline)
     with counted(editor.backbone.unet) as rows:
-        source = editor.generate("a fish", 1, Settings(steps=STEPS))
+        editor.generate("a fish", 1, Settings(steps=STEPS))
         assert rows.taken() == (GENERATION[card], 0)
