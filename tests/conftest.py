@@ -1,4 +1,4 @@
-"""What every test runs under: shape checks on, network off, two threads, the same seeds."""
+"""What every test runs under: shape checks on, no network, no other processes, one thread, the same seeds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is imported: a test must never download
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from helpers.isolation import isolated
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -30,6 +32,15 @@ def seeds() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def isolation(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No connections and no processes in quick tests that do not say so."""
+    marks = {mark.name for mark in request.node.iter_markers()}
+    free = bool(marks & {"slow", "e2e", "gpu"})
+    with isolated(free or "sockets" in marks, free or "processes" in marks):
+        yield
 
 
 @pytest.fixture(scope="session")

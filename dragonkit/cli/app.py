@@ -15,7 +15,7 @@ from dragonkit.cli.bench.app import bench
 from dragonkit.cli.console import interrupts_told, load_registry, run_guarded, warn
 from dragonkit.cli.lab import lab
 from dragonkit.errors import DragonkitError
-from dragonkit.models.loading import refuse_deleted_folder
+from dragonkit.models.devices import refuse_deleted_folder
 
 __all__ = ["app", "main"]
 

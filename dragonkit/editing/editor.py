@@ -29,14 +29,16 @@ from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
 from dragonkit.imaging.images import ImageSource, load_image
+from dragonkit.models.devices import checked_device, checked_dtype, refuse_deleted_folder
 from dragonkit.models.hub import Fetched
-from dragonkit.models.loading import checked_device, checked_dtype, find_card, load_backbone, refuse_deleted_folder
+from dragonkit.models.loading import find_card, load_backbone
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry, get_registry
 
 __all__ = ["Editor"]
+
 
 class Editor:
     """Edits pictures with one diffusion model.
@@ -69,10 +71,10 @@ class Editor:
         Args:
             device: CUDA where there is one, else the CPU, when left out.
             dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
-            progress: called with (bytes fetched, bytes in all) while the model is fetched from the hub; raise `dragonkit.Cancelled` to stop.
+            progress: called with (bytes fetched, bytes in all) while the model is fetched from the hub; may raise `dragonkit.Cancelled`.
 
         Raises:
-            ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or a plugin that loads it fails; or the device is not.
+            ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or a plugin that loads it fails; no such device.
         """
         registry = registry or get_registry()
         card = find_card(model, registry.models(), registry.suspects("model"))
@@ -147,15 +149,15 @@ class Editor:
             progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself.
 
         Raises:
-            EditError: an edit does not fit the picture; or the settings ask for other steps or another inversion than the Source was made with.
+            EditError: an edit does not fit the picture; or a Source was made with other words, steps or inversion than are asked for.
             Cancelled: `on_step`, `progress` or a plugin said so.
         """
         given, settings, prompt = settings, self.settings(settings), checked_prompt(prompt)
         checked_callback(on_step, "on_step", "a Step")
         with _advice_on_memory():
             picture, layout, prompt = self._laid_out(source, edits, prompt)
-            if isinstance(picture, Source):
-                settings_for(checked_source(picture, self.backbone), settings, self.card, given)  # refused before anybody waits
+            if isinstance(picture, Source):  # what it was not made for is refused before anybody waits
+                settings_for(checked_source(picture, self.backbone, prompt), settings, self.card, given)
             with self._turn(progress, settings):
                 inverted = picture if isinstance(picture, Source) else self.invert(picture, prompt, settings, progress=progress)
                 return self._edited(inverted, layout, settings_for(inverted, settings, self.card, given), on_step, progress)

@@ -67,7 +67,9 @@ class _Energy:
             raise ShapeError("a scalar tensor", actual, what, "Sum or average it.")
         if energy.is_complex() or energy.is_meta or energy.layout != torch.strided:
             kind = "on the meta device, which holds no numbers" if energy.is_meta else f"{energy.dtype}, {energy.layout}"
-            message = f"the energy term {self._name!r} of its hook dragonkit_energy_terms must give a real number, but gave a tensor {kind}."
+            message = (
+                f"the energy term {self._name!r} of its hook dragonkit_energy_terms must give a real number, but gave a tensor {kind}."
+            )
             raise PluginHookError(self.plugin.name, self.plugin.origin, message)
         self.called, self.acts = True, self.acts or _depends_on(energy, features.generated)
         return energy

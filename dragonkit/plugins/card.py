@@ -43,4 +43,6 @@ class ModelCard:
         if not self.name.strip():
             raise EditError(f"ModelCard.name is {self.name!r}, but must not be empty. Write what users shall call the model.")
         if not isinstance(self.settings, Mapping):
-            raise EditError(f"ModelCard.settings must be a dict of fields of Settings, got {short(self.settings)}. Write {{'steps': 30}}, say.")
+            raise EditError(
+                f"ModelCard.settings must be a dict of fields of Settings, got {short(self.settings)}. Write {{'steps': 30}}, say."
+            )

@@ -153,7 +153,9 @@ class PluginRegistry(PluginCollection):
     def suspects(self, what: str) -> str:
         """For messages: the plugins that may have offered a "model", "inversion" or "selector" that is not there, and why they do not."""
         hook = f"dragonkit_{what}s"
-        reasons = [(plugin.name, reason) for plugin in self._plugins for reason in plugin.reasons if plugin.reason or reason.startswith(hook)]
+        reasons = [
+            (plugin.name, reason) for plugin in self._plugins for reason in plugin.reasons if plugin.reason or reason.startswith(hook)
+        ]
         return "".join(f" Plugin {name!r} may offer more, but is broken: {reason}" for name, reason in reasons)
 
     def describe(self) -> list[dict[str, Any]]:

@@ -134,7 +134,7 @@ def test_every_level_has_a_timestep_of_its_own(spacing: str, offset: int) -> Non
     for steps in (1, 2, 25, 333, 500, 501, 999, 1000):
         timesteps = DDIM.of(scheduler(timestep_spacing=spacing, steps_offset=offset), steps).timesteps
         assert len(timesteps) == steps and (timesteps.diff() > 0).all()
-        assert 0 <= timesteps[0] and timesteps[-1] <= 999
+        assert timesteps[0] >= 0 and timesteps[-1] <= 999
 
 
 def test_more_steps_than_the_model_knows_timesteps_are_refused() -> None:

@@ -246,7 +246,12 @@ def test_the_example_of_stopping_stops(
     scene = dk.toybox.scene(seed=7)
     scene.image.save("boat.png")
     dk.images.Image.fromarray(scene.objects[0].mask).save("mask.png")
-    namespace: dict[str, Any] = {"__name__": "first-edit", "dk": dk, "editor": model, "source": model.invert(scene.image, scene.caption, check=False)}
+    namespace: dict[str, Any] = {
+        "__name__": "first-edit",
+        "dk": dk,
+        "editor": model,
+        "source": model.invert(scene.image, scene.caption, check=False),
+    }
     execute(stopping, namespace)
     first, *_, last = capsys.readouterr().out.splitlines()
     assert first.startswith("1/8 ") and last == "stopped"

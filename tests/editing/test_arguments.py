@@ -41,7 +41,11 @@ REFUSED: dict[str, tuple[Call, type[DragonkitError], str]] = {
     "settings as a class": (lambda e, s: e.invert(PICTURE, "", dk.Settings), EditError, "got <class"),
     "a prompt as settings": (lambda e, s: e.edit(s, MOVE, "a fish"), EditError, "got 'a fish'"),
     "steps beside": (lambda e, s: e.edit(s, MOVE, steps=5), EditError, r"edit takes settings in one value.*write dk.Settings\(steps=5\)"),
-    "two beside": (lambda e, s: e.invert(PICTURE, steps=5, hold=1), EditError, r"invert .* got steps, hold; write dk.Settings\(steps=5, hold=1\)"),
+    "two beside": (
+        lambda e, s: e.invert(PICTURE, steps=5, hold=1),
+        EditError,
+        r"invert .* got steps, hold; write dk.Settings\(steps=5, hold=1\)",
+    ),
     "a seed beside": (lambda e, s: e.edit(PICTURE, MOVE, seed=5), EditError, r"dk.Settings\(seed=5\)"),
     "generate, beside": (lambda e, s: e.generate("a fish", energy_scale=1), EditError, "generate takes settings"),
     "no edits": (lambda e, s: e.edit(s, None), EditError, "got None"),
@@ -55,6 +59,11 @@ REFUSED: dict[str, tuple[Call, type[DragonkitError], str]] = {
     "a dict with a wrong field": (lambda e, s: e.edit(s, {"mode": "move", "mask": MASK, "shfit": (1, 2)}), EditError, "no field 'shfit'"),
     "a dict with a bad mode": (lambda e, s: e.edit(s, {"mode": 3}), EditError, "must name its mode"),
     "no prompt": (lambda e, s: e.edit(PICTURE, MOVE, prompt=None), EditError, "prompt must be text, got None"),
+    "other words than the source's": (
+        lambda e, s: e.edit(s, MOVE, prompt="a bird"),
+        EditError,
+        "'a bird', but the source was made with 'a fish'",
+    ),
     "no prompt to invert": (lambda e, s: e.invert(PICTURE, None), EditError, "prompt must be text, got None"),
     "prompts": (lambda e, s: e.generate(["a fish"]), EditError, r"prompt must be text, got \['a fish'\]"),
     "bytes for a prompt": (lambda e, s: e.invert(PICTURE, b"a fish"), EditError, "prompt must be text"),
@@ -100,12 +109,10 @@ def test_numbers_of_numpy_are_seeds(editor: dk.Editor) -> None:
     assert editor.generate("a fish", np.int64(3), STEPS).seed == 3
 
 
-@pytest.mark.parametrize(
-    "changes", [{"dtype": torch.float64}, {"channels": 3}], ids=["another precision", "other channels"]
-)
+@pytest.mark.parametrize("changes", [{"dtype": torch.float64}, {"channels": 3}], ids=["another precision", "other channels"])
 def test_a_source_of_another_model_is_refused(changes: dict[str, Any], editor: dk.Editor, source: dk.Source) -> None:
     trajectory = source.trajectory[:, : changes.get("channels", 4)].to(changes.get("dtype", torch.float32))
-    with pytest.raises(EditError, match="the source was made by another model: .*; invert the picture with this editor"):
+    with pytest.raises(EditError, match=r"the source was made by another model: .*; invert the picture with this editor"):
         editor.edit(replace(source, trajectory=trajectory), MOVE)
 
 
@@ -127,7 +134,7 @@ def test_cuda_where_there_is_none_is_refused() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", torch.int8, 16, torch.complex64])
 def test_a_precision_that_is_none_is_refused(dtype: Any) -> None:
-    with pytest.raises(ModelError, match="dtype must be a floating-point torch.dtype"):
+    with pytest.raises(ModelError, match=r"dtype must be a floating-point torch\.dtype"):
         dk.Editor.from_pretrained(dtype=dtype, registry=isolated_registry())
 
 

@@ -76,7 +76,9 @@ def test_what_does_nothing_on_purpose_or_only_sometimes_is_not_told() -> None:
 
 
 def test_an_idle_energy_changes_no_bit() -> None:
-    alone, beside = (editor_with(*energies).edit(PICTURE, MOVE, SETTINGS).image.tobytes() for energies in ((), (IDLE["weights of its own"],)))
+    alone, beside = (
+        editor_with(*energies).edit(PICTURE, MOVE, SETTINGS).image.tobytes() for energies in ((), (IDLE["weights of its own"],))
+    )
     assert alone == beside
 
 
@@ -100,7 +102,9 @@ def test_a_gradient_that_cannot_be_had_is_the_plugins_fault(error: BaseException
         editor_with(good, lambda features: Backwards.apply(features.generated)).edit(PICTURE, MOVE, SETTINGS)
 
 
-@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("full"), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("full"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
 @pytest.mark.parametrize("where", ["forward", "backward"])
 def test_no_memory_is_nobodys_fault(error: BaseException, where: str) -> None:
     def full(features: Features) -> Any:

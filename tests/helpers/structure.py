@@ -1,6 +1,6 @@
 """The package as it is: the tree with the first sentence of every module, and the floors as a picture. docs/architecture.md shows both.
 
-    PYTHONPATH=tests python -m helpers.structure      # write them anew
+PYTHONPATH=tests python -m helpers.structure      # write them anew
 """
 
 from __future__ import annotations

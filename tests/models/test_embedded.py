@@ -15,7 +15,7 @@ from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
 from dragonkit.imaging.images import to_tensor
 from dragonkit.models.embedded import TOYBOX
-from dragonkit.models.loading import default_dtype
+from dragonkit.models.devices import default_dtype
 from dragonkit.plugins.registry import PluginRegistry
 
 

@@ -128,7 +128,9 @@ def test_offline_and_not_there_is_told_at_once_with_the_command(server: type[Hub
 
 def test_a_hub_that_cannot_be_reached_is_told_with_the_command(server: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(ModelNotFoundError, match="the hub cannot be reached .*; check the network and fetch it with: hf download owner/model"):
+    with pytest.raises(
+        ModelNotFoundError, match=r"the hub cannot be reached .*; check the network and fetch it with: hf download owner/model"
+    ):
         fetch("owner/model")
 
 

@@ -263,6 +263,7 @@ def test_it_registers_like_a_plugin_of_anyones() -> None:
     assert registry.edit_types() == {"custom": CustomEdit}
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.modes.custom; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

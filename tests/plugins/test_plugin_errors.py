@@ -21,7 +21,7 @@ from dragonkit.cli.scaffold import write_plugin
 from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
-from dragonkit.errors import DragonkitError, ModelNotFoundError, PluginHookError, PluginLoadError
+from dragonkit.errors import DragonkitError, ModelNotFoundError, PluginLoadError
 from dragonkit.plugins import specs
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.loading import entry_points
@@ -379,6 +379,7 @@ def test_a_faulty_plugin_can_be_left_out(hook: str, install: Install, run: Any, 
     run(registry, "good")
 
 
+@pytest.mark.processes
 def test_ten_plugins_cost_no_torch(tmp_path: Path) -> None:
     names = [f"made-{number}" for number in range(10)]
     for name in names:

@@ -171,9 +171,7 @@ def test_an_empty_list_is_refused_where_none_says_it() -> None:
         return []
 
     registry = registry_of(NudgePlugin(), silent=plugin_with(dragonkit_energy_terms))
-    with pytest.raises(
-        PluginHookError, match=r"'silent'.*dragonkit_energy_terms.*at least one of EnergyTerms"
-    ):
+    with pytest.raises(PluginHookError, match=r"'silent'.*dragonkit_energy_terms.*at least one of EnergyTerms"):
         registry.energy_terms(Nudge(), edit_masks())
 
 
@@ -225,7 +223,9 @@ def test_inversions_must_be_inversions() -> None:
     registry = registry_of(plugin_with(dragonkit_inversions))
     with pytest.warns(UserWarning, match=r"return Inversions, but returned .* 'ddim' \(str\)"):
         assert registry.inversions() == {}
-    with pytest.raises(EditError, match=r"no inversion 'ddim'\. .* Plugin 'plugin' may offer more, but is broken: dragonkit_inversions must"):
+    with pytest.raises(
+        EditError, match=r"no inversion 'ddim'\. .* Plugin 'plugin' may offer more, but is broken: dragonkit_inversions must"
+    ):
         registry.inversion("ddim")
 
 
@@ -443,6 +443,7 @@ def test_the_builtin_plugins_are_these() -> None:
     ) == BUILTIN
 
 
+@pytest.mark.processes
 def test_importing_plugins_loads_no_torch() -> None:
     code = (
         "import sys; from dragonkit.plugins.registry import PluginRegistry; "

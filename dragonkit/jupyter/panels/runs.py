@@ -44,7 +44,9 @@ class Runs:
     def prepare(self) -> None:
         """Load the model and invert the picture, in the background."""
         self.panel.say("loading the model and inverting the picture; mark it meanwhile")
-        self.session.prepare(lambda progress: self.panel.progress("fetching the model" if progress.unit == "MB" else "inverting", progress), self._prepared)
+        self.session.prepare(
+            lambda progress: self.panel.progress("fetching the model" if progress.unit == "MB" else "inverting", progress), self._prepared
+        )
 
     def run(self, edits: Sequence[Edit], state: Mapping[str, Any]) -> None:
         """Start. EditError when a run is going on."""
