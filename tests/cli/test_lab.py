@@ -21,6 +21,8 @@ from typer.testing import Result
 from dragonkit.cli import lab
 from dragonkit.errors import EditError
 
+pytestmark = pytest.mark.processes  # the stand-in runs in one
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = {path.name: path.read_bytes() for path in (ROOT / "notebooks").glob("*.ipynb")}
 
@@ -101,7 +103,6 @@ def test_a_server_that_fails_is_told(server: Any, invoke: Invoke, monkeypatch: p
     assert result.stderr.startswith("error: JupyterLab ended with exit code 3;")
 
 
-@pytest.mark.processes
 def test_ctrl_c_ends_it_quietly(server: Any, folder: Path) -> None:
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from dragonkit.cli import main; main()"
     words = [sys.executable, "-c", code, os.environ["PYTHONPATH"], "lab", "--no-browser"]
@@ -121,7 +122,6 @@ def test_ctrl_c_ends_it_quietly(server: Any, folder: Path) -> None:
     assert out.endswith("opening 01_quickstart.ipynb; Ctrl-C here ends it\n")
 
 
-@pytest.mark.processes
 def test_they_are_in_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And found there: without the repository beside it, the package has them within."""
     monkeypatch.chdir(ROOT)

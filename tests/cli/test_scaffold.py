@@ -141,6 +141,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Any]]:
         sys.modules.pop(name, None)
 
 
+@pytest.mark.processes
 def test_its_tests_pass(tmp_path: Path, load: Callable[[Path], Any]) -> None:
     """In this process; the next test does it as a reader would."""
     write_plugin("turn-over", tmp_path)
