@@ -1,6 +1,7 @@
-# make demo | test | slow | plugins | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
+# make demo | test | slow | plugins | fuzz | reliability | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
 PYTHON  ?= python3
 MARKERS ?= not slow and not e2e and not gpu
+EXAMPLES ?= 5000
 VENV    := .venv
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt
@@ -9,15 +10,15 @@ PLUGINS := $(addprefix -e ,$(wildcard plugins/*))
 # mkdocs-material prints a notice about another tool at every build
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test slow plugins e2e lint docs clean
+.PHONY: help demo test slow plugins fuzz reliability e2e lint docs clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
 demo: $(VENV)/.demo-ready  ## set up, then run every edit mode on scenes with known answers; pictures go into demo-output/
-	@echo "== demo: dragonkit demo --out demo-output"
-	@$(BIN)/dragonkit demo --out demo-output
+	@echo "== demo: dragonkit demo --out demo-output --overwrite"
+	@$(BIN)/dragonkit demo --out demo-output --overwrite
 
 test: lint  ## set up, then run everything but browsers: lint, types, floors, quick tests, docs (MARKERS="not gpu" for all tests)
 	@echo "== tests: pytest -m '$(MARKERS)'"
@@ -33,6 +34,14 @@ slow: $(VENV)/.test-ready  ## set up, then run the tests that take long, but nee
 plugins: $(VENV)/.test-ready  ## set up, then run the packages' own tests in plugins/
 	@echo "== tests: pytest plugins"
 	@$(BIN)/python -m pytest -m "not gpu" plugins
+
+fuzz: $(VENV)/.test-ready  ## set up, then knock at every door with hostile files and numbers, and print what came out (EXAMPLES=20000 for longer)
+	@echo "== fuzz: pytest tests/fuzz, $(EXAMPLES) examples for each target"
+	@EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz
+
+reliability: $(VENV)/.test-ready  ## set up, then try every fault of docs/reliability.md, and print how many cases were tried and failed
+	@echo "== reliability: the tests that docs/reliability.md names"
+	@PYTHONPATH=tests $(BIN)/python -m helpers.reliability
 
 e2e: $(VENV)/.e2e-ready  ## set up, then test whole commands, and the notebook editor in a real browser; needs Chromium
 	@echo "== tests: pytest -m e2e"

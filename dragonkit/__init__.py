@@ -43,6 +43,7 @@ _HOMES = {
     "Reference": "plugins.answers",
     "ReferenceMask": "modes.referring",
     "Region": "edits.values",
+    "Remove": "modes.remove",
     "Report": "editing.results",
     "Resize": "modes.resize",
     "Selector": "plugins.selector",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from dragonkit.modes.drag import Drag
     from dragonkit.modes.move import Move
     from dragonkit.modes.referring import ReferenceMask
+    from dragonkit.modes.remove import Remove
     from dragonkit.modes.resize import Resize
     from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, Reference
     from dragonkit.plugins.card import ModelCard

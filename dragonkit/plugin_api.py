@@ -54,6 +54,7 @@ _HOMES = {
     "ReferenceMask": "modes.referring",
     "ReferencePicture": "modes.referring",
     "ReferencePrompt": "modes.referring",
+    "ReferringEdit": "modes.referring",
     "Region": "edits.values",
     "Schedule": "diffusion.schedule",
     "Selector": "plugins.selector",
@@ -92,6 +93,7 @@ _HOMES = {
     "shift_mask": "imaging.masks",
     "source_attention": "modes.moving",
     "to_grid": "imaging.masks",
+    "vacating_terms": "energy.terms",
     "warp": "imaging.lookup",
     "warp_mask": "imaging.affine",
 }
@@ -138,6 +140,7 @@ __all__ = [
     "ReferenceMask",
     "ReferencePicture",
     "ReferencePrompt",
+    "ReferringEdit",
     "Region",
     "Schedule",
     "Selector",
@@ -176,6 +179,7 @@ __all__ = [
     "shift_mask",
     "source_attention",
     "to_grid",
+    "vacating_terms",
     "warp",
     "warp_mask",
 ]
@@ -188,7 +192,7 @@ if TYPE_CHECKING:
     from dragonkit.edits.values import Mask, Picture, Points, Region, Shift
     from dragonkit.energy.cells import Cells
     from dragonkit.energy.similarity import gather, global_similarity, inverse_energy, local_similarity
-    from dragonkit.energy.terms import contrast, inpaint, moving_terms, preserve, resemble_source
+    from dragonkit.energy.terms import contrast, inpaint, moving_terms, preserve, resemble_source, vacating_terms
     from dragonkit.errors import (
         Cancelled,
         DragonkitError,
@@ -221,6 +225,7 @@ if TYPE_CHECKING:
         ReferenceMask,
         ReferencePicture,
         ReferencePrompt,
+        ReferringEdit,
         load_reference_mask,
         reference_attention,
         reference_features,

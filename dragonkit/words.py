@@ -1,12 +1,13 @@
-"""Words for messages: a value in short, a place, and the known word that was probably meant."""
+"""Words for messages: a value in short, a place, a path, and the known word that was probably meant."""
 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["closest", "first_line", "place", "short"]
+__all__ = ["closest", "first_line", "place", "quoted", "short"]
 
 
 def closest(word: str, known: Sequence[str]) -> str:
@@ -21,6 +22,12 @@ def short(value: object) -> str:
         return f"{type(value).__name__} of shape {tuple(value.shape)}"
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+
+
+def quoted(path: Any) -> str:
+    """A path in quotes, whatever bytes are in it; the middle of one that is longer than any disk allows is left out."""
+    text = repr(os.fsdecode(path))
+    return text if len(text) <= 500 else f"{text[:60]}...{text[-60:]} ({len(text)} characters)"
 
 
 def place(point: Any) -> str:

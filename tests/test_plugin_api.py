@@ -18,12 +18,13 @@ NAMES = [
     "EditFileError", "EditMasks", "EditWeight", "EnergyTerm", "Features", "Fill", "Grid", "ImageError", "InpaintWeight", "Inversion",
     "InversionOptions", "Mask", "MaskError", "ModelCard", "ModelError", "ModelNotFoundError", "MovingEdit", "ObjectMask", "Options",
     "Picture", "Placement", "PluginRegistry", "PointError", "Points", "Prediction", "PreserveWeight", "Reference", "ReferenceMask",
-    "ReferencePicture", "ReferencePrompt", "Region", "Schedule", "Selector", "ShapeError", "Shift", "UnsupportedModelError",
+    "ReferencePicture", "ReferencePrompt", "ReferringEdit", "Region", "Schedule", "Selector", "ShapeError", "Shift",
+    "UnsupportedModelError",
     "affine_about", "affine_through", "bounding_box", "cell_coverage", "center_of", "contrast", "dilate", "erode", "feather", "gather",
     "get_registry", "global_similarity", "hookimpl", "identity_correspondence", "inpaint", "inverse_affine", "inverse_energy",
     "load_image", "load_mask", "load_reference_mask", "local_similarity", "map_points", "moved_along", "moving_terms", "preserve",
-    "reference_attention", "reference_features", "register", "resemble_source", "shift_mask", "source_attention", "to_grid", "warp",
-    "warp_mask",
+    "reference_attention", "reference_features", "register", "resemble_source", "shift_mask", "source_attention", "to_grid",
+    "vacating_terms", "warp", "warp_mask",
 ]  # fmt: skip
 
 LOAD_TORCH = {"Backbone", "Prediction", "Schedule", "gather", "global_similarity", "inverse_energy", "local_similarity", "warp"}

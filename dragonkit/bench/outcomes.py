@@ -22,8 +22,8 @@ __all__ = ["FIRST_SEED", "ROWS", "Outcome", "ceiling", "compared", "done", "done
 FIRST_SEED = 1_000_000_000_000
 """Far above every seed the embedded model was trained on."""
 ROWS = ("untouched", "copy", "dragonkit", "ceiling")
-"""The source as it is; its object copied and the hole filled by `cv2.inpaint` (moves only); the edit; the autoencoder's round trip of the
-answer, which is the most that a model's own pixels could reach."""
+"""The source as it is; its object copied and the hole filled by `cv2.inpaint` (moves and removals only); the edit; the autoencoder's
+round trip of the answer, which is the most that a model's own pixels could reach."""
 
 
 @dataclass(frozen=True, eq=False)

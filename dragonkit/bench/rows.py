@@ -51,16 +51,10 @@ def _edit(about: str, settings: Settings) -> Row:
     return Row(about, lambda it: done(it.editor, it.task, settings, inverted(it.editor, it.task, settings)).image, settings)
 
 
-def _patches(about: str, settings: Settings) -> Row:
-    """A drag that starts from copied patches of noise, as in the paper, instead of a warp."""
-
-    def picture(it: Attempt) -> Image.Image | None:
-        if not any(mode == "drag" for mode, _ in it.task.edits):
-            return None
-        edits = tuple((mode, {**fields, "init": "patches"} if mode == "drag" else fields) for mode, fields in it.task.edits)
-        return done(it.editor, replace(it.task, edits=edits), settings, inverted(it.editor, it.task, settings)).image
-
-    return Row(about, picture, settings)
+def _drag(about: str, settings: Settings) -> Row:
+    """An edit like any other, of tasks with a drag only: the others it would do like another row."""
+    row = _edit(about, settings)
+    return replace(row, picture=lambda it: row.picture(it) if any(mode == "drag" for mode, _ in it.task.edits) else None)
 
 
 def _reconstructed(it: Attempt) -> Image.Image:
@@ -78,7 +72,9 @@ def _paper(**changes: Any) -> Settings:
 ROWS: Mapping[str, Row] = {
     "untouched": Row("the source as it is", lambda it: it.task.scene.image),
     "reconstruction": Row("the source, inverted and denoised without any edit", _reconstructed, Settings()),
-    "copy, Telea": Row("the object copied, the hole filled by cv2.inpaint (Telea); moves only", lambda it: copy_and_inpaint(it.task)),
+    "copy, Telea": Row(
+        "the object copied, the hole filled by cv2.inpaint (Telea); moves and removals only", lambda it: copy_and_inpaint(it.task)
+    ),
     "copy, Navier-Stokes": Row("the same with Navier-Stokes filling", lambda it: copy_and_inpaint(it.task, "navier-stokes")),
     "z_T copy": _edit("preset paper without energies: what moving the noise does alone", _paper(energy_scale=0.0)),
     "no attention": _edit("preset paper, the decoder reads its own keys and values (fig. 4)", _paper(attention=False)),
@@ -90,8 +86,8 @@ ROWS: Mapping[str, Row] = {
     "reference": _edit("preset reference: all of these together, as in the released code", Settings.preset("reference")),
     "fast": _edit("preset fast", Settings.preset("fast")),
     "default": _edit("the model's own settings", Settings()),
-    "patches": _patches("default, drags copy 3x3 patches of noise instead of warping the picture; drags only", Settings()),
-    "patches, paper": _patches("the same with the preset paper", _paper()),
+    "patches": _drag("default, drags copy 3x3 patches of noise instead of warping the picture; drags only", Settings(start="noise")),
+    "warp, paper": _drag("preset paper, drags warp the noise instead of copying patches; drags only", _paper(start="picture")),
     "keep energy": _edit("default, the untouched part kept by the preserve energy only", Settings(keep="energy")),
     "keep latents": _edit("default, the untouched part kept in the latents", Settings(keep="latents")),
     "hold 0": _edit("default, moved content and vacated places never held", Settings(hold=0.0, hold_vacated=0.0)),

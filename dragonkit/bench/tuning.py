@@ -26,6 +26,7 @@ __all__ = ["MODES", "TUNING_SEED", "Candidate", "Tuned", "tune"]
 MODES: Mapping[str, tuple[str, ...]] = {
     "move": ("move", "move-resize"),
     "resize": ("resize",),
+    "remove": ("remove",),
     "appearance": ("appearance",),
     "drag": ("drag", "drag-rigid"),
     "paste": ("paste",),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import sys
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +15,11 @@ from typer.core import TyperGroup
 from dragonkit.cli import editing, listing, scaffold
 from dragonkit.cli.bench.app import bench
 from dragonkit.cli.console import interrupts_told, load_registry, run_guarded, warn
+from dragonkit.cli.json_output import only_json
 from dragonkit.cli.lab import lab
+from dragonkit.cli.places import OverwriteOption
 from dragonkit.errors import DragonkitError
+from dragonkit.files import free_name
 from dragonkit.models.devices import refuse_deleted_folder
 
 __all__ = ["app", "main"]
@@ -28,7 +33,10 @@ class CommandLine(TyperGroup):
 
     def main(self, *args: Any, **options: Any) -> Any:
         options["standalone_mode"] = False  # errors are told in our words
-        raise SystemExit(run_guarded(lambda: super(CommandLine, self).main(*args, **options)))
+        words = list((args[0] if args else options.get("args")) or sys.argv[1:])
+        with only_json() if "--json" in words and not {"-h", "--help"} & set(words) else nullcontext():
+            code = run_guarded(lambda: super(CommandLine, self).main(*args, **options))
+        raise SystemExit(code)
 
     def make_context(self, *args: Any, **options: Any) -> Any:
         refuse_deleted_folder()  # relative paths mean nothing there
@@ -125,7 +133,13 @@ def _dragonkit(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Folder for the pictures.")] = Path("demo-output"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="Folder for the pictures. [default: demo-output, or demo-output-2, ...]", show_default=False
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
     task: Annotated[
         list[str] | None, typer.Option("--task", metavar="NAME", help="Only this kind of task; repeatable.", show_default=False)
     ] = None,
@@ -137,7 +151,8 @@ def demo(
     """Run every edit mode on scenes whose right answer is known, and say how well that went."""
     from dragonkit.cli.demo import demo as run_demo
 
-    run_demo(out, seed, scenes, model, task or (), preset)
+    usual = Path("demo-output")
+    run_demo(out or (usual if overwrite else free_name(usual)), seed, scenes, model, task or (), preset, overwrite)
 
 
 app.command()(editing.run)

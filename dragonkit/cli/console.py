@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from dragonkit.plugins.registry import PluginRegistry
 
-__all__ = ["bars", "debugging", "interrupts_told", "load_registry", "run_guarded", "show", "warn"]
+__all__ = ["bars", "debugging", "interrupts_told", "load_registry", "printable", "run_guarded", "show", "warn"]
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 
@@ -127,7 +127,12 @@ def show(*what: RenderableType) -> None:
     console = Console(highlight=False, markup=False)
     console.on_broken_pipe = _broken_pipe  # type: ignore[method-assign]
     for one in what:
-        console.print(one, soft_wrap=isinstance(one, str))
+        console.print(printable(one) if isinstance(one, str) else one, soft_wrap=isinstance(one, str))
+
+
+def printable(text: str) -> str:
+    """The text with what no terminal can show written out: names of files need not be text."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def load_registry() -> PluginRegistry:

@@ -20,19 +20,29 @@ from dragonkit.bench.reports.sheet import contact_sheet, wish
 from dragonkit.bench.tasks.catalogue import TASKS
 from dragonkit.bench.tasks.figures import Figures
 from dragonkit.cli.console import load_registry
+from dragonkit.cli.places import check_output, told
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
+from dragonkit.files import write_picture
 from dragonkit.words import closest
 
 __all__ = ["demo"]
+
+PICTURES = ("contact-sheet.png", "source.png", "mask.png", "result.png", "answer.png")
 
 Results = dict[str, list[tuple[Outcome, dict[str, Figures]]]]
 """By task: each outcome, and its figures beside those of what it is compared with."""
 
 
 def demo(
-    out: Path, seed: int | None = None, scenes: int = 1, model: str = "toybox", tasks: Sequence[str] = (), preset: str = "default"
+    out: Path,
+    seed: int | None = None,
+    scenes: int = 1,
+    model: str = "toybox",
+    tasks: Sequence[str] = (),
+    preset: str = "default",
+    overwrite: bool = False,
 ) -> Results:
     """Run `scenes` tasks of every kind, write pictures to `out`, print the table.
 
@@ -42,15 +52,18 @@ def demo(
         model: as in `Editor.from_pretrained`.
         tasks: names of `TASKS`; all whose modes are installed when empty.
         preset: as in `Settings.preset`.
+        overwrite: whether pictures of an earlier demo are replaced.
 
     Raises:
         EditError: there is no such task or preset.
+        ImageError: the pictures are there already, or cannot be written.
     """
     begin, settings = FIRST_SEED if seed is None else seed, Settings.preset(preset)
     for name in tasks:
         if name not in TASKS:
             raise EditError(f"there is no task {name!r}.{closest(name, list(TASKS))} Tasks: {', '.join(TASKS)}.")
-    out.mkdir(parents=True, exist_ok=True)
+    for name in PICTURES:
+        check_output(out / name, overwrite=overwrite)
     # threads wait for each other: with one for every core, a demo beside other work takes many times as long, not twice
     torch.set_num_threads(min(torch.get_num_threads(), max(1, (os.cpu_count() or 1) // 2)))
     results, notes = Results(), list[str]()
@@ -94,11 +107,11 @@ def demo(
 
 def _write(out: Path, outcomes: Sequence[Outcome]) -> None:
     rows = [(one.task.name, [one.task.scene.image, wish(one.task), one.image, one.task.answer.image]) for one in outcomes]
-    contact_sheet(rows, ("source", "the wish", "dragonkit", "known answer")).save(out / "contact-sheet.png")
-    task = outcomes[0].task
-    for name, picture in (("source", task.scene.image), ("result", outcomes[0].image), ("answer", task.answer.image)):
-        picture.save(out / f"{name}.png")
-    Image.fromarray(task.source).save(out / "mask.png")
+    sheet, task = contact_sheet(rows, ("source", "the wish", "dragonkit", "known answer")), outcomes[0].task
+    pictures = (sheet, task.scene.image, Image.fromarray(task.source), outcomes[0].image, task.answer.image)
+    for name, picture in zip(PICTURES, pictures, strict=True):
+        with told(out / name):
+            write_picture(out / name, picture)
 
 
 def _table(results: Results, scenes: int) -> Table:
@@ -116,7 +129,7 @@ def _table(results: Results, scenes: int) -> Table:
             name,
             *(_mean(one.changed for one in figures[row]) for row in ROWS),
             _mean(one.elsewhere for one in ours),
-            f"{sum(one.found for one in ours)}/{len(ours)}",
+            f"{sum(one.found for one in ours)}/{len(ours)}" if _mean(one.target for one in ours) else "",
             f"{sum(one.gone for one in ours)}/{len(ours)}" if _mean(one.vacated for one in ours) else "",
         )
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from dragonkit.cli.console import bars, load_registry
-from dragonkit.cli.places import check_device, check_output
+from dragonkit.cli.places import MetadataOption, NoMetadataOption, OverwriteOption, Place, check_device
 from dragonkit.cli.reporting import advise, report
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="Such as cpu or cuda:1; by default a GPU where there is one.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+InvertOption = Annotated[bool, typer.Option("--invert-mask", help="Take what is outside of the mask for what is inside.")]
+TrustOption = Annotated[bool, typer.Option("--trust-paths", help="Follow paths in the edit file to anywhere, not only below its folder.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
 
 
@@ -71,46 +74,56 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     """
     from dragonkit.cli.options import build, options_of
     from dragonkit.editing.layout import Layout
+    from dragonkit.edits.prompts import checked_prompt
     from dragonkit.edits.settings import Settings
-    from dragonkit.imaging.images import load_image
+    from dragonkit.imaging.photo_files import open_photo
 
     edit_type, settings_fields = registry.edit_types()[mode], options_of(Settings)
-    ours = {"--out", "--prompt", "--model", "--preset", "--device", "--json", "--quiet", "--help"}
+    ours = {"--out", "--overwrite", "--metadata", "--no-metadata", "--prompt", "--model", "--preset", "--device"}
+    ours |= {"--invert-mask", "--json", "--quiet", "--help"}
     taken = {field.option for field in settings_fields} | ours
     edit_fields = options_of(edit_type, taken, mode)
+    mask_field = next((field for field in edit_fields if field.allowed.format == "mask"), None)
 
     def command(
         *,
         image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture to edit.")],
         out: OutOption = None,
+        overwrite: OverwriteOption = False,
+        metadata: MetadataOption = "edit",
+        no_metadata: NoMetadataOption = False,
         prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="What the picture shows.", show_default=False)] = "",
         model: ModelOption = "toybox",
         preset: PresetOption = "default",
         device: DeviceOption = None,
+        invert_mask: InvertOption = False,
         as_json: JsonOption = False,
         quiet: QuietOption = False,
         **values: Any,
     ) -> None:
         edit = build(edit_type, edit_fields, {field.name: values[f"edit_{field.name}"] for field in edit_fields})
         given = build(Settings, settings_fields, {field.name: values[f"settings_{field.name}"] for field in settings_fields})
+        checked_prompt(prompt, "--prompt")
         settings = Settings.preset(preset, **{name: getattr(given, name) for name in given.model_fields_set})
-        picture, place = load_image(image), out or image.with_name(f"{image.stem}-{mode}.png")
-        check_output(place, [image, *(value for _, value in edit)])
-        layout = Layout(registry, edit, picture.size)
+        photo, inputs = open_photo(image), [image, *(value for _, value in edit)]
+        place = Place(out, image.with_name(f"{image.stem}-{mode}.png"), inputs, "none" if no_metadata else metadata, overwrite)
+        if invert_mask and mask_field is not None:
+            edit = _with_inverted_mask(edit, mask_field, photo.size)
+        layout = Layout(registry, edit, photo.size)
         editor = load_editor(registry, model, device, quiet)
         with bars(quiet) as bar:
-            source = editor.invert(picture, prompt, settings, progress=bar("inverting"))
-            advise(editor, source)
+            source = editor.invert(photo, prompt, settings, progress=bar("inverting"))
+            advise(editor, source, layout)
             editing = bar("editing")
             result = editor.edit(source, layout, settings, on_step=lambda step: editing(step.done, step.total))
-        report(result, result.save(place), as_json, quiet)
+        report(result, place.save(result), as_json, quiet)
 
     image, *common = (part for part in inspect.signature(command, eval_str=True).parameters.values() if part.kind is part.KEYWORD_ONLY)
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             image,
             *(parameter_for(field, f"edit_{field.name}", mode.capitalize(), field.default_text) for field in edit_fields),
-            *common,
+            *(part for part in common if part.name != "invert_mask" or mask_field is not None),
             *(
                 parameter_for(field, f"settings_{field.name}", "Settings", f"{field.default_text} or the model's")
                 for field in settings_fields
@@ -122,11 +135,34 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     return typer.main.get_command(maker)
 
 
+def _with_inverted_mask(edit: Edit, field: Option, size: tuple[int, int]) -> Edit:
+    from dragonkit.errors import EditError
+    from dragonkit.imaging.masks import load_mask
+
+    mask = getattr(edit, field.name)
+    if mask is None:
+        raise EditError(f"--invert-mask needs a mask to invert, but there is none; give {field.option}.")
+    return edit.model_copy(update={field.name: ~load_mask(mask, size)})
+
+
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An edit file (JSON), or a PNG that dragonkit wrote.")],
     out: OutOption = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--image",
+            metavar="PICTURE",
+            help="What the result was made from, where the file says only the hash of the pixels; repeatable, for a second picture.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
+    metadata: MetadataOption = "edit",
+    no_metadata: NoMetadataOption = False,
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Another model than the file names.")] = None,
     device: DeviceOption = None,
+    trust_paths: TrustOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -134,19 +170,22 @@ def run(
     from dragonkit.editing.layout import Layout
     from dragonkit.edits.file import EditFile
 
-    edit_file, registry = EditFile.load(file), load_registry()
+    edit_file, registry = EditFile.load(file, trust_paths).with_pictures(*(image or ())), load_registry()
+    edit_file.check_pictures()
+    model = model or edit_file.model_to_load(registry.models())
     edits = registry.edits_from(edit_file)
-    place = out or file.with_name(f"{file.stem}-run.png")
-    named = [] if edit_file.image.startswith("data:") else [file.parent / edit_file.image]
-    check_output(place, [file, *named, *(value for edit in edits for _, value in edit)])
-    layout = Layout(registry, edits, edit_file.load_image().size) if edit_file.image else None
-    editor = load_editor(registry, model or edit_file.model, device, quiet)
+    named = [] if edit_file.image.startswith(("data:", "sha256:")) else [file.parent / edit_file.image]
+    inputs = [file, *(image or ()), *named, *(value for edit in edits for _, value in edit)]
+    place = Place(out, file.with_name(f"{file.stem}-run.png"), inputs, "none" if no_metadata else metadata, overwrite)
+    layout = Layout(registry, edits, edit_file.photo().size) if edit_file.image else None
+    editor = load_editor(registry, model, device, quiet)
     with bars(quiet) as bar:
         source = editor.source_of(edit_file, bar("inverting" if edit_file.image else "generating"))
-        advise(editor, source)
+        layout = layout or Layout(registry, edits, source.image_size)
+        advise(editor, source, layout)
         editing = bar("editing")
-        result = editor.edit(source, layout or edits, edit_file.settings, on_step=lambda step: editing(step.done, step.total))
-    report(result, result.save(place), as_json, quiet)
+        result = editor.edit(source, layout, edit_file.settings, on_step=lambda step: editing(step.done, step.total))
+    report(result, place.save(result), as_json, quiet)
 
 
 def parameter_for(field: Option, name: str, panel: str, default: str) -> inspect.Parameter:
@@ -183,7 +222,7 @@ def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet:
         bar("loading the model")
         from dragonkit.editing.editor import Editor  # the slow import, so within the bar
 
-        fetching = None if Path(card.source).exists() else bar("fetching it, in MB")
+        fetching = None if os.path.exists(card.source) else bar("fetching it, in MB")
         return Editor.from_pretrained(model, device, registry=registry, progress=fetching and _megabytes(fetching))
 
 

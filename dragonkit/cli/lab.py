@@ -12,6 +12,7 @@ import typer
 
 import dragonkit
 from dragonkit.errors import DragonkitError, EditError
+from dragonkit.files import replacing
 
 __all__ = ["copy_notebooks", "lab", "notebooks"]
 
@@ -59,7 +60,7 @@ def copy_notebooks(folder: Path) -> dict[str, bool]:
     copied = {}
     for name, path in notebooks().items():
         try:
-            with (folder / name).open("xb") as file:
+            with replacing(folder / name, overwrite=False) as file:
                 file.write(path.read_bytes())
             copied[name] = True
         except FileExistsError:

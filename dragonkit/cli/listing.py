@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from dragonkit.cli.console import load_registry, show
 from dragonkit.cli.editing import summary_of
+from dragonkit.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -25,7 +25,7 @@ def modes(as_json: JsonOption = False) -> None:
     """List the edits and their fields."""
     found = _modes(load_registry())
     if as_json:
-        return _print_json(found)
+        return print_json(found, indent=2)
     for mode in found:
         title = f"{mode['mode']}: {mode['description']} (plugin {mode['plugin']})"
         rows = [
@@ -39,7 +39,7 @@ def plugins(as_json: JsonOption = False) -> None:
     """List the plugins, broken ones too."""
     found = load_registry().describe()
     if as_json:
-        return _print_json(found)
+        return print_json(found, indent=2)
     rows = [
         (
             plugin["name"],
@@ -60,7 +60,7 @@ def models(as_json: JsonOption = False) -> None:
         for card in load_registry().models().values()
     ]
     if as_json:
-        return _print_json(found)
+        return print_json(found, indent=2)
     rows = [
         (model["name"], model["description"], "\n".join(f"{name}={value}" for name, value in model["settings"].items()), model["source"])
         for model in found
@@ -78,7 +78,7 @@ def inversions(as_json: JsonOption = False) -> None:
         for inversion in load_registry().inversions().values()
     ]
     if as_json:
-        return _print_json(found)
+        return print_json(found, indent=2)
     rows = [
         (one["name"], one["description"], "\n".join(f"{option['name']}: {option['description']}" for option in one["options"]))
         for one in found
@@ -123,10 +123,6 @@ def _default(field: dict[str, Any]) -> str:
     from dragonkit.cli.options import written
 
     return "required" if field["required"] else "" if field["default"] is None else written(field["default"])
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=lambda model: model.model_dump(mode="json")))
 
 
 def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Any:

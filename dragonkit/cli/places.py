@@ -4,44 +4,123 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from dragonkit.errors import ImageError, ModelError
+import typer
 
-__all__ = ["check_device", "check_output"]
+from dragonkit.cli.console import warn
+from dragonkit.errors import EditError, ImageError, ModelError
+from dragonkit.files import check_writable, free_name
+from dragonkit.words import closest
+
+if TYPE_CHECKING:
+    from dragonkit.editing.results import EditResult
+
+__all__ = ["MetadataOption", "NoMetadataOption", "OverwriteOption", "Place", "check_device", "check_output", "told"]
+
+MetadataOption = Annotated[
+    str,
+    typer.Option(
+        "--metadata",
+        metavar="KIND",
+        help="What the PNG says: 'edit' for masks, settings and words, 'full' for the source picture as well, which anybody can take out, "
+        "or 'none'. Where pictures and models lie here is never said.",
+    ),
+]
+NoMetadataOption = Annotated[bool, typer.Option("--no-metadata", help="The same as --metadata none.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
-def check_output(out: Path, inputs: Iterable[Any] = ()) -> None:
-    """Refuse a place that is no PNG, is one of the inputs, or cannot be written. Nothing stays behind.
+class Place:
+    """Where a result goes, checked before it is made.
+
+    Args:
+        out: what was asked for; None for the first free of photo-move.png, photo-move-2.png, ...
+        usual: the name when nothing was asked for.
+        inputs: files that are read; whatever is not a path is skipped.
+        metadata: as in `EditResult.save`.
+        overwrite: whether what is there already is replaced.
+
+    Raises:
+        ImageError: it cannot go there.
+        EditError: there are no such metadata.
+    """
+
+    def __init__(self, out: Path | None, usual: Path, inputs: Iterable[Any], metadata: str, overwrite: bool) -> None:
+        from dragonkit.editing.storing import BESIDE, METADATA
+
+        if metadata not in METADATA:
+            raise EditError(f"--metadata is {metadata!r}, but must be {' or '.join(METADATA)}.{closest(metadata, METADATA)}")
+        self._beside = () if metadata == "none" else (BESIDE,)
+        self.path = out or (usual if overwrite else free_name(usual, self._beside))
+        self._metadata, self._overwrite = metadata, overwrite
+        check_output(self.path, inputs, overwrite)
+        for ending in self._beside:
+            check_output(self.path.with_name(self.path.stem + ending), inputs, overwrite or metadata == "edit", suffix="")
+
+    def save(self, result: EditResult) -> Path:
+        """Write the result, and say where: a work of minutes is not lost because the name was taken meanwhile, or the disk is full."""
+        path = self.path
+        while True:
+            try:
+                return result.save(path, self._metadata, self._overwrite)  # type: ignore[arg-type]
+            except ImageError as error:
+                if isinstance(error.__cause__, FileExistsError):
+                    path = free_name(self.path, self._beside)
+                    continue
+                elsewhere = Path(tempfile.mkdtemp(prefix="dragonkit-")) / path.name
+                try:
+                    result.save(elsewhere, self._metadata)  # type: ignore[arg-type]
+                except ImageError:
+                    elsewhere.parent.rmdir()
+                    raise error from None
+                warn(f"{error}; until then it lies in {str(elsewhere)!r}")
+                return elsewhere
+
+
+def check_output(out: Path, inputs: Iterable[Any] = (), overwrite: bool = False, suffix: str = ".png", option: str = "--out") -> None:
+    """Refuse a place that has another ending, is one of the inputs, is taken, or cannot be written. Nothing stays behind.
 
     Args:
         out: where the result shall go; missing folders above it are fine.
         inputs: files that are read; whatever is not a path is skipped.
+        overwrite: whether what is there already may be replaced; an input never is.
+        suffix: what the name must end in; "" for anything.
+        option: what users know it as.
 
     Raises:
         ImageError: it cannot go there.
     """
+    what = f"{option} is {str(out)!r}"
     if os.path.isdir(out):  # unlike Path.is_dir it takes any name
-        raise ImageError(f"--out is {str(out)!r}, which is a directory; give the name of a file in it.")
-    if out.suffix.lower() != ".png":
-        raise ImageError(f"--out is {str(out)!r}, but must end in .png: only a PNG can carry its edit file.")
+        raise ImageError(f"{what}, which is a directory; give the name of a file in it.")
+    if suffix and out.suffix.lower() != suffix:
+        raise ImageError(f"{what}, but must end in {suffix}: only a PNG can carry its edit file.")
     for path in inputs:
         if isinstance(path, (str, os.PathLike)) and _same_file(out, path):
-            raise ImageError(f"--out is {str(out)!r}, an input, which would be lost; give another name.")
-    folder = next(parent for parent in out.absolute().parents if os.path.lexists(parent))
-    if not os.path.isdir(folder):
-        raise ImageError(f"--out is {str(out)!r}, but {str(folder)!r} is not a directory; give another place.")
+            raise ImageError(f"{what}, an input, which would be lost; give another name.")
     try:
-        if os.path.exists(out):
-            out.open("r+b").close()
-        else:
-            tempfile.TemporaryFile(dir=folder).close()  # asking for permissions is not enough: a disk may be full or read-only
+        check_writable(out)
+    except NotADirectoryError as error:
+        raise ImageError(f"{what}, but {error.filename!r} is not a directory; give another place.") from error
     except OSError as error:
-        raise ImageError(f"--out is {str(out)!r}, which cannot be written: {error.strerror or error}; give another place.") from error
+        raise ImageError(f"{what}, which cannot be written: {error.strerror or error}; give another place.") from error
+    if os.path.lexists(out) and not overwrite:
+        raise ImageError(f"{what}, which is there already; give another name, or add --overwrite.")
+
+
+@contextmanager
+def told(place: Path) -> Iterator[None]:
+    """Within this block an error of the disk is an ImageError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise ImageError(f"{str(place)!r} could not be written: {error.strerror or error}; choose another place") from error
 
 
 def check_device(device: str | None) -> None:

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from dragonkit.cli.console import show, warn
+from dragonkit.cli.console import printable, show, warn
+from dragonkit.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from dragonkit.diffusion.source import Source
     from dragonkit.editing.editor import Editor
+    from dragonkit.editing.layout import Layout
+    from dragonkit.editing.places import PlaceReport
     from dragonkit.editing.results import EditResult, Report
 
 __all__ = ["advise", "report"]
 
 
-def advise(editor: Editor, source: Source) -> None:
+def advise(editor: Editor, source: Source, layout: Layout) -> None:
     """What is worth knowing before the edit, on stderr."""
-    for sentence in editor.advice(source):
+    for sentence in editor.advice(source, layout):
         warn(sentence)
 
 
 def report(result: EditResult, place: Path, as_json: bool, quiet: bool) -> None:
     """The report as JSON with `out`, where the result lies; or a short summary. Its warnings were shown before the edit."""
     if as_json:
-        # pydantic writes infinite decibels as null, as JSON knows no infinity
-        typer.echo(json.dumps({"out": str(place), **json.loads(result.report.model_dump_json())}, indent=2))
+        print_json({"out": str(place), **result.report.model_dump(mode="json")}, indent=2)
         return
     if not quiet:
         from rich.table import Table
@@ -36,7 +35,7 @@ def report(result: EditResult, place: Path, as_json: bool, quiet: bool) -> None:
 
         table = Table.grid(padding=(0, 2))
         for name, value in _rows(result.report):
-            table.add_row(Text(name, style="dim"), Text(value))
+            table.add_row(Text(name, style="dim"), Text(printable(value)))
         show(table, f"written to {place}")
 
 
@@ -50,9 +49,17 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         ("steps", f"{len(report.steps)}, {guided} of them guided"),
         ("time", f"{report.seconds:.1f} s, {report.network_evaluations} network evaluations after the inversion"),
     ]
+    rows[2:2] = [("place", _place(place)) for place in report.places]
     if report.prompt:
         rows.insert(1, ("prompt", report.prompt))
     if report.reconstruction_psnr is not None:
         best = "" if report.autoencoder_psnr is None else f" of at most {report.autoencoder_psnr:.1f} dB"
         rows.append(("reconstruction", f"{report.reconstruction_psnr:.1f} dB{best}"))
     return rows
+
+
+def _place(place: PlaceReport) -> str:
+    """How much of the picture a mask covers, and what becomes of it."""
+    said = f"the {place.mode}'s content covers {place.covers:.1%} of the picture, {place.changes:.1%} may change"
+    borders = f"the {' and '.join(place.cut)} border{'s' if len(place.cut) > 1 else ''}"
+    return f"{said}; its target is cut by {borders}" if place.cut else said

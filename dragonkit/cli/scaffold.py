@@ -5,6 +5,9 @@ from __future__ import annotations
 import keyword
 import re
 import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -14,6 +17,7 @@ import typer
 
 from dragonkit.cli.console import load_registry
 from dragonkit.errors import EditError
+from dragonkit.files import write_text
 
 __all__ = ["new_plugin", "write_plugin"]
 
@@ -56,12 +60,24 @@ def write_plugin(name: str, folder: Path) -> list[Path]:
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise EditError(f"{str(folder)!r} is there already and not an empty folder; nothing was written, give another with --folder.")
-        for path, text in texts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        with _all_or_none(folder):
+            for path, text in texts.items():
+                write_text(path, text, overwrite=False)
     except OSError as error:
         raise EditError(f"the plugin cannot be written to {str(folder)!r}: {error.strerror or error}; give another --folder.") from error
     return list(texts)
+
+
+@contextmanager
+def _all_or_none(folder: Path) -> Iterator[None]:
+    """After an error within this block a folder that was empty is empty again, and one that was missing is missing."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in [made[-1]] if made else list(folder.iterdir()):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        raise
 
 
 def _check_name(name: str) -> None:

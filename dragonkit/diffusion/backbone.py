@@ -15,7 +15,7 @@ from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import ImageTensor, Latents
 from dragonkit.words import closest
 
-__all__ = ["Backbone", "Condition", "KeyValues", "Prediction", "checked_layers"]
+__all__ = ["Backbone", "Condition", "KeyValues", "Prediction", "Reader", "checked_layers"]
 
 Condition: TypeAlias = Any
 """What a backbone made of words: opaque, only the backbone that made it looks inside."""
@@ -114,6 +114,14 @@ class Backbone(Protocol):
         Raises:
             EditError: there is no layer of that name.
         """
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """What a backbone may offer besides, so that a prompt is not cut off without a word."""
+
+    def unread(self, prompt: str) -> str:
+        """The words at the end of a prompt that the text encoder has no room for; "" when it reads all."""
 
 
 def checked_layers(layers: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:

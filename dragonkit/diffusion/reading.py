@@ -41,7 +41,8 @@ def merged_memory(
 ) -> tuple[KeyValues | None, AttentionForm]:
     """The keys and values to read at step `index` of `steps`, and whether instead of the decoder's own or beside them.
 
-    Of the source, what every plan reads; of the references, what any plan reads; beside its own, if any plan wants that.
+    Of the source, what every plan reads; of the references, what any plan reads; beside its own, if any plan wants that, or if a layer
+    were left with nothing to read.
 
     Args:
         recorded: with the keys and values of the source, then of every reference.
@@ -62,6 +63,8 @@ def merged_memory(
                 other = recorded[1 + one.reference].keys_values[layer]
                 parts.append(_read(other, "reference_mask", [one], sizes[1 + one.reference]))
         memory[layer] = (torch.cat([key for key, _ in parts], dim=1), torch.cat([value for _, value in parts], dim=1))
+    if not all(keys.shape[1] for keys, _ in memory.values()):  # a softmax over nothing is NaN
+        form = "concatenate"
     return memory, form
 
 

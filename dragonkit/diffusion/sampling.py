@@ -77,6 +77,14 @@ class SamplingPlan:
     rounds: Mapping[int, int] = field(default_factory=dict)
     seed: int = 0
 
+    def free(self, done: int, steps: int) -> Tensor:
+        """Where no anchor holds after `done` of `steps` steps: bool (h, w)."""
+        free = torch.ones(self.latents.shape[-2:], dtype=torch.bool, device=self.latents.device)
+        for anchor in self.anchors:
+            if anchor.holds(done, steps):
+                free &= ~anchor.mask
+        return free
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
@@ -121,7 +129,8 @@ def guided_sampling(
         z_0 (1, c, h, w).
     """
     steps = len(schedule)
-    first = _first_open_step(plan.anchors, steps)
+    # a step whose outcome is given in every cell need not be done; the last one always is
+    first = next((index for index in range(steps - 1) if plan.free(index + 1, steps).any()), steps - 1)
     latents = anchored(plan.latents, plan.anchors, steps, first)
     random = torch.Generator().manual_seed(plan.seed)  # on the CPU, so that a seed means the same on every machine
     for index in range(first, steps):
@@ -180,17 +189,6 @@ def _undone(backbone: Backbone, schedule: Schedule, plan: SamplingPlan, latents:
     """From the next lower level back up to `level`, by a step of DDIM inversion (DiffEditor's time travel)."""
     noise_pred = backbone.predict(latents, schedule.time(max(level - 1, 1)), plan.condition).noise_pred
     return schedule.move(latents, noise_pred, level - 1, level)
-
-
-def _first_open_step(anchors: Sequence[Anchor], steps: int) -> int:
-    """The first step whose outcome is not given in every cell; the last step is always done."""
-    first = 0
-    while first < steps - 1:
-        held = [anchor.mask for anchor in anchors if anchor.holds(first + 1, steps)]
-        if not held or not torch.stack(held).any(0).all():
-            break
-        first += 1
-    return first
 
 
 def anchored(latents: Latents, anchors: Sequence[Anchor], steps: int, done: int) -> Latents:

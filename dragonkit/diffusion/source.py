@@ -12,6 +12,8 @@ from torch import Tensor
 from dragonkit.diffusion.backbone import Condition
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
+from dragonkit.imaging.photos import Photo
+from dragonkit.words import short
 
 __all__ = ["Source", "feature_grid", "latent_grid"]
 
@@ -20,7 +22,7 @@ FEATURES_PER_LATENT = 2
 """The common feature grid is twice as fine as the latents', as in the released code."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Source:
     """Made by inversion or generation, once per picture; every later edit starts from it.
 
@@ -30,12 +32,13 @@ class Source:
         prompt: the words.
         condition: the prompt as the model that made the source takes it.
         negative_condition: the same of no words, for classifier-free guidance.
-        pixels: uint8 (H, W, 3), the picture as it was given.
+        pixels: uint8 (H, W, 3), the picture as it was given, in RGB.
         size: (width, height) in pixels at which the model works on it.
         reconstruction_psnr: dB between the picture and what comes back from z_T without any edit; None when it was not checked.
         autoencoder_psnr: dB between the picture and the autoencoder's round trip: the most that a reconstruction can reach.
         seed: of the noise a generated picture came from; None for an inverted one.
         inverted_with: the fields of `Settings` that say how it was inverted; none for a generated one.
+        photo: the picture in its own kind: grey, transparent, of 16 bits; `pixels` when left out.
     """
 
     trajectory: Tensor
@@ -49,6 +52,11 @@ class Source:
     autoencoder_psnr: float | None = None
     seed: int | None = None
     inverted_with: Mapping[str, Any] = field(default_factory=dict)
+    photo: Photo = None  # type: ignore[assignment]  # set below
+
+    def __post_init__(self) -> None:
+        if self.photo is None:
+            object.__setattr__(self, "photo", Photo(self.pixels, self.pixels))
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -58,6 +66,12 @@ class Source:
     def latents_at(self, level: int) -> Tensor:
         """z at a noise level, 0 (clean) to n: (1, channels, height, width)."""
         return self.trajectory[level : level + 1]
+
+    def __repr__(self) -> str:
+        (width, height), (inner_width, inner_height) = self.image_size, self.size
+        seen = "" if self.size == self.image_size else f", seen at {inner_width}x{inner_height}"
+        made = "inverted" if self.seed is None else f"generated from seed {self.seed}"
+        return f"<Source {width}x{height}{seen}, {made} in {len(self.schedule)} steps, {short(self.prompt)}>"
 
 
 def latent_grid(source: Source) -> Grid:

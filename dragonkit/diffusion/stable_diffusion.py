@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -98,9 +99,24 @@ class StableDiffusion(Backbone):
     @torch.no_grad()
     def condition(self, prompts: Sequence[str], size: tuple[int, int]) -> PromptEmbeds:
         """Text features of each prompt: (b, words, embedding)."""
-        length = min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
-        ids = self.tokenizer(list(prompts), padding="max_length", truncation=True, max_length=length, return_tensors="pt").input_ids
+        ids = self.tokenizer(
+            list(prompts), padding="max_length", truncation=True, max_length=self._prompt_length, return_tensors="pt"
+        ).input_ids
         return self.text_encoder(ids.to(self.device)).last_hidden_state.to(self.dtype)
+
+    def unread(self, prompt: str) -> str:
+        """The words at the end of a prompt that the text encoder has no room for; "" when it reads all."""
+        words = prompt.split()
+
+        def fits(count: int) -> bool:
+            return len(self.tokenizer(" ".join(words[:count]), verbose=False).input_ids) <= self._prompt_length
+
+        return " ".join(words[bisect.bisect_left(range(1, len(words) + 1), True, key=lambda count: not fits(count)) :])
+
+    @property
+    def _prompt_length(self) -> int:
+        """How many tokens the text encoder reads, its marks for begin and end included."""
+        return min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
 
     def predict(
         self,

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dragonkit.diffusion.backbone import Backbone, Reader
+from dragonkit.diffusion.sampling import SamplingPlan
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
+from dragonkit.imaging.images import MAX_ASPECT
 from dragonkit.plugins.card import ModelCard
+from dragonkit.words import short
 
-__all__ = ["advice_on", "carries", "settings_for"]
+__all__ = ["advice_on", "advice_on_plan", "advice_on_prompt", "carries", "settings_for"]
 
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
@@ -44,6 +48,42 @@ def advice_on(source: Source, card: ModelCard) -> Iterator[str]:
         yield (
             f"without any edit the source comes back at {back:.1f} dB, the autoencoder alone reaches {most:.1f} dB; "
             "expect changes where none were asked for, or invert with more steps or inversion_iterations"
+        )
+
+    longer, shorter = max(source.image_size), min(source.image_size)
+    if longer > 1.05 * MAX_ASPECT * shorter:
+        width, height = source.size
+        yield (
+            f"one side of the picture is {longer / shorter:.3g} times the other, and the model sees it squeezed to {width}x{height}: "
+            "what it paints comes out stretched; edit a part of the picture instead"
+        )
+
+
+def advice_on_prompt(backbone: Backbone, prompt: str, what: str = "prompt") -> Iterator[str]:
+    """Which words of a prompt the model does not read, as its text encoder is full before; backbones that cannot tell say nothing."""
+    lost = backbone.unread(prompt) if isinstance(backbone, Reader) else ""
+    if lost:
+        yield f"the model's text encoder is full before the end of the {what} and never reads {short(lost)}; say it in fewer words"
+
+
+def advice_on_plan(plan: SamplingPlan, steps: int) -> Iterator[str]:
+    """A sentence where the energies decide nothing: each cell that they might change is given while they act."""
+    regions = [planned.region for planned in plan.terms if planned.term.weight]
+    if not regions or not plan.energy_scale:
+        return
+
+    def open_after(done: int) -> bool:
+        free = plan.free(done, steps)
+        return any((free if region is None else free & region).any() for region in regions)
+
+    if not plan.guided:
+        yield "the energies guided nothing: the schedule has no step at which they act; widen its span"
+    elif not any(open_after(index + 1) for index in plan.guided):  # what is held after a step has been overwritten in it
+        held = next((done - 1 for done in range(1, steps + 1) if open_after(done)), steps)
+        first, last = min(plan.guided) + 1, max(plan.guided) + 1
+        yield (
+            f"the energies guided nothing: they act in steps {first} to {last} of {steps}, and until step {held} all that they could "
+            f"change is held; lower hold or hold_vacated{'' if held == steps else ', or let the span of the schedule end later'}"
         )
 
 

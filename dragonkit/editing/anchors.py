@@ -26,22 +26,32 @@ __all__ = ["Placed", "anchors_of", "initial_latents", "moved_noise"]
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """An edit whose content is known: its masks on pixels and on latent cells, and the reference that the content comes from, if any."""
+    """An edit whose content can be pasted: its masks on pixels and on latent cells, and the reference that the content comes from, if any.
+
+    Attributes:
+        certain: bool (H, W), where in the target that content is right; elsewhere it is a first guess.
+    """
 
     pixels: EditMasks
     cells: EditMasks
     reference: Source | None
+    certain: np.ndarray
 
 
 def initial_latents(
-    registry: PluginRegistry, source: Source, edits: Sequence[Edit], masks: Sequence[EditMasks], references: Sequence[Source | None]
+    registry: PluginRegistry,
+    source: Source,
+    edits: Sequence[Edit],
+    masks: Sequence[EditMasks],
+    references: Sequence[Source | None],
+    seed: int | None = 0,
 ) -> Tensor:
-    """z_T with every edit's changes to the source's, applied in order."""
+    """z_T with every edit's changes to the source's, applied in order; `seed` is that of new noise, None for none."""
     own = combined = source.latents_at(len(source.schedule))
     for edit, cells, reference in zip(edits, masks, references, strict=True):
         latents = registry.initial_latents(edit, cells, source, reference)
         if latents is None:
-            latents = moved_noise(cells, source, reference)
+            latents = moved_noise(cells, source, reference, seed)
         if latents.shape != own.shape:
             owner = registry.owner(edit.mode)
             message = f"dragonkit_initial_latents gave latents of shape {tuple(latents.shape)}, not {tuple(own.shape)}."
@@ -53,18 +63,22 @@ def initial_latents(
     return combined
 
 
-def moved_noise(cells: EditMasks, source: Source, reference: Source | None = None) -> Tensor:
+def moved_noise(cells: EditMasks, source: Source, reference: Source | None = None, seed: int | None = 0) -> Tensor:
     """The source's z_T with the noise of the content copied to its target, looked up without interpolation: (1, c, h, w).
+
+    What the content leaves gets new noise: in its own it lives on, whatever pushes it away.
 
     Args:
         cells: the masks on the latents' cells.
         reference: the picture that the content comes from; None for the source itself.
+        seed: of the new noise; None to leave the content's own there, as the released code does.
     """
     own, origin = source.latents_at(len(source.schedule)), reference or source
     if not cells.places_content(reference is not None):
         return own
     moved = warp(origin.latents_at(len(origin.schedule))[0], cells.correspondence_on(latent_grid(origin)), mode="nearest")[None]
-    return torch.where(to_mask(cells.target, own), moved, own)
+    left = own if seed is None else torch.where(to_mask(cells.vacated, own), _fresh(own, seed), own)
+    return torch.where(to_mask(cells.target, own), moved, left)
 
 
 def anchors_of(
@@ -88,12 +102,14 @@ def anchors_of(
     )
     vacated &= ~target
     pasted = ~untouched & ~vacated & (cell_coverage(known == 0, grid) == 0)
+    guesses = np.logical_or.reduce([one.pixels.target & ~one.certain for one in placed] or [known == 0])
+    guessed = cell_coverage(guesses, grid) > 0
     anchors = []
     if settings.keep != "energy":
         anchors.append(Anchor(to_mask(untouched, pasted_latents), source.trajectory))
     if placed:
         trajectory = _noised(source, pasted_latents, placed, settings.seed)
-        for mask, hold in ((vacated, settings.hold_vacated), (pasted, settings.hold)):
+        for mask, hold in ((vacated, settings.hold_vacated), (pasted & guessed, settings.hold_guess), (pasted & ~guessed, settings.hold)):
             if hold > 0:
                 anchors.append(Anchor(to_mask(mask, trajectory), trajectory, hold))
     return anchors
@@ -103,9 +119,9 @@ def _noised(source: Source, clean: Tensor, placed: Sequence[Placed], seed: int) 
     """The trajectory (n + 1, c, h, w) that the pasted picture would have: its clean latents under the noise of what was pasted.
 
     Moving latents by whole cells would place content up to half a cell wrong, and latents do not turn or scale. Pasting pixels and
-    encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise: in their own, the object lives on.
+    encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise, as at the start.
     """
-    fresh = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed)).to(clean)
+    fresh = _fresh(clean, seed)
     vacated = to_mask(np.logical_or.reduce([one.cells.vacated for one in placed]), clean)
     origins = [one.reference or source for one in placed]
     places = [one.cells.correspondence_on(latent_grid(origin)) for one, origin in zip(placed, origins, strict=True)]
@@ -117,6 +133,11 @@ def _noised(source: Source, clean: Tensor, placed: Sequence[Placed], seed: int) 
             mixed = torch.where(target, warp(_noise(origin, level)[0], place, mode="nearest")[None], mixed)
         levels.append(source.schedule.add_noise(clean, mixed, level))
     return torch.cat(levels)
+
+
+def _fresh(like: Tensor, seed: int) -> Tensor:
+    """New noise, drawn on the CPU, so that a seed means the same on every machine."""
+    return torch.randn(like.shape, generator=torch.Generator().manual_seed(seed)).to(like)
 
 
 def _noise(source: Source, level: int) -> Tensor:

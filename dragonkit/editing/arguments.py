@@ -14,7 +14,7 @@ from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.words import short
 
-__all__ = ["checked_callback", "checked_prompt", "checked_seed", "checked_settings", "checked_source", "settings_apart"]
+__all__ = ["checked_callback", "checked_seed", "checked_settings", "checked_source", "settings_apart"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 LARGEST_SEED = 2**63 - 1
@@ -41,12 +41,6 @@ def checked_settings(settings: Any) -> Settings | None:
         return settings
     advice = _as_settings(settings) if isinstance(settings, dict) else "dk.Settings(steps=30), say"
     raise EditError(f"settings must be a dragonkit.Settings or None, got {short(settings)}; write {advice}")
-
-
-def checked_prompt(prompt: Any) -> str:
-    if not isinstance(prompt, str):
-        raise EditError(f"prompt must be text, got {short(prompt)}; say what the picture shows, or leave it out")
-    return prompt
 
 
 def checked_callback(callback: Any, name: str, takes: str) -> None:

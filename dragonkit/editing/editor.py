@@ -7,28 +7,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
-from PIL import Image
 
 from dragonkit.diffusion.backbone import Backbone, checked_layers
 from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.turns import turn_on
-from dragonkit.editing.advice import advice_on, settings_for
-from dragonkit.editing.arguments import checked_callback, checked_prompt, checked_seed, checked_settings, checked_source, settings_apart
+from dragonkit.editing.advice import advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
+from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, settings_apart
 from dragonkit.editing.energies import idle_terms
 from dragonkit.editing.finishing import finish
 from dragonkit.editing.layout import EditLike, Layout
+from dragonkit.editing.places import advice_on_places
 from dragonkit.editing.planning import plan_edits
 from dragonkit.editing.results import EditResult
 from dragonkit.editing.sources import Sources
 from dragonkit.editing.watching import Watch
-from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
+from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
-from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, OutOfMemoryError
-from dragonkit.imaging.images import ImageSource, load_image
+from dragonkit.imaging.images import ImageSource
+from dragonkit.imaging.photo_files import open_photo
+from dragonkit.imaging.photos import Photo
 from dragonkit.models.devices import checked_device, checked_dtype, refuse_deleted_folder
 from dragonkit.models.hub import Fetched
 from dragonkit.models.loading import find_card, load_backbone
@@ -71,10 +72,10 @@ class Editor:
         Args:
             device: CUDA where there is one, else the CPU, when left out.
             dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
-            progress: called with (bytes fetched, bytes in all) while the model is fetched from the hub; may raise `dragonkit.Cancelled`.
+            progress: called with (bytes fetched, bytes in all) while the hub sends the model; raise `dragonkit.Cancelled` to stop.
 
         Raises:
-            ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or a plugin that loads it fails; no such device.
+            ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or its plugin fails; or the device is not.
         """
         registry = registry or get_registry()
         card = find_card(model, registry.models(), registry.suspects("model"))
@@ -96,7 +97,12 @@ class Editor:
 
     @settings_apart
     def invert(
-        self, image: ImageSource, prompt: str = "", settings: Settings | None = None, check: bool = True, progress: Progress | None = None
+        self,
+        image: ImageSource | Photo,
+        prompt: str = "",
+        settings: Settings | None = None,
+        check: bool = True,
+        progress: Progress | None = None,
     ) -> Source:
         """Find the noise a picture would have come from; the last few inversions are remembered.
 
@@ -112,11 +118,19 @@ class Editor:
         """
         settings, prompt = self.settings(settings), checked_prompt(prompt)
         with _advice_on_memory(), self._turn(progress, settings):
-            return self._sources.invert(load_image(image), prompt, settings, check, progress)
+            return self._sources.invert(open_photo(image), prompt, settings, check, progress)
 
-    def advice(self, source: Source) -> list[str]:
-        """What is worth knowing before an edit of this source; the report of every edit of it says the same."""
-        return list(advice_on(source, self.card))
+    def advice(self, source: Source, layout: Layout | None = None) -> list[str]:
+        """What is worth knowing before an edit of this source; the report of every edit of it says the same.
+
+        Args:
+            layout: the edits, where they are known.
+        """
+        said = [*advice_on(source, self.card), *advice_on_prompt(self.backbone, source.prompt)]
+        for reference in () if layout is None else layout.references:
+            if reference is not None and reference.prompt is not None:
+                said += advice_on_prompt(self.backbone, reference.prompt, "reference_prompt")
+        return [*said, *(() if layout is None else advice_on_places(layout)), *source.photo.notes]
 
     def forget(self) -> None:
         """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
@@ -132,7 +146,7 @@ class Editor:
     @settings_apart
     def edit(
         self,
-        source: Source | EditResult | ImageSource,
+        source: Source | EditResult | ImageSource | Photo,
         edits: EditLike | Sequence[EditLike] | Layout,
         settings: Settings | None = None,
         prompt: str = "",
@@ -170,10 +184,14 @@ class Editor:
         plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
         guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
         latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
-        image = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
-        warnings = [*self.advice(source), *idle_terms(plan.sampling.terms)]
-        report = watch.report(self.card.name, layout.edits, source, warnings)
-        return EditResult(image, report, self._edit_file(source, layout.edits, settings), plan.region)
+        # where the autoencoder fails all is held for that reason, which the advice names
+        notes = advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()
+        photo = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
+        warnings = [*self.advice(source, layout), *notes, *idle_terms(plan.sampling.terms)]
+        report = watch.report(self.card.name, layout, source, warnings)
+        picture = source.photo if source.seed is None else source.seed
+        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits)
+        return EditResult(photo.image, report, file, plan.region, photo)
 
     def run(
         self,
@@ -190,7 +208,7 @@ class Editor:
         """The source that an edit file names: its picture inverted, or generated from its seed."""
         if file.seed is not None and not file.image:
             return self.generate(file.prompt, file.seed, file.settings, progress)
-        return self.invert(file.load_image(), file.prompt, file.settings, progress=progress)
+        return self.invert(file.photo(), file.prompt, file.settings, progress=progress)
 
     def _turn(self, progress: Progress | None, settings: Settings) -> AbstractContextManager[None]:
         """Within this block the model is this call's alone."""
@@ -198,12 +216,12 @@ class Editor:
         return turn_on(self.backbone, None if progress is None else lambda: progress(0, settings.steps))
 
     def _laid_out(
-        self, source: Source | EditResult | ImageSource, edits: EditLike | Sequence[EditLike] | Layout, prompt: str
-    ) -> tuple[Source | Image.Image, Layout, str]:
+        self, source: Source | EditResult | ImageSource | Photo, edits: EditLike | Sequence[EditLike] | Layout, prompt: str
+    ) -> tuple[Source | Photo, Layout, str]:
         """The picture, where the edits act on it, and what it shows; what does not fit is refused before the slow part."""
         if isinstance(source, EditResult):
-            prompt, source = prompt or source.report.prompt, source.image
-        picture = source if isinstance(source, Source) else load_image(source)
+            prompt, source = prompt or source.report.prompt, source.photo
+        picture = source if isinstance(source, Source) else open_photo(source)
         size = picture.image_size if isinstance(picture, Source) else picture.size
         layout = edits if isinstance(edits, Layout) else Layout(self.registry, edits, size)
         if layout.size != size:
@@ -214,17 +232,6 @@ class Editor:
     def _inverted(self, reference: Reference, source: Source, settings: Settings, progress: Progress | None) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt
         return self.invert(reference.image, prompt, settings, check=False, progress=progress)
-
-    def _edit_file(self, source: Source, edits: Sequence[Edit], settings: Settings) -> EditFile:
-        picture = "" if source.seed is not None else image_to_text(load_image(source.pixels))
-        return EditFile(
-            model=self.card.name,
-            image=picture,
-            prompt=source.prompt,
-            seed=source.seed,
-            settings=settings,
-            edits=[edit.to_dict() for edit in edits],
-        )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.imaging.masks import Grid, bounding_box
 from dragonkit.plugins.answers import EditMasks
@@ -47,12 +48,18 @@ class Layout:
     """
 
     def __init__(self, registry: PluginRegistry, edits: EditLike | Sequence[EditLike], size: tuple[int, int]) -> None:
-        self.edits, self.size = _checked(registry, edits), size
+        self.edits, self.size, self._registry = _checked(registry, edits), size, registry
         self._owners = [registry.owner(edit.mode) for edit in self.edits]
         self.references = [registry.reference(edit) for edit in self.edits]
         self.placements = [registry.build_masks(edit, size) for edit in self.edits]
         _refuse_conflicts(self.edits, self.placements)
         self._on: dict[Grid, list[EditMasks]] = {}
+
+    def settled(self, settings: Settings) -> Layout:
+        """The layout of the edits as these settings have them run: this one, where no mode leaves them anything."""
+        edits = [edit.settled(settings) for edit in self.edits]
+        same = all(one is other for one, other in zip(edits, self.edits, strict=True))
+        return self if same else Layout(self._registry, edits, self.size)
 
     def on(self, grid: Grid) -> list[EditMasks]:
         """Every edit's masks on one grid: nothing preserved that another edit changes, nothing vacated that another one fills.

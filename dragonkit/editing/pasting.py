@@ -51,6 +51,10 @@ def _pulled_and_pushed(image: ImageTensor, hole: GridMask) -> ImageTensor:
     return filled
 
 
+ANOTHER = 0.2
+"""Difference in [-1, 1] from which the model is said to have drawn something else than it was given."""
+
+
 @dataclass(frozen=True, eq=False)
 class Cutout:
     """What one edit contributes to the pasted picture.
@@ -141,6 +145,7 @@ def with_detail(decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTens
     What the model changed is the difference between the decoded result and the round trip of the latents that were given to it. Where the
     pasted picture is right about the content (`known` is 1), that difference is added to its own, sharp pixels, as far as the model
     was free to change something there: a decoder spreads a change of one cell over many, and what is held shall not change with it.
+    Where the model was free and drew something else, the detail of what was pasted has no place, and the model's own pixels stay.
 
     Args:
         decoded, round_trip: (1, 3, h, w) at the model's size.
@@ -150,8 +155,16 @@ def with_detail(decoded: ImageTensor, round_trip: ImageTensor, pasted: ImageTens
     """
     size = (pasted.shape[3], pasted.shape[2])
     known_part, free_part = (torch.from_numpy(part).to(pasted) for part in (known, free))
-    model = resized(decoded, size)
-    return torch.lerp(model, pasted + free_part * (model - resized(round_trip, size)), known_part).clamp(-1, 1)
+    model, given = resized(decoded, size), resized(round_trip, size)
+    detail = 1 - free_part * (1 - resized(_alike(decoded, round_trip), size))
+    sharp = model + detail * (pasted - given) - (1 - free_part) * (model - given)
+    return torch.lerp(model, sharp, known_part).clamp(-1, 1)
+
+
+def _alike(decoded: ImageTensor, round_trip: ImageTensor) -> Tensor:
+    """How alike the two pictures are about each pixel, (1, 1, h, w): 1 where they are equal, near 0 from `ANOTHER` on."""
+    apart = F.max_pool2d((decoded - round_trip).float().abs().amax(1, keepdim=True), 3, 1, 1)
+    return torch.exp(-((F.avg_pool2d(apart, 5, 1, 2, count_include_pad=False) / ANOTHER) ** 2)).to(decoded.dtype)
 
 
 def free_pixels(held: GridMask, cell: float) -> np.ndarray:

@@ -18,6 +18,7 @@ from dragonkit.editing.anchors import Placed, anchors_of, initial_latents
 from dragonkit.editing.energies import planned_term
 from dragonkit.editing.layout import Layout
 from dragonkit.editing.pasting import Cutout, cut_and_paste, edit_region, free_pixels, resized, to_mask
+from dragonkit.editing.transparency import pasted_alpha
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.schedules import Span
 from dragonkit.edits.settings import Settings
@@ -42,6 +43,7 @@ class EditPlan:
         known: float32 (H, W): 1 where `pasted` shows the content that the edit wants there, 0 where only the model knows it.
         free: float32 (H, W): how free the model was to change each pixel; 0 where all that it shows was given.
         region: float32 (H, W): how much of each pixel may change.
+        alpha: float32 (H, W) in [0, 1], the transparency of the result; None for a picture without.
     """
 
     sampling: SamplingPlan
@@ -50,6 +52,7 @@ class EditPlan:
     known: np.ndarray
     free: np.ndarray
     region: np.ndarray
+    alpha: np.ndarray | None = None
 
 
 def plan_edits(
@@ -69,6 +72,7 @@ def plan_edits(
     Raises:
         PluginHookError: a plugin's answer is of no use.
     """
+    layout = layout.settled(settings)
     edits, references = layout.edits, references or [None] * len(layout.edits)
     latent_cells, feature_cells = latent_grid(source), feature_grid(source)
     image_masks, latent_masks, feature_masks = map(layout.on, (Grid(*layout.size, *layout.size), latent_cells, feature_cells))
@@ -81,12 +85,15 @@ def plan_edits(
     for masks, cutout in zip(image_masks, cutouts, strict=True):
         if cutout is None:
             known[masks.source | masks.target] = 0
-    pasted = cut_and_paste(_tensor(source), *(cutout for cutout in cutouts if cutout is not None))
+    known_cutouts = [cutout for cutout in cutouts if cutout is not None]
+    pasted = cut_and_paste(_tensor(source), *known_cutouts)
+    alpha = None if source.photo.alpha is None else pasted_alpha(source.photo.alpha, known_cutouts, region)
     pasted_latents = backbone.encode(resized(pasted, source.size))
     # an encoder sees further than a cell: the source's latents up to two cells from an object know of it
     untouched = ~dilate(cell_coverage(touched, latent_cells) > 0, 2)
-    everything = zip(image_masks, latent_masks, references, cutouts, strict=True)
-    placed = [Placed(pixels, cells, reference) for pixels, cells, reference, cutout in everything if cutout is not None]
+    certain = [masks.target if one.certain is None else one.certain for one, masks in zip(layout.placements, image_masks, strict=True)]
+    everything = zip(image_masks, latent_masks, references, certain, strict=True)
+    placed = [Placed(*each) for each, cutout in zip(everything, cutouts, strict=True) if cutout is not None]
 
     inverted = list(dict.fromkeys(reference for reference in references if reference is not None))
     number = [None if reference is None else inverted.index(reference) for reference in references]
@@ -94,19 +101,21 @@ def plan_edits(
     when = settings.schedule.attention
     attention = [(_attention(registry, *asked, when), asked[-1]) for asked in planned if settings.attention]
     regions = [_regions(masks, pasted_latents) if settings.schedule.regional else {} for masks in latent_masks]
+    terms = [
+        planned_term(plugin, term, "" if len(edits) == 1 else f"{place}:", number[place], regions[place])
+        for place, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
+        for plugin, term in registry.energy_terms(edit, masks)
+    ]
+    guided = settings.schedule.guided(settings.steps) if terms and settings.energy_scale else frozenset[int]()
     sampling = SamplingPlan(
-        latents=initial_latents(registry, source, edits, latent_masks, references),
+        latents=initial_latents(registry, source, edits, latent_masks, references, settings.seed if settings.start == "picture" else None),
         condition=source.condition,
         negative_condition=source.negative_condition,
-        terms=[
-            planned_term(plugin, term, "" if len(edits) == 1 else f"{place}:", number[place], regions[place])
-            for place, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
-            for plugin, term in registry.energy_terms(edit, masks)
-        ],
+        terms=terms,
         layers=settings.layers,
         feature_size=feature_cells.shape,
         references=[feature_grid(reference) for reference in inverted],
-        guided=settings.schedule.guided(settings.steps) if settings.energy_scale else frozenset(),
+        guided=guided,
         attention=[
             PlannedAttention(plan if reference is None else _on_latents(plan, inverted[reference]), reference)
             for plan, reference in attention
@@ -117,14 +126,18 @@ def plan_edits(
         energy_scale=settings.energy_scale,
         region=to_mask(~np.logical_and.reduce([masks.preserve for masks in latent_masks]), pasted_latents),
         noise=settings.schedule.noise_at(settings.steps),
-        rounds=settings.schedule.rounds_at(settings.steps),
+        rounds=settings.schedule.rounds_at(settings.steps) if guided else {},
         seed=settings.seed,
     )
     given_latents = torch.where(to_mask(untouched, pasted_latents), source.latents_at(0), pasted_latents)
     held = np.zeros(region.shape, bool)
     for one in placed:
-        held |= (one.pixels.target & (settings.hold == 1)) | (one.pixels.vacated & (settings.hold_vacated == 1))
-    return EditPlan(sampling, pasted, given_latents, known, free_pixels(held, latent_cells.cell_width), region)
+        held |= (
+            (one.certain & (settings.hold == 1))
+            | (one.pixels.target & (settings.hold_guess == 1))
+            | (one.pixels.vacated & (settings.hold_vacated == 1))
+        )
+    return EditPlan(sampling, pasted, given_latents, known, free_pixels(held, latent_cells.cell_width), region, alpha)
 
 
 def _cutout(

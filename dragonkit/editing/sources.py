@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import Backbone, Prediction
@@ -21,6 +20,7 @@ from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import DragonkitError, PluginHookError
 from dragonkit.imaging.images import fit_size, psnr, to_image, to_tensor
+from dragonkit.imaging.photos import Photo
 from dragonkit.plugins.inversion import Inversion
 from dragonkit.plugins.loading import Plugin
 from dragonkit.plugins.registry import PluginRegistry
@@ -42,12 +42,12 @@ class Sources:
         self._inversions: OrderedDict[str, Source] = OrderedDict()
         self._banks: WeakKeyDictionary[Source, dict[tuple[int, tuple[str, ...]], Prediction]] = WeakKeyDictionary()
 
-    def invert(self, picture: Image.Image, prompt: str, settings: Settings, check: bool, progress: Progress | None) -> Source:
+    def invert(self, photo: Photo, prompt: str, settings: Settings, check: bool, progress: Progress | None) -> Source:
         """The picture's source, as `Editor.invert` says."""
         plugin, inversion = self.registry.inversion(settings.inversion)
-        pixels, options = np.asarray(picture), inversion.options_of(settings)
+        picture, options = photo.picture, inversion.options_of(settings)
         made_with = {"steps": settings.steps, "inversion": inversion.name, "options": options.model_dump_json(), "check": check}
-        key = _digest(pixels, {**made_with, "prompt": prompt})
+        key = _digest(photo, {**made_with, "prompt": prompt})
         if key in self._inversions:
             self._inversions.move_to_end(key)
             return self._inversions[key]
@@ -83,11 +83,12 @@ class Sources:
             prompt,
             condition,
             negative,
-            pixels,
+            photo.rgb,
             size,
             reconstruction_psnr,
             autoencoder_psnr,
             inverted_with=inverted_with,
+            photo=photo,
         )
         self._inversions[key] = source
         while len(self._inversions) > KEPT_INVERSIONS:
@@ -133,10 +134,10 @@ class Sources:
         self._banks.clear()
 
 
-def _digest(pixels: np.ndarray, made_with: dict[str, object]) -> str:
+def _digest(photo: Photo, made_with: dict[str, object]) -> str:
     """Names an inversion: the picture, and all that its outcome depends on."""
-    text = json.dumps([pixels.shape, made_with], sort_keys=True)
-    return hashlib.sha256(pixels.tobytes() + text.encode()).hexdigest()
+    text = json.dumps([photo.hash, photo.kind, made_with], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _checked(plugin: Plugin, inversion: Inversion, way: Callable[[], object], clean: Tensor, schedule: Schedule) -> Tensor:

@@ -9,8 +9,9 @@ from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step
 from dragonkit.diffusion.source import Source
+from dragonkit.editing.layout import Layout
+from dragonkit.editing.places import places_of
 from dragonkit.editing.results import Report, StepReport
-from dragonkit.edits.edit import Edit
 from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["Watch"]
@@ -34,10 +35,10 @@ class Watch:
         if self._progress is not None:
             self._progress(step.done, step.total)
 
-    def report(self, model: str, edits: Sequence[Edit], source: Source, warnings: Sequence[str]) -> Report:
+    def report(self, model: str, layout: Layout, source: Source, warnings: Sequence[str]) -> Report:
         return Report(
             model=model,
-            modes=tuple(edit.mode for edit in edits),
+            modes=tuple(edit.mode for edit in layout.edits),
             prompt=source.prompt,
             image_size=source.image_size,
             working_size=source.size,
@@ -47,4 +48,5 @@ class Watch:
             network_evaluations=self._backbone.calls - self._calls,
             seconds=time.perf_counter() - self._begun,
             warnings=tuple(warnings),
+            places=places_of(layout),
         )

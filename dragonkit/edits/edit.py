@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic_core import PydanticSerializationError
 
+from dragonkit.edits.paths import PathRule
 from dragonkit.edits.validation import Model, relative_to
 from dragonkit.edits.values import same
 from dragonkit.errors import DragonkitError, EditError, UnknownModeError
@@ -15,6 +16,8 @@ from dragonkit.words import closest, short
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from dragonkit.edits.settings import Settings
 
 __all__ = ["Edit", "unknown_mode"]
 
@@ -38,6 +41,10 @@ class Edit(Model):
     mode: ClassVar[str]
     scriptable: ClassVar[bool] = True
 
+    def settled(self, settings: Settings) -> Self:
+        """The edit as it is run: with what a mode leaves to the settings filled in. A mode that leaves them something overrides this."""
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values only, with the mode: what an edit file holds. Masks become base64 PNG; mask files are read."""
         try:
@@ -48,12 +55,12 @@ class Edit(Model):
             raise EditError(f"{type(self).__name__} cannot be written as JSON: {error}. Use types that pydantic can write.") from error
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], folder: str | os.PathLike[str] | None = None) -> Self:
+    def from_dict(cls, data: Mapping[str, Any], folder: str | os.PathLike[str] | PathRule | None = None) -> Self:
         """The edit that `to_dict` wrote.
 
         Args:
             data: {"mode": cls.mode, ...fields}.
-            folder: what mask paths are relative to; they must exist then. None: the current folder, unchecked.
+            folder: what paths are relative to; they must exist then, in it or below it. None: the current folder, unchecked.
 
         Raises:
             EditError: another mode, or a field that is not allowed.
@@ -79,4 +86,4 @@ class Edit(Model):
 def unknown_mode(mode: str, known: Mapping[str, Any], where: str = "") -> UnknownModeError:
     """The error for a mode that no plugin offers: lists the known ones and the closest."""
     modes = sorted(known)
-    return UnknownModeError(f"{where}there is no edit mode {mode!r}.{closest(mode, modes)} Known modes: {', '.join(modes) or 'none'}.")
+    return UnknownModeError(f"{where}there is no edit mode {short(mode)}.{closest(mode, modes)} Known modes: {', '.join(modes) or 'none'}.")

@@ -38,7 +38,9 @@ class GuidanceSchedule(Model):
     )
     noise: Fraction = Field(default=0.0, description="eta of the steps inside the edited region: 0 is DDIM, 1 as random as DDPM")
     noise_span: Span = Field(default=(0.22, 0.4), description="between which that noise is added")
-    rounds: int = Field(default=1, ge=1, le=10, description="how often a step is done: from 2 on it is undone and done again (time travel)")
+    rounds: int = Field(
+        default=1, ge=1, le=10, description="how often a guided step is done: from 2 on it is undone and done again (time travel)"
+    )
     rounds_span: Span = Field(default=(0.42, 0.6), description="between which steps are repeated")
     rounds_every: int = Field(default=2, ge=1, le=1000, description="repeat every n-th step, counted from the first one of the run")
 
@@ -80,9 +82,10 @@ class GuidanceSchedule(Model):
         return {index: self.noise for index in range(*_within(self.noise_span, steps))} if self.noise else {}
 
     def rounds_at(self, steps: int) -> dict[int, int]:
-        """How often a step is done, where it is more than once."""
-        span = range(*_within(self.rounds_span, steps))
-        return {index: self.rounds for index in span if index % self.rounds_every == 0} if self.rounds > 1 else {}
+        """How often a step is done, where it is more than once: where energies guide, else it is for nothing."""
+        start, stop = _within(self.rounds_span, steps)
+        repeated = (index for index in sorted(self.guided(steps)) if start <= index < stop and index % self.rounds_every == 0)
+        return dict.fromkeys(repeated, self.rounds) if self.rounds > 1 else {}
 
 
 def _text(value: Any) -> str:

@@ -44,7 +44,14 @@ class Settings(Model):
     keep: Literal["pixels", "latents", "energy"] = Field(
         default="pixels", description="how the untouched part is kept: bit for bit, in the latents, or by the preserve energy only"
     )
+    start: Literal["picture", "noise"] = Field(
+        default="picture",
+        description="what edits start from: a picture of them, made without the model, or noise copied as in the released code",
+    )
     hold: Fraction = Field(default=0.6, description="fraction of the steps during which a moved object's latents are held at its target")
+    hold_guess: Fraction = Field(
+        default=0.3, description="the same where what was pasted is a first guess: what a drag stretches, which the model shall redraw"
+    )
     hold_vacated: Fraction = Field(
         default=0.2, description="fraction of the steps during which the vacated place is held at a smooth fill from its rim"
     )
@@ -95,7 +102,9 @@ _PAPER = {
     "guidance_scale": 4.0,
     "energy_scale": 0.03,
     "keep": "energy",
+    "start": "noise",
     "hold": 0.0,
+    "hold_guess": 0.0,
     "hold_vacated": 0.0,
     "inversion_iterations": 1,
 }
@@ -103,7 +112,8 @@ _PAPER = {
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "default": {},
-        # DragonDiffusion as written: plain inversion, guidance at each of the first 30 of 50 steps, nothing held
+        # DragonDiffusion as written: plain inversion, guidance at each of the first 30 of 50 steps, nothing held; z_T, of which it
+        # says little, as in the released code
         "paper": {**_PAPER, "schedule": GuidanceSchedule(span=(0.0, 0.6), every=1)},
         # the numbers in the released code, with DiffEditor's refinements
         "reference": {**_PAPER, "schedule": GuidanceSchedule(span=(0.0, 0.6), every=2, dense=0.2, regional=True, noise=0.4, rounds=3)},

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from dragonkit.edits.paths import PathRule
 from dragonkit.edits.schema import Allowed, allowed_in
 from dragonkit.errors import DragonkitError, EditError, MaskError, PointError
 from dragonkit.words import closest, short
@@ -45,9 +46,13 @@ class Model(BaseModel):
 
 
 @contextmanager
-def relative_to(folder: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Within this block, path strings given to models are relative to `folder`, and must name existing files."""
-    token = _context.set(None if folder is None else {"folder": Path(folder)})
+def relative_to(folder: str | os.PathLike[str] | PathRule | None) -> Iterator[None]:
+    """Within this block, path strings given to models are relative to `folder`, and must name existing files there or below.
+
+    A `PathRule` says so in other words; None allows any path, and does not look.
+    """
+    rule = folder if folder is None or isinstance(folder, PathRule) else PathRule(Path(folder))
+    token = _context.set(None if rule is None else {"paths": rule})
     try:
         yield
     finally:
@@ -95,7 +100,7 @@ def _sentence(item: ErrorDetails, name: str, model: type[BaseModel], allowed: Al
         fields = list(model.model_fields)
         word = str(item["loc"][-1])
         known = ", ".join(fields) or "none"
-        return f"{model.__name__} has no field {word!r} (received {value}).{closest(word, fields)} Its fields: {known}."
+        return f"{model.__name__} has no field {short(word)} (received {value}).{closest(word, fields)} Its fields: {known}."
     if isinstance(cause, DragonkitError):  # already a whole sentence, from a nested model or a validator
         return f"{name}: {cause}" if item["loc"] else str(cause)
     if cause is not None:

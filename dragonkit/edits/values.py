@@ -18,9 +18,15 @@ from PIL import Image
 from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema
 
+from dragonkit.edits.paths import PathRule
+from dragonkit.edits.pictures import keeper
 from dragonkit.errors import DragonkitError, ImageError, MaskError
-from dragonkit.imaging.images import is_tensor, load_image, open_image
-from dragonkit.imaging.masks import decode_mask, encode_mask, load_mask
+from dragonkit.imaging.images import is_tensor, load_image, open_image, upright
+from dragonkit.imaging.mask_files import EncodedMask
+from dragonkit.imaging.masks import encode_mask, load_mask
+from dragonkit.imaging.opening import EMBEDDED, opened, png_bytes
+from dragonkit.imaging.photo_files import open_photo, photo_from_bytes
+from dragonkit.imaging.photos import Photo
 from dragonkit.words import short
 
 __all__ = [
@@ -33,6 +39,7 @@ __all__ = [
     "image_from_text",
     "image_to_text",
     "mask_to_json",
+    "photo_from_text",
     "picture_to_json",
     "same",
 ]
@@ -60,20 +67,41 @@ def image_to_text(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def image_from_text(text: str, folder: Path | None = None) -> Image.Image:
-    """The RGB picture in "data:...;base64," text or at a path relative to `folder`. Raises ImageError."""
+def image_from_text(text: str, paths: Path | PathRule | None = None) -> Image.Image:
+    """The RGB picture in "data:image/png;base64," text or at a path relative to a folder.
+
+    Args:
+        paths: the folder, or which paths are followed.
+
+    Raises:
+        ImageError: there is no such picture, or its path is not followed.
+    """
+    if text.startswith("data:"):
+        return load_image(_embedded(text))
+    rule = paths if isinstance(paths, PathRule) else PathRule(paths or Path(), "anywhere")
+    return load_image(rule.follow(text, "picture", ImageError, must_exist=False))
+
+
+def _embedded(text: str) -> Image.Image:
+    """The picture in text, in its own mode: transparency may say where the object is."""
     try:
-        if text.startswith("data:"):
-            return load_image(Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2], validate=True))))
-        return load_image((folder or Path()) / text)
-    except ImageError:  # it says more
-        raise
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{short(text)} is neither a path nor 'data:image/png;base64,...' text: {error}.") from error
+        with opened(png_bytes(text), "the PNG", EMBEDDED) as image:
+            return upright(image, "the PNG")
+    except ImageError as error:
+        raise ImageError(f"{short(text)} is no picture: {error}") from error
+
+
+def photo_from_text(text: str) -> Photo:
+    """The picture in "data:image/png;base64," text, in its own kind. Raises ImageError."""
+    try:
+        return photo_from_bytes(png_bytes(text), "the PNG")
+    except ImageError as error:
+        raise ImageError(f"{short(text)} is no picture: {error}") from error
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equality that also compares arrays, tensors and tuples of them."""
+    """Equality that also compares arrays, tensors and tuples of them; masks that are still encoded count as what they hold."""
+    a, b = (np.asarray(one) if isinstance(one, EncodedMask) else one for one in (a, b))
     if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
         return len(a) == len(b) and all(map(same, a, b))
     if hasattr(a, "shape") or hasattr(b, "shape"):
@@ -82,30 +110,34 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _check_mask(value: Any, info: ValidationInfo) -> Any:
-    """Accept what `load_mask` accepts. Arrays are copied: painting on must not change an edit that was already made."""
+    """Accept what `load_mask` accepts, and keep files and encoded masks unread."""
+    if isinstance(value, EncodedMask):
+        return value
     if isinstance(value, Mapping):
         if set(value) != {"png"} or not isinstance(value["png"], str):
             raise ValueError("a mask in JSON is {'png': base64 text} or a path")
-        return decode_mask(value["png"])
+        return EncodedMask(value["png"])
     if isinstance(value, (str, os.PathLike)):
-        return _check_path(value, (info.context or {}).get("folder"))
-    if isinstance(value, (np.ndarray, Image.Image)):
+        return _check_path(value, info, "mask", MaskError)
+    return _own(value, _FORMS)
+
+
+def _own(value: Any, forms: str) -> Any:
+    """A copy: painting on must not change an edit that was already made."""
+    if isinstance(value, Image.Image):
+        return upright(value, "the PIL image")
+    if isinstance(value, np.ndarray):
         return value.copy()
     if is_tensor(value):
         return value.detach().clone()
-    raise ValueError(f"it must be {_FORMS}")
+    raise ValueError(f"it must be {forms}")
 
 
-def _check_path(
-    path: str | os.PathLike[str], folder: Path | None, what: str = "mask", error: type[DragonkitError] = MaskError
-) -> str | os.PathLike[str]:
+def _check_path(path: str | os.PathLike[str], info: ValidationInfo, what: str, error: type[DragonkitError]) -> str | os.PathLike[str]:
     if not os.fspath(path):
         raise ValueError(f"a {what}'s path must not be empty")
-    if folder is None:
-        return path
-    if not os.path.isfile(folder / path):  # unlike Path.is_file it takes any text
-        raise error(f"there is no {what} file {os.fspath(path)!r} in {str(folder)!r}. Paths are relative to the edit file.")
-    return folder / path
+    rule = (info.context or {}).get("paths")
+    return path if rule is None else rule.follow(path, what, error)
 
 
 def _size(mask: Any) -> tuple[int, int]:
@@ -161,21 +193,26 @@ Shift = Annotated[Point, Format("shift")]
 
 
 def picture_to_json(picture: Any) -> str | None:
-    """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError."""
-    return None if picture is None else image_to_text(load_image(picture))
+    """ "data:image/png;base64,..." of anything `load_image` takes; a file is read. None stays None. Raises ImageError.
+
+    Within `dragonkit.edits.pictures.kept_apart` the hash of its pixels instead.
+    """
+    if picture is None:
+        return None
+    if (photos := keeper()) is None:
+        return image_to_text(load_image(picture))
+    photo = open_photo(load_image(picture))
+    photos[photo.hash] = photo
+    return photo.hash
 
 
 def _check_picture(value: Any, info: ValidationInfo) -> Any:
-    """Accept what `load_image` accepts, and the text that `picture_to_json` writes. Arrays and pictures are copied, as masks are."""
+    """Accept what `load_image` accepts, and the text that `picture_to_json` writes."""
     if isinstance(value, str) and value.startswith("data:"):
-        return image_from_text(value)
+        return _embedded(value)
     if isinstance(value, (str, os.PathLike)):
-        return _check_path(value, (info.context or {}).get("folder"), "picture", ImageError)
-    if isinstance(value, (np.ndarray, Image.Image)):
-        return value.copy()
-    if is_tensor(value):
-        return value.detach().clone()
-    raise ValueError(f"it must be {_PICTURE_FORMS}")
+        return _check_path(value, info, "picture", ImageError)
+    return _own(value, _PICTURE_FORMS)
 
 
 Picture = Annotated[

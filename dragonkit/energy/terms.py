@@ -6,8 +6,8 @@
             return None
         return moving_terms(masks, edit.edit_weight, edit.preserve_weight, edit.contrast_weight, edit.inpaint_weight)
 
-Every term needs a cell to act on: one whose region is empty is an EditError. `moving_terms` leaves those out. Where gradients are
-regional (DiffEditor, arXiv 2402.02583), that of "edit" acts inside the target and the others' outside it.
+Every term needs a cell to act on: one whose region is empty is an EditError. `moving_terms` and `vacating_terms` leave those out. Where
+gradients are regional (DiffEditor, arXiv 2402.02583), that of "edit" acts inside the target and the others' outside it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dragonkit.plugins.answers import EditMasks, EnergyTerm, Features
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["contrast", "inpaint", "moving_terms", "preserve", "resemble_source"]
+__all__ = ["contrast", "inpaint", "moving_terms", "preserve", "resemble_source", "vacating_terms"]
 
 
 def resemble_source(masks: EditMasks, weight: float) -> EnergyTerm:
@@ -95,7 +95,12 @@ def moving_terms(
     masks: EditMasks, edit_weight: float, preserve_weight: float, contrast_weight: float, inpaint_weight: float
 ) -> list[EnergyTerm]:
     """All four, for a mode that moves content within its picture; terms without a cell to act on are left out."""
-    terms = [resemble_source(masks, edit_weight)]
+    return [resemble_source(masks, edit_weight), *vacating_terms(masks, preserve_weight, contrast_weight, inpaint_weight)]
+
+
+def vacating_terms(masks: EditMasks, preserve_weight: float, contrast_weight: float, inpaint_weight: float) -> list[EnergyTerm]:
+    """Preserve, contrast and inpaint, for a mode that takes content away; terms without a cell to act on are left out."""
+    terms = []
     if masks.preserve.any():
         terms.append(preserve(masks, preserve_weight))
     if masks.vacated.any():

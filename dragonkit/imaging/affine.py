@@ -14,6 +14,7 @@ import numpy as np
 from dragonkit.errors import EditError, PointError
 from dragonkit.imaging.mask_files import checked_mask
 from dragonkit.imaging.masks import bounding_box
+from dragonkit.imaging.places import FAR, checked_numbers, checked_places
 from dragonkit.imaging.rasters import area_average
 from dragonkit.words import place, short
 
@@ -37,16 +38,15 @@ def affine_about(center: Point, scale: float = 1.0, degrees: float = 0.0, shift:
         shift: (dx, dy) in pixels; right and down are positive.
 
     Raises:
-        EditError: scale is not positive, or a number is not finite.
+        EditError: scale is not positive, or a number is none that can be computed with. PointError: center or shift is no place.
     """
-    if not all(map(math.isfinite, (*center, scale, degrees, *shift))) or scale <= 0:
-        raise EditError(
-            f"a map needs finite numbers and a positive scale, got center {center}, scale {scale}, degrees {degrees}, shift {shift}. "
-            "Use 0.5 for half the size."
-        )
+    start, way = checked_places([center, shift], "center and shift")
+    checked_numbers("Use 0.5 for half the size, and degrees for a turn.", scale=scale, degrees=degrees)
+    if scale <= 0:
+        raise EditError(f"a map needs a positive scale, got {scale}. Use 0.5 for half the size.")
     cos, sin = scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees))
     linear = np.array([[cos, -sin], [sin, cos]])  # y points down, so this is clockwise
-    return _around(linear, np.array(center, dtype=float), np.add(center, shift))
+    return _around(linear, start, start + way)
 
 
 def affine_through(pairs: Sequence[tuple[Point, Point]]) -> np.ndarray:
@@ -84,9 +84,15 @@ def affine_through(pairs: Sequence[tuple[Point, Point]]) -> np.ndarray:
 
 def inverse_affine(affine: np.ndarray) -> np.ndarray:
     """The map back, float64 (2, 3). EditError when there is none."""
-    affine = np.asarray(affine, dtype=np.float64)
-    if affine.shape != (2, 3) or not np.isfinite(affine).all():
-        raise EditError(f"an affine map is a finite array (2, 3), got {short(affine)}. Make one with affine_about or affine_through.")
+    try:
+        affine = np.asarray(affine, dtype=np.float64)
+    except (OverflowError, TypeError, ValueError):
+        affine = np.empty(0)
+    if affine.shape != (2, 3) or not (np.abs(affine) <= FAR**2).all():
+        raise EditError(
+            f"an affine map is a finite array (2, 3) of numbers up to {FAR**2:g}, got {short(affine.tolist())}. "
+            "Make one with affine_about or affine_through."
+        )
     if _is_flat(affine[:, :2]):
         raise EditError(f"the map {affine.tolist()} flattens everything to a line or a point. Use one that can be undone.")
     linear = np.linalg.inv(affine[:, :2])
@@ -154,14 +160,17 @@ def _around(linear: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarra
 
 
 def _is_flat(linear: np.ndarray) -> bool:
-    return bool(np.linalg.svd(linear, compute_uv=False)[-1] < _FLAT)
+    longest, shortest = np.linalg.svd(linear, compute_uv=False)
+    return bool(shortest < max(_FLAT, 1e-12 * longest))  # below the second it is rounding
 
 
 def _checked_pairs(pairs: Sequence[tuple[Point, Point]]) -> tuple[np.ndarray, np.ndarray]:
     try:
         points = np.asarray(pairs, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         points = np.empty(0)
-    if points.ndim != 3 or points.shape[0] < 1 or points.shape[1:] != (2, 2) or not np.isfinite(points).all():
-        raise PointError(f"a map goes through pairs of finite points ((x0, y0), (x1, y1)), got {short(pairs)}. Give one pair or more.")
+    if points.ndim != 3 or points.shape[0] < 1 or points.shape[1:] != (2, 2) or not (np.abs(points) <= FAR).all():
+        raise PointError(
+            f"a map goes through pairs of finite points ((x0, y0), (x1, y1)) up to {FAR:g}, got {short(pairs)}. Give one pair or more."
+        )
     return points[:, 0], points[:, 1]

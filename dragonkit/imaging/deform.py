@@ -10,7 +10,7 @@ import numpy as np
 from dragonkit.imaging.masks import Grid, bounding_box
 from dragonkit.imaging.rasters import area_average, squared_distance
 
-__all__ = ["Deformation"]
+__all__ = ["Deformation", "rigid"]
 
 Point = tuple[float, float]
 
@@ -20,6 +20,8 @@ LEAST_REACH = 0.1
 """The same for short drags: as a fraction of the picture's shorter side."""
 HANDLE = 1 / 16
 """The radius within which a lone handle keeps its shape, as a fraction of the reach."""
+STRETCHED = 0.1
+"""From this strain on, content does not only move and turn."""
 RIM = 1 / 32
 """Near a border even the rigid part must give way: over this fraction of the distance to its handle."""
 
@@ -118,6 +120,19 @@ class Deformation:
         if len(self._anchors):
             share = np.minimum(share, _ratio(anchored, anchored + near))
         return share * share * (3 - 2 * share)
+
+
+def rigid(displacement: np.ndarray) -> np.ndarray:
+    """Where a backward map of pixels only moves and turns content, bool (H, W): its Green strain is below `STRETCHED`.
+
+    Args:
+        displacement: (H, W, 2) in pixels, as `Deformation.on` gives it.
+    """
+    if min(displacement.shape[:2]) < 2:
+        return np.ones(displacement.shape[:2], bool)
+    down, right = np.gradient(displacement, axis=(0, 1))
+    jacobian = np.stack([right, down], axis=-1) + np.eye(2)
+    return np.abs(np.swapaxes(jacobian, -1, -2) @ jacobian - np.eye(2)).max(axis=(-1, -2)) < STRETCHED
 
 
 def _complex(positions: np.ndarray) -> np.ndarray:

@@ -9,23 +9,24 @@ from __future__ import annotations
 import math
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from dragonkit.errors import ImageError, MaskError, ShapeError
+from dragonkit.errors import ImageError, MaskError, OutOfMemoryError, ShapeError
+from dragonkit.imaging.opening import check_size, opened
+from dragonkit.words import quoted
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MAX_PIXELS", "ImageSource", "fit_size", "load_image", "open_image", "psnr", "to_image", "to_tensor"]
+__all__ = ["MAX_ASPECT", "ImageSource", "fit_size", "load_image", "open_image", "open_picture", "psnr", "to_image", "to_tensor"]
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | Image.Image | np.ndarray | torch.Tensor"
 
-MAX_PIXELS = 128_000_000  # above any camera in common use; a small file can claim far more and fill the memory
-_MAX_ASPECT = 3.0  # diffusion models fall apart on longer strips
+MAX_ASPECT = 3.0  # diffusion models fall apart on longer strips
+_BAND = 1 << 18  # pixels of more than 8 bits made 8 at once: bounds the memory
 _TOLERANCE = 1e-3  # how far floats may leave 0..1 by rounding or interpolation before we call it another range
 
 
@@ -42,39 +43,32 @@ def load_image(source: ImageSource) -> Image.Image:
     Raises:
         ImageError: there is no such file, it is no picture, or the values cannot be read as one.
     """
-    if isinstance(source, (str, os.PathLike)):
-        return _to_rgb(open_image(source), f"the picture {os.fspath(source)!r}")
-    if isinstance(source, Image.Image):
-        return _to_rgb(upright(source, "the PIL image"), "the PIL image")
-    if is_tensor(source):
-        return _to_rgb(_from_array(_channels_last(source)), "the tensor")
-    if isinstance(source, np.ndarray):
-        return _to_rgb(_from_array(source), "the array")
-    raise ImageError(f"a picture cannot be made from {type(source).__name__}. Pass a path, a PIL image, an array or a tensor.")
+    return _to_rgb(*_in_own_mode(source))
+
+
+def open_picture(source: ImageSource) -> Image.Image:
+    """The same in its own mode: with its transparency, its 16 bits. Raises ImageError."""
+    return _in_own_mode(source)[0]
 
 
 def open_image(path: str | os.PathLike[str]) -> Image.Image:
     """Read a picture file in its own mode, with the EXIF rotation applied. Raises ImageError."""
-    file = Path(path)
-    what = f"the picture {str(file)!r}"
-    if str(path).startswith(("http://", "https://")):
-        raise ImageError(f"the picture {str(path)!r} is a web address, not a file. Download it first and pass the file's path.")
-    try:
-        if file.is_dir():
-            raise ImageError(f"{what} is a directory. Pass the path of a picture file in it.")
-        if not file.exists():
-            raise ImageError(f"{what} does not exist (looked for {str(file.absolute())!r}). Check the path.")
-        image = Image.open(file)
-    except ImageError:
-        raise
-    except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{what} is not in a format that can be read ({_leading_bytes(file)}). Save it as PNG, JPEG, WebP or TIFF."
-        ) from error
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{what} cannot be opened: {error}. Check its size and permissions, or save it again as PNG or JPEG.") from error
-    with image:
+    what = f"the picture {quoted(path)}"
+    with opened(path, what) as image:
         return upright(image, what)
+
+
+def _in_own_mode(source: ImageSource) -> tuple[Image.Image, str]:
+    """A picture upright, and what it is called in errors."""
+    if isinstance(source, (str, os.PathLike)):
+        return open_image(source), f"the picture {quoted(source)}"
+    if isinstance(source, Image.Image):
+        return upright(source, "the PIL image"), "the PIL image"
+    if is_tensor(source):
+        return from_array(channels_last(source)), "the tensor"
+    if isinstance(source, np.ndarray):
+        return from_array(source), "the array"
+    raise ImageError(f"a picture cannot be made from {type(source).__name__}. Pass a path, a PIL image, an array or a tensor.")
 
 
 def to_tensor(image: Image.Image, size: tuple[int, int] | None = None) -> torch.Tensor:
@@ -114,7 +108,7 @@ def fit_size(image_size: tuple[int, int], model_size: int, multiple: int) -> tup
     if min(width, height, model_size, multiple) < 1:
         raise ImageError(f"sizes must be positive, got image_size={image_size}, model_size={model_size}, multiple={multiple}. Pass pixels.")
     short = _round_to(model_size, multiple)
-    aspect = min(max(width, height) / min(width, height), _MAX_ASPECT)
+    aspect = min(max(width, height) / min(width, height), MAX_ASPECT)
     long = _round_to(short * aspect, multiple)
     return (long, short) if width >= height else (short, long)
 
@@ -152,12 +146,15 @@ def is_tensor(value: object) -> bool:
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
-    """A tensor of any device and kind as an array; bfloat16, which numpy lacks, becomes float32."""
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    """A tensor of any device and kind as an array; bfloat16, which numpy lacks, becomes float32. ImageError where it holds no values."""
+    try:
+        tensor = tensor.detach().cpu()
+        return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    except (NotImplementedError, RuntimeError, TypeError) as error:  # on the meta device, sparse, quantized
+        raise ImageError(f"a tensor of {tensor.dtype} on {tensor.device} cannot be read: {error}. Pass a dense one.") from error
 
 
-def _channels_last(tensor: Any) -> np.ndarray:
+def channels_last(tensor: Any) -> np.ndarray:
     array = to_numpy(tensor)
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
@@ -169,7 +166,7 @@ def _channels_last(tensor: Any) -> np.ndarray:
     return array.transpose(1, 2, 0)
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
+def from_array(array: np.ndarray) -> Image.Image:
     """(H, W) or (H, W, 1|3|4) to a PIL image of mode L, RGB or RGBA."""
     if 0 in array.shape:
         raise ImageError(f"the array of shape {array.shape} holds no pixels. Pass a picture of at least 1x1 pixels.")
@@ -190,20 +187,19 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 def upright(image: Image.Image, what: str) -> Image.Image:
     """A loaded copy with the EXIF rotation applied; `what` names it in errors. Raises ImageError."""
-    if 0 in image.size:
-        raise ImageError(f"{what} is {image.width}x{image.height} and holds no pixels. Pass a picture of at least 1x1 pixels.")
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"{what} is {image.width}x{image.height}, more than {MAX_PIXELS:,} pixels. Scale it down first.")
+    check_size(image.size, what)
     try:
         image.load()
         return ImageOps.exif_transpose(image)
+    except MemoryError as error:
+        raise OutOfMemoryError(f"Scale {what} down first.") from error
     except Exception as error:  # PIL's decoders raise nearly anything on broken data, from SyntaxError to zlib.error
-        raise ImageError(f"{what} is damaged or incomplete: {error}. Save or download it again.") from error
+        raise ImageError(f"{what} is damaged or incomplete: {str(error) or type(error).__name__}. Save or download it again.") from error
 
 
 def _to_rgb(image: Image.Image, what: str) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":  # PIL's own conversion clips these at 255
-        image = Image.fromarray(np.rint(_unit_greys(image, what) * 255.0).astype(np.uint8))
+        image = _eight_bits(image, what)
     try:
         if image.has_transparency_data:
             rgba = image.convert("RGBA")
@@ -213,13 +209,17 @@ def _to_rgb(image: Image.Image, what: str) -> Image.Image:
         raise ImageError(f"{what} has colour mode {image.mode}, which has no way to RGB. Save it as RGB.") from error
 
 
-def _unit_greys(image: Image.Image, what: str) -> np.ndarray:
-    """Values (H, W), float64 in 0..1, of a grey picture with more than 8 bits (mode I, I;16 or F). Raises ImageError."""
-    values = np.asarray(image, dtype=np.float64)
-    peak = 1.0 if image.mode == "F" else 65535.0
-    if not (values.min() >= 0 and values.max() <= peak):
-        raise ImageError(f"{what} has values {values.min():g}..{values.max():g}, outside 0..{peak:g}. Save it in 8 or 16 bits.")
-    return values / peak
+def _eight_bits(image: Image.Image, what: str) -> Image.Image:
+    """A grey picture with more than 8 bits (mode I, I;16 or F) with 8. Raises ImageError."""
+    values = np.asarray(image)
+    peak, low, high = 1.0 if image.mode == "F" else 65535.0, values.min(), values.max()
+    if not (low >= 0 and high <= peak):  # written so that NaN fails too
+        raise ImageError(f"{what} has values {low:g}..{high:g}, outside 0..{peak:g}. Save it in 8 or 16 bits.")
+    greys = np.empty(values.shape, np.uint8)
+    rows = max(1, _BAND // values.shape[1])
+    for top in range(0, len(values), rows):
+        greys[top : top + rows] = np.rint(values[top : top + rows] / np.float64(peak) * 255.0)
+    return Image.fromarray(greys)
 
 
 def _rgb_array(image: Image.Image | np.ndarray) -> np.ndarray:
@@ -241,9 +241,3 @@ def _resized(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
 
 def _round_to(value: float, multiple: int) -> int:
     return max(1, math.floor(value / multiple + 0.5)) * multiple
-
-
-def _leading_bytes(file: Path) -> str:
-    with file.open("rb") as stream:
-        start = stream.read(16)
-    return f"it starts with {start!r}" if start else "it is empty"

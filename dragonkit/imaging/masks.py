@@ -8,14 +8,15 @@ Positions are (x, y), origin top left; pixel (column i, row j) covers the square
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from dragonkit.errors import EditError, MaskError
 from dragonkit.imaging.mask_files import MaskSource, checked_mask, decode_mask, encode_mask, load_mask
+from dragonkit.imaging.places import checked_numbers, is_number
 from dragonkit.imaging.rasters import area_average, squared_distance
+from dragonkit.words import short
 
 __all__ = [
     "Grid", "MaskSource", "bounding_box", "cell_coverage", "center_of", "decode_mask", "dilate", "encode_mask",
@@ -60,7 +61,7 @@ class Grid:
 def shift_mask(mask: np.ndarray, dx: float, dy: float) -> np.ndarray:
     """The mask moved by (dx, dy) pixels, rounded to whole ones (halves to even, so that back is exactly back)."""
     mask = checked_mask(mask)
-    _finite(dx=dx, dy=dy)
+    checked_numbers("Pass pixels.", dx=dx, dy=dy)
     (height, width), x, y = mask.shape, round(dx), round(dy)
     moved = np.zeros_like(mask)
     if abs(x) < width and abs(y) < height:
@@ -140,8 +141,8 @@ def to_grid(mask: np.ndarray, grid: Grid, coverage: float = 0.5) -> np.ndarray:
         MaskError: the mask has not the size of the grid's image.
         EditError: coverage is not in (0, 1].
     """
-    if not 0.0 < coverage <= 1.0:
-        raise EditError(f"coverage must be above 0 and at most 1, got {coverage}. Use 0.5 for cells at least half covered.")
+    if not is_number(coverage) or not 0.0 < coverage <= 1.0:
+        raise EditError(f"coverage must be above 0 and at most 1, got {short(coverage)}. Use 0.5 for cells at least half covered.")
     if checked_mask(mask).shape == grid.shape == (grid.image_height, grid.image_width):
         return mask.copy()
     covered = cell_coverage(mask, grid)
@@ -155,12 +156,8 @@ def _nonempty(mask: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _finite(**numbers: float) -> None:
-    for name, value in numbers.items():
-        if not math.isfinite(value):
-            raise EditError(f"{name} must be a finite number, got {value}. Pass pixels.")
-
-
 def _check_radius(radius: float) -> None:
-    if not 0 <= radius < math.inf:
-        raise EditError(f"radius must be a finite number of pixels, 0 or more, got {radius}. Use dilate to grow and erode to shrink.")
+    if not is_number(radius) or radius < 0:
+        raise EditError(
+            f"radius must be a finite number of pixels, 0 or more, got {short(radius)}. Use dilate to grow and erode to shrink."
+        )

@@ -45,7 +45,8 @@ def squared_distance(mask: np.ndarray, radius: float) -> np.ndarray:
     result = np.full(mask.shape, np.inf)
     if not mask.any():
         return result
-    reach = min(math.floor(radius), sum(mask.shape))
+    radius = min(radius, sum(mask.shape))  # nothing is farther apart; the square of a larger one may be none
+    reach = math.floor(radius)
     # only what lies within reach of the mask's box can be finite
     rows, columns = (_within_reach(np.flatnonzero(mask.any(axis=axis)), reach) for axis in (1, 0))
     along_row = _squared_row_distance(mask[rows, columns], reach)

@@ -11,6 +11,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from dragonkit.errors import EditError
+from dragonkit.imaging.places import checked_numbers, checked_places
+from dragonkit.words import short
+
 __all__ = ["Point", "Rect", "Region", "polygon", "rectangle", "stroke"]
 
 Point: TypeAlias = tuple[float, float]
@@ -28,8 +32,12 @@ def stroke(points: Sequence[Point], diameter: float, size: tuple[int, int]) -> R
     Args:
         points: one or more positions; one alone is a dot.
         size: (width, height) of the picture.
+
+    Raises:
+        PointError: the points are no places. EditError: the diameter is no length.
     """
-    path, radius = np.asarray(points, float).reshape(-1, 2), max(diameter, 1.0) / 2
+    checked_numbers("Give the brush's size in pixels.", diameter=diameter)
+    path, radius = checked_places(points), max(diameter, 1.0) / 2
     start, end = (path[:-1], path[1:]) if len(path) > 1 else (path, path)
     low, high = np.minimum(start[:, 1], end[:, 1]) - radius, np.maximum(start[:, 1], end[:, 1]) + radius
     segment, rows = _rows(np.ceil(low - 0.5), np.floor(high - 0.5) + 1, size[1])
@@ -50,8 +58,11 @@ def polygon(points: Sequence[Point], size: tuple[int, int]) -> Region | None:
     Args:
         points: corners; the last is joined to the first.
         size: (width, height) of the picture.
+
+    Raises:
+        PointError: the points are no places.
     """
-    start = np.asarray(points, float).reshape(-1, 2)
+    start = checked_places(points)
     end = np.roll(start, -1, axis=0)
     low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
     edge, rows = _rows(np.ceil(low - 0.5), np.ceil(high - 0.5), size[1])  # half open: no row meets a corner twice
@@ -64,7 +75,9 @@ def polygon(points: Sequence[Point], size: tuple[int, int]) -> Region | None:
 
 
 def rectangle(box: Rect, size: tuple[int, int]) -> Region | None:
-    """All pixels of a rectangle."""
+    """All pixels of a rectangle. EditError unless its edges are whole numbers."""
+    if not all(isinstance(edge, (int, np.integer)) for edge in box):
+        raise EditError(f"a rectangle's edges must be whole pixels, got {short(box)}. Round them first.")
     left, top, right, bottom = max(box[0], 0), max(box[1], 0), min(box[2], size[0]), min(box[3], size[1])
     return ((left, top, right, bottom), np.ones((bottom - top, right - left), bool)) if left < right and top < bottom else None
 

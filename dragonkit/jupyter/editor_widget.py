@@ -15,8 +15,10 @@ from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
-from dragonkit.imaging.images import ImageSource, load_image
+from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.masks import MaskSource, load_mask
+from dragonkit.imaging.photo_files import open_photo
+from dragonkit.imaging.photos import Photo
 from dragonkit.jupyter.canvas.fallback import still
 from dragonkit.jupyter.elements import STYLE, png
 from dragonkit.jupyter.forms.form import Form
@@ -26,13 +28,11 @@ from dragonkit.jupyter.panels.export_panel import ExportPanel
 from dragonkit.jupyter.panels.history_panel import HistoryPanel
 from dragonkit.jupyter.panels.run_panel import RunPanel
 from dragonkit.jupyter.panels.runs import Runs
-from dragonkit.jupyter.work.export import edit_file, python_script
+from dragonkit.jupyter.work.export import python_script
 from dragonkit.jupyter.work.history import Entry, History
 from dragonkit.jupyter.work.session import Session
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from dragonkit.editing.editor import Editor
 
 __all__ = ["EditorWidget"]
@@ -73,17 +73,17 @@ class EditorWidget(W.VBox):
         mask: MaskSource | None = None,
         settings: Settings | None = None,
     ) -> None:
+        photo = image.photo if isinstance(image, EditResult) else open_photo(image)
         if isinstance(image, EditResult):
-            file, image = image.edit_file, image.image
+            file = image.edit_file
             prompt = prompt or file.prompt
             if model is None:  # another model has settings of its own
                 model, settings = file.model, settings or file.settings
-        picture = load_image(image)
-        self.marks = MarkState(picture.size)
+        self.marks = MarkState(photo.size)
         if mask is not None:
-            self.marks.set_mask(load_mask(mask, picture.size))
+            self.marks.set_mask(load_mask(mask, photo.size))
         self._path = image if isinstance(image, (str, os.PathLike)) else None
-        self._session = Session(picture, prompt, model or "toybox", editor, settings)
+        self._session = Session(photo, prompt, model or "toybox", editor, settings)
         self._panel = panel = RunPanel(self._guard(self.run), self._guard(self.cancel))
         self._runs = Runs(self._session, panel, self._finished)
         self._easel = easel = Easel(self._session, self.marks, panel.fail, panel.say)
@@ -179,29 +179,30 @@ class EditorWidget(W.VBox):
         """Go back to a run of the history: its picture, marks, fields and result. Nothing is removed."""
         entry = self.history.revert(index)
         state, marks = entry.state, MarkState.from_json(entry.state["marks"])
-        self._change_picture(entry.source, state["prompt"])
+        self._change_picture(entry.photo or open_photo(entry.source), state["prompt"])
         self.mode = state["mode"]
         self.view.apply(lambda now: now.change(marks.mask, boxes=marks.boxes, drags=marks.drags, points=marks.points))
         self.form.set(state["fields"])
-        self._easel.stage.set_result(entry.result.image)
+        self._easel.stage.set_result(entry.result.photo.picture)
         self._shelf.show(self.history)
         self._panel.say(f"back at run {index + 1}")
 
     def continue_from(self, index: int) -> None:
         """Edit the result of a run. The marks stay."""
-        self._change_picture(self.history.continue_from(index), self.history[index].result.report.prompt)
+        result = self.history.revert(index).result
+        self._change_picture(result.photo, result.report.prompt)
         self._shelf.show(self.history)
 
     def edit_file(self) -> EditFile:
         """The edit file of what is asked for now. EditError while the model is being loaded, or when something is missing."""
         session = self._session
         settings = session.editor.settings(session.settings)
-        return edit_file(session.model, session.picture, session.prompt, settings, self.edits)
+        return EditFile.of(session.model, session.photo, session.prompt, settings, self.edits)
 
     def script(self) -> str:
         """A Python script that gives the same result, pixel by pixel. EditError when something is missing."""
         session = self._session
-        return python_script(session.model, session.picture, session.prompt, session.settings, self.edits, self._path)
+        return python_script(session.model, session.photo, session.prompt, session.settings, self.edits, self._path)
 
     def close(self) -> None:
         """Stop what is going on, and remove the widget."""
@@ -224,7 +225,7 @@ class EditorWidget(W.VBox):
         self._shelf.show(self.history)
         report = entry.result.report
         if entry.source is self._session.picture:  # otherwise somebody has gone on to another picture since
-            self._easel.stage.set_result(entry.result.image)
+            self._easel.stage.set_result(entry.result.photo.picture)
         self._panel.say(" ".join([f"{', '.join(report.modes)}: done in {report.seconds:.1f} s.", *report.warnings]))
 
     def _reworded(self) -> None:
@@ -232,11 +233,11 @@ class EditorWidget(W.VBox):
             self._session.prompt = self._prompt.value
             self._runs.prepare()
 
-    def _change_picture(self, picture: Image.Image, prompt: str) -> None:
+    def _change_picture(self, photo: Photo, prompt: str) -> None:
         session = self._session
-        known = picture is session.picture and prompt == session.prompt
-        session.picture, session.prompt = picture, prompt
-        self._easel.stage.set_picture(picture)
+        known = photo is session.photo and prompt == session.prompt
+        session.photo, session.prompt = photo, prompt
+        self._easel.stage.set_picture(photo.picture)
         self._prompt.value = prompt
         if not known:
             self._runs.prepare()

@@ -18,13 +18,14 @@ def dragonkit_models() -> list[ModelCard]:
             "toybox",
             str(TOYBOX),
             "dragonkit's own small model of toybox scenes, 128 px; comes with the package",
-            # flat objects on flat grounds: what an edit knows is held to the end, what it uncovers is sampled
+            # what an edit knows is held to the end; the energies guide all that is free
             {
                 "steps": 25,
                 "hold": 1.0,
                 "hold_vacated": 0.7,
-                "schedule": GuidanceSchedule(span=(0.7, 1.0)),
-                "energy_scale": 0.005,
+                "schedule": GuidanceSchedule(span=(0.0, 1.0)),
+                "energy_scale": 0.05,
+                "layers": ("up.2", "up.3"),
                 "inversion_iterations": 1,
             },
             autoencoder_psnr=34.5,  # dragonkit bench model

@@ -37,13 +37,13 @@ def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], sus
     model = os.fspath(model)
     if model in cards:
         return cards[model]
-    path = Path(model).expanduser()
-    if model and path.exists():
-        return ModelCard(name=model, source=str(path))
+    path = os.path.expanduser(model)  # which, like os.path.exists, takes any text
+    if model and os.path.exists(path):
+        return ModelCard(name=model, source=path)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith(".safetensors"):
         return ModelCard(name=model, source=model)
     raise ModelNotFoundError(
-        f"no model, folder or file is called {model!r}; use one of {', '.join(sorted(cards))}, a folder in diffusers' format, "
+        f"no model, folder or file is called {short(model)}; use one of {', '.join(sorted(cards))}, a folder in diffusers' format, "
         f"a .safetensors file or a hub id such as owner/name.{suspects}"
     )
 

@@ -19,6 +19,7 @@ from dragonkit.modes.referring import (
     ReferenceMask,
     ReferencePicture,
     ReferencePrompt,
+    ReferringEdit,
     load_reference_mask,
     reference_attention,
     reference_features,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Appearance"]
 
 
-class Appearance(Edit):
+class Appearance(ReferringEdit):
     """Give the object under `mask` the look of the object under `reference_mask` in the picture `reference`.
 
     Example:
@@ -44,7 +45,7 @@ class Appearance(Edit):
 
     mask: ObjectMask
     reference: ReferencePicture
-    reference_mask: ReferenceMask
+    reference_mask: ReferenceMask = None
     reference_prompt: ReferencePrompt = None
     init: Literal["texture", "colors", "none"] = Field(
         default="texture",

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.paths import PathRule
 from dragonkit.edits.values import Mask
 from dragonkit.energy import terms
 from dragonkit.errors import EditError, EditFileError
@@ -94,7 +95,7 @@ class CustomEdit(Edit):
     attention: bool = Field(default=True, description="whether the decoder also reads the source's keys and values, to stay like it")
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], folder: str | os.PathLike[str] | None = None) -> Self:
+    def from_dict(cls, data: Mapping[str, Any], folder: str | os.PathLike[str] | PathRule | None = None) -> Self:
         """Always EditFileError: an edit file holds no code."""
         raise EditFileError(
             "a custom edit holds Python code, which an edit file does not carry: run it from Python, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -11,10 +12,11 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import Mask, Points
-from dragonkit.energy.terms import preserve
+from dragonkit.energy.terms import contrast, preserve
 from dragonkit.errors import PointError
-from dragonkit.imaging.deform import Deformation
+from dragonkit.imaging.deform import Deformation, rigid
 from dragonkit.imaging.masks import Grid, load_mask
 from dragonkit.modes.moving import EditWeight, PreserveWeight
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
@@ -50,11 +52,19 @@ class Drag(Edit):
         default=None, description="what may change at most, white on black, of the picture's size; the whole picture when left out"
     )
     radius: int = Field(default=1, ge=0, le=8, description="how many feature cells around each point are compared and copied")
-    init: Literal["warp", "patches"] = Field(
-        default="warp", description="what the result starts from: the picture warped, or the source's noise with patches copied (the paper)"
+    init: Literal["auto", "warp", "patches"] = Field(
+        default="auto",
+        description="what the result starts from: the picture warped, or noise with patches copied; as the settings' start says",
     )
     edit_weight: EditWeight = 4.0
     preserve_weight: PreserveWeight = 6.0
+    contrast_weight: float = Field(
+        default=0.0, ge=0, description="weight of no longer looking at each start like before (eq. 7); 0.2 in the released code"
+    )
+
+    def settled(self, settings: Settings) -> Drag:
+        """`init="auto"` is a warp where edits start from a picture, and patches where they start from noise."""
+        return self.model_copy(update={"init": "patches"}) if self.init == "auto" and settings.start == "noise" else self
 
     @field_validator("points")
     @classmethod
@@ -100,6 +110,7 @@ def dragonkit_build_masks(edit: Edit, size: tuple[int, int]) -> Placement:
         target=target,
         touched=region,
         back=functools.partial(_where_from, deformation, displacement),
+        certain=target & rigid(displacement),
     )
 
 
@@ -114,35 +125,64 @@ def _where_from(deformation: Deformation, displacement: np.ndarray, places: np.n
 def _check_places(points: Sequence[tuple[Point, Point]], size: tuple[int, int], mask: np.ndarray | None) -> None:
     width, height = size
     for number, pair in enumerate(points):
-        for name, (x, y) in zip(("start", "end"), pair, strict=True):
-            what = f"the {name} of points[{number}], ({x:g}, {y:g}),"
-            if not (0 <= x <= width and 0 <= y <= height):
-                raise PointError(f"{what} lies outside the {width}x{height} picture; give x from 0 to {width} and y from 0 to {height}")
-            if mask is not None and not mask[min(int(y), height - 1), min(int(x), width - 1)]:
-                raise PointError(f"{what} lies outside the mask; move it, or paint the mask over starts and ends")
+        for name, place in zip(("start", "end"), pair, strict=True):
+            what = f"the {name} of points[{number}], ({place[0]:g}, {place[1]:g}),"
+            if not _is_inside(place, size, None):
+                within = f"give x from 0 to {width} and y from 0 to {height}"
+                raise PointError(f"{what} lies outside the {width}x{height} picture; {within}{_hint(points, size, mask)}")
+            if not _is_inside(place, size, mask):
+                raise PointError(
+                    f"{what} lies outside the mask; move it, or paint the mask over starts and ends{_hint(points, size, mask)}"
+                )
+
+
+def _is_inside(place: Point, size: tuple[int, int], mask: np.ndarray | None) -> bool:
+    (x, y), (width, height) = place, size
+    if not (0 <= x <= width and 0 <= y <= height):
+        return False
+    return mask is None or bool(mask[min(int(y), height - 1), min(int(x), width - 1)])
+
+
+def _hint(points: Sequence[tuple[Point, Point]], size: tuple[int, int], mask: np.ndarray | None) -> str:
+    """What to say where the points were probably given as (y, x), as arrays are indexed."""
+    swapped = [(y, x) for pair in points for x, y in pair]
+    all_inside = all(_is_inside(place, size, mask) for place in swapped)
+    return "; with x and y swapped all of them would lie inside: a point is (x, y), not (row, column)" if all_inside else ""
 
 
 @hookimpl
 def dragonkit_energy_terms(edit: Edit, masks: EditMasks) -> Iterable[EnergyTerm] | None:
-    """Edit and preserve (eq. 5): the neighbourhood of each end is compared with that of its start, and the energies are summed."""
+    """Edit and preserve (eq. 5): the neighbourhoods of all ends are compared with those of their starts, by one similarity.
+
+    Where it is weighed, contrast (eq. 7) as well: about a start, and not about an end, nothing shall stay as it was.
+    """
     if not isinstance(edit, Drag):
         return None
-    places = [_neighbourhoods(pair, edit.radius, masks.grid) for pair in edit.points]
+    starts, ends = np.concatenate([_neighbourhoods(pair, edit.radius, masks.grid) for pair in edit.points], axis=2)
 
     def resemble_start(features: Features) -> Tensor:
         from dragonkit.energy.similarity import inverse_energy, local_similarity
         from dragonkit.imaging.lookup import warp
 
-        energies = [
-            inverse_energy(local_similarity(warp(features.generated, ends)[:, 0], warp(features.source, starts)[:, 0]))
-            for starts, ends in places
-        ]
-        return sum(energies[1:], energies[0])
+        return inverse_energy(local_similarity(warp(features.generated, ends)[:, 0], warp(features.source, starts)[:, 0]))
 
     terms = [EnergyTerm("edit", resemble_start, edit.edit_weight, region="target")]
     if masks.preserve.any():
         terms.append(preserve(masks, edit.preserve_weight))
+    about_starts, about_ends = (_cells_about(points, edit.radius, masks.grid) for points in zip(*edit.points, strict=True))
+    if edit.contrast_weight and (about_starts & ~about_ends).any():
+        term = contrast(replace(masks, vacated=about_starts & ~about_ends), edit.contrast_weight)
+        terms.append(replace(term, region="target"))
     return terms
+
+
+def _cells_about(points: Iterable[Point], radius: int, grid: Grid) -> np.ndarray:
+    """The cells that lie in a square neighbourhood of a point's own, bool (grid.height, grid.width)."""
+    about = np.zeros(grid.shape, bool)
+    for x, y in points:
+        column, row = int(x / grid.cell_width), int(y / grid.cell_height)
+        about[max(row - radius, 0) : row + radius + 1, max(column - radius, 0) : column + radius + 1] = True
+    return about
 
 
 def _offsets(radius: int) -> np.ndarray:
@@ -151,19 +191,18 @@ def _offsets(radius: int) -> np.ndarray:
     return np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
 
 
-def _neighbourhoods(pair: tuple[Point, Point], radius: int, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Positions about start and end, float32 (1, n, 2) each, in cells; without those that leave the picture in either place."""
+def _neighbourhoods(pair: tuple[Point, Point], radius: int, grid: Grid) -> np.ndarray:
+    """Positions about start and end, float32 (2, 1, n, 2), in cells; without those that leave the picture in either place."""
     both = np.array(pair)[:, None] / [grid.cell_width, grid.cell_height] + _offsets(radius)
     inside = ((both >= 0) & (both <= [grid.width, grid.height])).all(axis=(0, 2))
-    starts, ends = both[:, None, inside].astype(np.float32)
-    return starts, ends
+    return both[:, None, inside].astype(np.float32)
 
 
 @hookimpl
 def dragonkit_initial_latents(edit: Edit, masks: EditMasks, source: Any) -> Tensor | None:
     """Patches of the source's z_T about the starts copied to the ends, as in the released code; a warp starts as all that moves does."""
     assert isinstance(edit, Drag)
-    if edit.init == "warp":
+    if edit.init != "patches":
         return None
     latents: Tensor = source.latents_at(len(source.schedule))
     grid, patched = masks.grid, latents.clone()

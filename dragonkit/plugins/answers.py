@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from dragonkit.edits.prompts import checked_prompt
 from dragonkit.errors import EditError, ShapeError
 from dragonkit.imaging.masks import Grid
 from dragonkit.words import short
@@ -74,13 +75,16 @@ class EditMasks:
                 raise EditError(f"{what} holds NaN or infinite positions. Start from identity_correspondence(grid).")
 
     def places_content(self, from_reference: bool = False) -> bool:
-        """Whether the target's content is looked up elsewhere: a change of look in its place is not.
+        """Whether places alone say what the edit asks for: content comes from elsewhere, or goes and nothing takes its place. A change of
+        look in its place they do not.
 
         Args:
             from_reference: whether places are in a reference picture, where the same place holds something else.
         """
         if from_reference and (self.target & ~self.source).any():
             return True
+        if not self.target.any():
+            return bool(self.source.any())
         rows, columns = np.nonzero(self.target)
         return not np.array_equal(self.correspondence[rows, columns], np.stack([columns, rows], axis=1) + np.float32(0.5))
 
@@ -103,8 +107,8 @@ class Reference:
     prompt: str | None = None
 
     def __post_init__(self) -> None:
-        if self.prompt is not None and not isinstance(self.prompt, str):
-            raise EditError(f"Reference.prompt must be text or None, got {short(self.prompt)}. Say what the picture shows.")
+        if self.prompt is not None:
+            checked_prompt(self.prompt, "Reference.prompt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +199,7 @@ class AttentionPlan:
 
     def holds(self, index: int, steps: int) -> bool:
         """Whether it holds at step `index` of `steps`, counted from 0."""
-        return self.start * steps <= index < self.stop * steps
+        return _step(self.start, steps) <= index < _step(self.stop, steps)
 
     def __post_init__(self) -> None:
         _one_of("AttentionPlan.form", self.form, get_args(AttentionForm))
@@ -213,6 +217,11 @@ def identity_correspondence(grid: Grid) -> np.ndarray:
     places[..., 0] = np.arange(grid.width) + 0.5
     places[..., 1] = (np.arange(grid.height) + 0.5)[:, None]
     return places
+
+
+def _step(fraction: float, steps: int) -> int:
+    """The first step, counted from 0, that begins at this fraction of the run or later."""
+    return math.ceil(fraction * steps - 1e-9)  # 0.28 of 25 steps is 7.000000000000001
 
 
 def _one_of(what: str, value: object, allowed: tuple[str, ...]) -> None:

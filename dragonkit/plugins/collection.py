@@ -22,6 +22,7 @@ __all__ = ["BUILTIN", "PluginCollection"]
 BUILTIN = (
     "dragonkit.modes.move",
     "dragonkit.modes.resize",
+    "dragonkit.modes.remove",
     "dragonkit.modes.appearance",
     "dragonkit.modes.drag",
     "dragonkit.modes.custom",

@@ -27,11 +27,13 @@ class Placement:
 
     Attributes:
         source: where the content is in the picture; empty where nothing comes from it.
-        target: where it shall be in the result; what shall change.
+        target: where it shall be in the result; what shall change. Empty for content that is taken away.
         touched: what may change, at least source and target; None for just these.
         surroundings: what the place that the content leaves shall resemble; None for all that is not touched.
         back: places (n, 2) in the result to the places (n, 2) that their content comes from, (x, y) in pixels, pixel centres at
             integer + 0.5; None for an edit in its place. For an edit with a reference picture these are places in that picture.
+        certain: the part of the target whose content `back` tells exactly; elsewhere it is a first guess, which the model may improve on.
+            None for all of it.
         reference_mask: bool (H', W') on the reference picture's own pixels: the object taken from it; None where there is none.
 
     Raises:
@@ -48,6 +50,7 @@ class Placement:
     surroundings: np.ndarray | None = None
     back: Callable[[np.ndarray], np.ndarray] | None = None
     reference_mask: np.ndarray | None = None
+    certain: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for part in fields(self):

@@ -147,7 +147,8 @@ def dragonkit_initial_latents(edit: Edit, masks: EditMasks, source: Any, referen
     """The latents z_T that the generation branch starts from, for modes that start elsewhere than the engine does. Owner.
 
     Where content moves, or comes from a reference, there is no need for this hook: the engine then copies the noise of that content to
-    the target, looked up along the masks' correspondence without interpolation; and starts from the source's z_T everywhere else.
+    the target, looked up along the masks' correspondence without interpolation; draws new noise for what it leaves; and starts from the
+    source's z_T everywhere else. It does so, too, where content is taken away.
 
     Args:
         edit: the edit, an instance of the plugin's own class.

@@ -32,7 +32,8 @@ def check_plugin(plugin: object, examples: Sequence[Edit] = (), size: Size | Non
 
     - The module imports without torch, and every hook has a right name and right arguments.
     - Every mode and every field says what it is. Every mode has an example, and one of a picture that is not square.
-    - Every example survives an edit file. It has a target, whose content lies in a picture, and answers alike every time.
+    - Every example survives an edit file. It has a target, whose content lies in a picture, or takes something away, and answers alike
+      every time.
     - Energies are finite scalars with right gradients; initial latents, attention plan, reference and draft fit the picture.
     - The finished edit changes the target and nothing outside the edit's region, and comes out the same when it is run again.
     - Edits of other modes still run, models can be listed and commands added.

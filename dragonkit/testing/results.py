@@ -22,12 +22,13 @@ def noisy_picture(size: tuple[int, int]) -> np.ndarray:
 
 
 def check_result(plugin: str, editors: Sequence[Editor], edit: Edit, source: Source) -> None:
-    """Run the edit with every editor: the picture changes in the target, stays outside the region, and is the same every time."""
+    """Run the edit with every editor: the picture changes in the target, or where all is taken away, stays outside the region, and is the
+    same every time."""
     results = [editor.edit(source, edit) for editor in editors]
     pictures = [np.asarray(result.image) for result in results]
     changed = (pictures[0] != source.pixels).any(axis=2)
-    target = editors[0].registry.build_masks(edit, source.image_size).target
-    if not changed[target].any():
+    placement = editors[0].registry.build_masks(edit, source.image_size)
+    if not changed[placement.target if placement.target.any() else placement.source].any():
         raise failure(plugin, HOOK, f"{edit!r} changes no pixel of its target; give an example that does, or refuse it with an EditError")
     if lost := int((changed & (results[0].region == 0)).sum()):
         raise failure(plugin, HOOK, f"{edit!r} changes {lost} pixels outside its region; whatever may change must not be in `preserve`")

@@ -154,6 +154,13 @@ class Scene:
         last = len(self.objects)
         return added._with(last, place=snap(place), scale=added.batch.scale[0, last] * (other.size / self.size))
 
+    def without(self, i: int) -> Scene:
+        """The scene as it is when object `i` was never there; later objects come one number lower."""
+        i = self._index(i)
+        order = [*(k for k in range(self.batch.most) if k != i), i]  # behind the last object, columns are unused
+        columns = {name: getattr(self.batch, name)[:, order] for name in _PER_OBJECT}
+        return replace(self, batch=replace(self.batch, objects=self.batch.objects - 1, **columns))
+
     def resampled(self, size: int) -> Scene:
         """The same scene as a picture of another size."""
         return Scene(self.batch, size)

@@ -18,6 +18,7 @@ import typer
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
+from dragonkit.files import write_text
 from dragonkit.toybox.training.autoencoder import adopt_autoencoder, train_autoencoder
 from dragonkit.toybox.training.clock import Clock
 from dragonkit.toybox.training.denoiser import train_denoiser
@@ -35,8 +36,7 @@ def train(
     clock = Clock(time.time())
     try:
         recipe = load_recipe(config).lasting(minutes_scale)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "recipe.json").write_text(recipe.model_dump_json(indent=2))
+        write_text(out / "recipe.json", recipe.model_dump_json(indent=2))
         if init is not None and not (out / "vae").exists():
             adopt_autoencoder(recipe, init, out)
     except ValueError as error:

@@ -28,6 +28,7 @@ from dragonkit.plugin_api import (
     ReferenceMask,
     ReferencePicture,
     ReferencePrompt,
+    ReferringEdit,
     Shift,
     affine_about,
     bounding_box,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["Paste"]
 
 
-class Paste(Edit):
+class Paste(ReferringEdit):
     """Put the object under `reference_mask` of the picture `reference` into this picture.
 
     It keeps its place in pixels, counted from the top left, is scaled about its centre, then shifted; what falls outside is cut off.
@@ -60,7 +61,7 @@ class Paste(Edit):
     mode: ClassVar[str] = "paste"
 
     reference: ReferencePicture
-    reference_mask: ReferenceMask
+    reference_mask: ReferenceMask = None
     shift: Shift = Field(default=(0.0, 0.0), description="how far, in pixels: right and down are positive")
     scale: float = Field(default=1.0, gt=0, le=100, description="how much larger the object becomes, about its centre")
     reference_prompt: ReferencePrompt = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
+from helpers.strict import read_json
 from typer.testing import CliRunner
 
 from dragonkit.bench import cost as bench_cost
@@ -64,7 +64,7 @@ def test_the_command_prints_a_table_and_json(monkeypatch: pytest.MonkeyPatch) ->
     assert [(one.model, one.device, one.steps) for one in asked] == [("toybox", "cpu", 4)] * 4
     for text in ("float16", "3.75", "22", "equal", "48.1", "dB to float32", "attention by torch"):  # 20 log10(255) = 48.1
         assert text in shown.output
-    found = json.loads(CliRunner().invoke(app, [*call, "--json"], catch_exceptions=False).stdout)
+    found = read_json(CliRunner().invoke(app, [*call, "--json"], catch_exceptions=False).stdout)
     assert [one["dtype"] for one in found] == ["float32", "float16"] and found[0]["peak_mib"] is None
 
 

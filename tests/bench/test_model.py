@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from helpers.strict import read_json
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -115,7 +115,8 @@ def test_the_command_prints_tables_and_json_and_writes_the_samples(tiny: Editor,
     for text in ("autoencoder", "inversion and back", "category", "colour", "up.3", "differ from one another"):
         assert text in shown.output
     assert Image.open(sheet).size == (8 * 32, 2 * 32)
-    found = json.loads(CliRunner().invoke(app, [*call, "--json"], catch_exceptions=False).stdout)
+    assert "which is there already" in CliRunner().invoke(app, call).stderr
+    found = read_json(CliRunner().invoke(app, [*call, "--overwrite", "--json"], catch_exceptions=False).stdout)
     assert found["psnr"].keys() >= {"autoencoder", "inversion and back, 1 iteration"}
     assert set(found["recognized"]) == {"samples", "true pictures after the autoencoder"}
     assert 0 <= found["recognized"]["samples"]["both"][0] <= 1 and found["spread"] > 0

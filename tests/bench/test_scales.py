@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import pytest
 import torch
+from helpers.strict import read_json
 from typer.testing import CliRunner
 
 pytest.importorskip("torchmetrics")
@@ -70,5 +70,5 @@ def test_the_command_prints_tables_and_json(tiny: Editor) -> None:
     said = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
     assert said.exit_code == 0, said.output
     assert "factor to reach energy_scale=1" in said.output and "One for all: " in said.output
-    found = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
+    found = read_json(CliRunner().invoke(app, [*words, "--json"]).output)
     assert found["models"]["one"] == found["models"]["two"] and found["losses"] == [0.0, 0.0]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 
 import numpy as np
 import pytest
+from helpers.strict import read_json
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -65,6 +65,6 @@ def test_the_command_prints_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_prints_json() -> None:
     said = CliRunner().invoke(app, ["bench", "selectors", "--objects", "2", "--size", "32", "--json"])
     assert said.exit_code == 0, said.output
-    (lines,) = json.loads(said.output).values()
+    (lines,) = read_json(said.output).values()
     assert lines.keys() == bench.rows().keys()
     assert all(0 <= row["iou"][0] <= 1 for row in lines.values())

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from helpers.nudging import Nudge, NudgePlugin
+from helpers.strict import read_json
 from typer.testing import CliRunner, Result
 
 import dragonkit
@@ -90,7 +91,7 @@ def test_modes(invoke: Invoke, nudge: NudgePlugin) -> None:
     table = invoke("modes")
     assert "nudge: Nudge what is under 'mask' [a little]. (plugin nudger)" in table.stdout
     assert "preserve_weight" in table.stdout
-    modes = {mode["mode"]: mode for mode in json.loads(invoke("modes", "--json").stdout)}
+    modes = {mode["mode"]: mode for mode in read_json(invoke("modes", "--json").stdout)}
     assert (modes["nudge"]["plugin"], modes["move"]["plugin"]) == ("nudger", "move")
     fields = {field["name"]: field for field in modes["nudge"]["fields"]}
     assert fields["seed"] == {
@@ -108,23 +109,23 @@ def test_modes(invoke: Invoke, nudge: NudgePlugin) -> None:
 
 def test_plugins(invoke: Invoke, registry: PluginRegistry, nudge: NudgePlugin) -> None:
     assert "nudger" in invoke("plugins").stdout
-    assert json.loads(invoke("plugins", "--json").stdout) == registry.describe()
+    assert read_json(invoke("plugins", "--json").stdout) == registry.describe()
 
 
 def test_inversions(invoke: Invoke) -> None:
     assert "ddim" in invoke("inversions").stdout and "--inversion-iterations" in invoke("inversions").stdout
-    (ddim,) = json.loads(invoke("inversions", "--json").stdout)
+    (ddim,) = read_json(invoke("inversions", "--json").stdout)
     assert ddim["name"] == "ddim" and ddim["description"]
     assert [option["name"] for option in ddim["options"]] == ["iterations"]
 
 
 def test_models(invoke: Invoke) -> None:
     assert "guidance_scale=4.0" in invoke("models").stdout
-    models = {model["name"]: model for model in json.loads(invoke("models", "--json").stdout)}
+    models = {model["name"]: model for model in read_json(invoke("models", "--json").stdout)}
     assert models["sd15"]["settings"]["guidance_scale"] == 4.0
     assert set(models["toybox"]) == {"name", "description", "source", "settings"}
-    assert models["toybox"]["settings"]["schedule"]["span"] == [0.7, 1.0]
-    assert "schedule=span=0.7:1" in " ".join(invoke("models").stdout.split())
+    assert models["toybox"]["settings"]["schedule"]["span"] == [0.0, 1.0]
+    assert "schedule=span=0:1" in " ".join(invoke("models").stdout.split())
 
 
 def test_a_plugins_command(invoke: Invoke, nudge: NudgePlugin) -> None:
@@ -182,17 +183,21 @@ def test_broken_plugins_are_told_in_a_line_and_blamed_for_what_is_missing(monkey
     assert listed.exit_code == 0
     assert listed.stderr.startswith("warning: skipped: plugin 'rotten': importing it raised ModuleNotFoundError")
     assert listed.stderr.count("\n") == 1
-    assert json.loads(listed.stdout)[-1]["status"] == "broken"
+    assert read_json(listed.stdout)[-1]["status"] == "broken"
     assert missing.exit_code == 2
     assert "it may offer the edit mode 'rotten-mode'" in missing.stderr
 
 
-def test_the_demo_gets_its_options(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_gets_its_options(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dragonkit.cli import demo
 
     called: list[Any] = []
     monkeypatch.setattr(demo, "demo", lambda *arguments: called.append(arguments))
     assert invoke("demo", "--seed", "3", "--scenes", "2").exit_code == 0
     out, *others = called[0]
-    assert (str(out), others) == ("demo-output", [3, 2, "toybox", (), "default"])
+    assert (str(out), others) == ("demo-output", [3, 2, "toybox", (), "default", False])
+    (folder / "demo-output").mkdir()
+    assert invoke("demo").exit_code == invoke("demo", "--overwrite").exit_code == 0
+    assert [str(arguments[0]) for arguments in called] == ["demo-output", "demo-output-2", "demo-output"]
+    assert called[-1][-1] is True
     assert invoke("demo", "--scenes", "0").exit_code == 2

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
+from helpers.faults import full_after, state
 from PIL import Image
 
 pytest.importorskip("cv2")
@@ -16,7 +17,7 @@ from dragonkit.bench.tasks.catalogue import TASKS
 from dragonkit.bench.tasks.figures import judge
 from dragonkit.cli.demo import demo
 from dragonkit.editing.editor import Editor
-from dragonkit.errors import EditError
+from dragonkit.errors import EditError, ImageError
 from dragonkit.plugins.registry import get_registry
 
 
@@ -29,6 +30,19 @@ def test_one_move(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("source", "mask", "result", "answer"):
         assert Image.open(tmp_path / f"{name}.png").size == (128, 128)
     assert "bit for bit in 1 of 1" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_earlier_demo_is_spared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless its pictures may be replaced, which they are whole or not at all."""
+    (tmp_path / "mask.png").write_text("mine")
+    monkeypatch.setattr(Editor, "from_pretrained", lambda *_, **__: pytest.fail("the model was loaded"))
+    with pytest.raises(ImageError, match=r"mask\.png', which is there already"):
+        demo(tmp_path, tasks=["move"])
+    monkeypatch.undo()
+    before = state(tmp_path)
+    with full_after(10), pytest.raises(ImageError, match=r"contact-sheet\.png' could not be written"):
+        demo(tmp_path, tasks=["move"], overwrite=True)
+    assert state(tmp_path) == before
 
 
 @pytest.fixture

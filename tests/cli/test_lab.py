@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from hatchling.build import build_wheel
+from helpers.faults import full_after
 from typer.testing import Result
 
 from dragonkit.cli import lab
@@ -91,9 +92,17 @@ def test_without_jupyterlab_one_sentence_says_what_to_install(
 
 
 def test_a_folder_that_takes_no_files(tmp_path: Path) -> None:
-    gone = tmp_path / "gone"
-    with pytest.raises(EditError, match=re.escape(f"cannot be written to '{gone}': No such file or directory")):
-        lab.copy_notebooks(gone)
+    (tmp_path / "file").touch()
+    with pytest.raises(EditError, match=re.escape(f"cannot be written to '{tmp_path / 'file'}': Not a directory")):
+        lab.copy_notebooks(tmp_path / "file")
+
+
+def test_a_full_disk_leaves_no_half_notebook(tmp_path: Path) -> None:
+    """Which would be kept as the user's own the next time."""
+    with full_after(1000), pytest.raises(EditError, match="cannot be written to"):
+        lab.copy_notebooks(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert all(lab.copy_notebooks(tmp_path).values())
 
 
 def test_a_server_that_fails_is_told(server: Any, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

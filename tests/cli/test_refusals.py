@@ -43,10 +43,20 @@ MOVE = ["move", "photo.png", "--mask", "mask.png", "--shift", "8,0"]
         (["--out", "./mask.png"], "--out is 'mask.png', an input"),
         (["--out", "."], "--out is '.', which is a directory"),
         (["--out", "photo.png/out.png"], "is not a directory"),
+        (["--out", "spare.png"], "--out is 'spare.png', which is there already; give another name, or add --overwrite"),
+        (["--out", f"{'x' * 300}.png"], "which cannot be written: File name too long"),
+        (["--out", f"missing/{'x' * 300}/out.png"], "which cannot be written: File name too long"),
+        (["--out", f"{'x' * 248}.png"], "which cannot be written: File name too long"),  # .edit.json would be
+        (["--out", "link.png", "--overwrite"], "which cannot be written: it is a link that leads nowhere"),
+        (["--out", "pipe.png", "--overwrite"], "which cannot be written: it is no ordinary file"),
+        (["--metadata", "ful"], "--metadata is 'ful', but must be edit or full or none. Did you mean 'full'?"),
     ],
     ids=" ".join,
 )
-def test_a_move_that_cannot_be(words: list[str], message: str, refuse: Refuse) -> None:
+def test_a_move_that_cannot_be(words: list[str], message: str, refuse: Refuse, folder: Path) -> None:
+    (folder / "spare.png").touch()
+    (folder / "link.png").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.png")
     assert message in refuse(MOVE, words)
 
 
@@ -109,7 +119,7 @@ def test_a_run_does_not_write_over_its_inputs(refuse: Refuse, folder: Path) -> N
     (folder / "sub" / "edit.json").write_text(json.dumps({"model": "toybox", "image": "../photo.png", "edits": edits}))
     os.rename("mask.png", "sub/mask.png")
     for name in ("photo.png", "sub/mask.png"):
-        assert refuse("run", "sub/edit.json", "--out", name).startswith(f"--out is {name!r}, an input")
+        assert refuse("run", "sub/edit.json", "--trust-paths", "--out", name).startswith(f"--out is {name!r}, an input")
 
 
 def test_what_cannot_be_run(refuse: Refuse, folder: Path) -> None:

@@ -53,6 +53,13 @@ def test_masks_choose_places_of_source_and_reference_at_every_layers_size() -> N
     assert memory == {"fine": [4, 5, 10, 11, 16, 17, 22, 23, 1000, 1001, 1002, 1003], "coarse": [2, 5, 1000]}
 
 
+def test_a_layer_with_nothing_to_read_reads_its_own() -> None:
+    corner, opposite = np.zeros((4, 6), bool), np.zeros((4, 6), bool)
+    corner[:2, :2] = opposite[2:, 4:] = True
+    for plans in ([AttentionPlan(source_mask=corner & False)], [AttentionPlan(source_mask=corner), AttentionPlan(source_mask=opposite)]):
+        assert read(*map(PlannedAttention, plans)) == ({"fine": [], "coarse": []}, "concatenate")
+
+
 def test_plans_merge_to_what_all_read_of_the_source_and_any_reads_of_references() -> None:
     left, upper, everything = np.zeros((4, 6), bool), np.zeros((4, 6), bool), np.ones((8, 2), bool)
     left[:, :2] = upper[:2] = True

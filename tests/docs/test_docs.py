@@ -119,6 +119,7 @@ def test_the_api_page_has_every_public_name() -> None:
         ("first-edit", "setting", dk.Settings),
         ("first-edit", "part", dk.GuidanceSchedule),
         ("modes", "resize field", dk.Resize),
+        ("modes", "remove field", dk.Remove),
         ("modes", "appearance field", dk.Appearance),
         ("modes", "drag field", dk.Drag),
         ("modes", "custom field", dk.CustomEdit),

@@ -1,4 +1,4 @@
-"""Noise along the correspondence: what moves takes its own noise along, from the source or from a reference."""
+"""Noise along the correspondence: what moves takes its own noise along, from the source or from a reference, and leaves new noise."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 from dragonkit.diffusion.source import Source, latent_grid
 from dragonkit.editing.anchors import moved_noise
 from dragonkit.edits.edit import Edit
-from dragonkit.imaging.masks import Grid
+from dragonkit.imaging.masks import Grid, to_grid
 from dragonkit.modes.custom import CustomEdit
 from dragonkit.modes.drag import Drag
 from dragonkit.modes.move import Move
+from dragonkit.modes.remove import Remove
 from dragonkit.modes.resize import Resize
 from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import PluginRegistry
@@ -37,18 +38,37 @@ def source_with(noise: torch.Tensor) -> Source:
     return Source(trajectory, SCHEDULE, "", words, words, pixels, (4 * width, 4 * height))
 
 
-def started(edit: Edit, noise: torch.Tensor) -> torch.Tensor:
+def started(edit: Edit, noise: torch.Tensor, seed: int = 0) -> torch.Tensor:
     registry = PluginRegistry(discover=False)
-    return moved_noise(registry.build_masks(edit, SIZE).on(LATENTS), source_with(noise))
+    return moved_noise(registry.build_masks(edit, SIZE).on(LATENTS), source_with(noise), seed=seed)
 
 
 @pytest.mark.parametrize("by", [(0, 1), (3, -2), (-3, 4), (7, 5)])
 def test_noise_moves_exactly_by_whole_cells(by: tuple[int, int]) -> None:
     edit = Move(mask=box(8, 8, 12, 12), shift=(4 * by[0], 4 * by[1]))
     noise = torch.randn(1, 4, *LATENTS.shape)
-    target = edit.placement(SIZE).on(LATENTS).target
+    masks = edit.placement(SIZE).on(LATENTS)
     rolled = torch.roll(noise, (by[1], by[0]), (2, 3))  # what is rolled round lies outside the clipped target
-    assert torch.equal(started(edit, noise), torch.where(torch.from_numpy(target), rolled, noise))
+    stays = torch.from_numpy(~masks.vacated)
+    assert torch.equal(started(edit, noise)[..., stays], torch.where(torch.from_numpy(masks.target), rolled, noise)[..., stays])
+
+
+@pytest.mark.parametrize("edit", [Remove(mask=box(8, 8, 12, 12)), Move(mask=box(8, 8, 12, 12), shift=(20, 0))])
+def test_what_is_left_gets_new_noise_by_the_seed(edit: Edit) -> None:
+    noise = torch.randn(1, 4, *LATENTS.shape)
+    vacated = torch.zeros(LATENTS.shape, dtype=torch.bool)
+    vacated[2:5, 2:5] = True
+    one, again, other = (started(edit, noise, seed) for seed in (1, 1, 2))
+    assert torch.equal(one, again) and torch.equal(one[..., ~vacated], other[..., ~vacated])
+    for found in (one, other):
+        assert not torch.isclose(found[..., vacated], noise[..., vacated]).any()
+    assert not torch.isclose(one[..., vacated], other[..., vacated]).any()
+
+
+def test_all_but_what_is_taken_away_keeps_its_noise() -> None:
+    noise = torch.randn(1, 4, *LATENTS.shape)
+    stays = torch.from_numpy(~to_grid(box(8, 8, 12, 12), LATENTS))
+    assert torch.equal(started(Remove(mask=box(8, 8, 12, 12)), noise)[..., stays], noise[..., stays])
 
 
 def test_noise_grows_by_being_repeated() -> None:
@@ -68,8 +88,9 @@ def test_noise_grows_by_being_repeated() -> None:
 def test_noise_is_copied_never_mixed(edit: Edit) -> None:
     noise = torch.randn(1, 1, *LATENTS.shape)
     found = started(edit, noise)
-    assert set(found.flatten().tolist()) <= set(noise.flatten().tolist())
-    assert not torch.equal(found, noise)
+    target = torch.from_numpy(PluginRegistry(discover=False).build_masks(edit, SIZE).on(LATENTS).target)
+    assert set(found[..., target].tolist()[0][0]) <= set(noise.flatten().tolist())
+    assert not torch.equal(found[..., target], noise[..., target])
 
 
 def test_what_changes_in_its_place_keeps_its_noise() -> None:

@@ -40,6 +40,7 @@ from dragonkit.errors import (
 )
 from dragonkit.imaging.masks import dilate, shift_mask
 from dragonkit.modes.appearance import Appearance
+from dragonkit.modes.drag import Drag
 from dragonkit.modes.move import Move
 from dragonkit.modes.resize import Resize
 from dragonkit.plugins.answers import EditMasks, EnergyTerm, Features
@@ -522,7 +523,7 @@ def test_an_edit_file_makes_the_same_picture(editor: Editor, source: Source, tmp
     file = EditFile.load(result.save(tmp_path / "out.png"))
     assert file == result.edit_file
     assert file.model == "tiny"
-    again = editor.run(file)
+    again = editor.run(file.with_pictures(picture()))
     assert np.array_equal(pixels(again), pixels(result))
     assert again.edit_file == file
 
@@ -541,6 +542,16 @@ def test_an_edit_file_with_a_seed_makes_the_picture_too(editor: Editor) -> None:
 def test_a_source_made_with_other_settings_is_made_the_same_way_again(editor: Editor) -> None:
     source = editor.invert(picture(), "a red fish", Settings(steps=2, inversion_iterations=4))
     result = editor.edit(source, MOVE, Settings(keep="energy", hold=0.0))
+    assert np.array_equal(pixels(editor.run(result.edit_file)), pixels(result))
+
+
+def test_under_the_paper_a_drag_starts_from_patches_and_its_file_still_leaves_it_to_the_settings(editor: Editor, source: Source) -> None:
+    drag = Drag(points=[((6, 5), (14, 9))], mask=np.ones((32, 32), bool))
+    paper = Settings.preset("paper", steps=STEPS)
+    result = editor.edit(source, drag, paper)
+    patches, warp = (editor.edit(source, drag.model_copy(update={"init": init}), paper) for init in ("patches", "warp"))
+    assert np.array_equal(pixels(result), pixels(patches)) and not np.array_equal(pixels(result), pixels(warp))
+    assert result.edit_file.edits[0]["init"] == "auto"
     assert np.array_equal(pixels(editor.run(result.edit_file)), pixels(result))
 
 

@@ -12,11 +12,13 @@ import pytest
 
 from dragonkit.editing.layout import Layout
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import Mask
 from dragonkit.errors import EditError
 from dragonkit.imaging import affine, mask_files, rasters
 from dragonkit.imaging.masks import Grid
 from dragonkit.modes.appearance import Appearance
+from dragonkit.modes.drag import Drag
 from dragonkit.modes.move import Move
 from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.registry import PluginRegistry
@@ -140,7 +142,7 @@ def test_an_edit_reads_its_mask_once(calls: Counter[str]) -> None:
     editor.edit(picture, layout)
     assert calls["load_mask"] == 2  # and once more for the result's edit file
     assert calls["warp_mask"] == 1
-    assert calls["area_average"] == 13  # source, target, touched, around on two coarse grids; what is known, kept and held
+    assert calls["area_average"] == 14  # source, target, touched, around on two coarse grids; what is known, guessed, kept and held
 
     reference = np.zeros((24, 20, 3), np.uint8)
     lent = np.ones((24, 20), bool)
@@ -175,3 +177,19 @@ def test_there_must_be_edits(registry: PluginRegistry) -> None:
         Layout(registry, [], SIZE)
     with pytest.raises(EditError, match=r"must be a dragonkit\.Edit .* got 'move'"):
         Layout(registry, ["move"], SIZE)  # type: ignore[list-item]
+
+
+# --- what is left to the settings ---------------------------------------------------------------------------------------
+
+
+def test_edits_that_leave_the_settings_nothing_are_not_asked_again(registry: PluginRegistry) -> None:
+    layout = Layout(registry, [Paint(mask=box(2, 2)), Move(mask=box(12, 12), shift=(10, 0))], SIZE)
+    assert layout.settled(Settings.preset("paper")) is layout
+
+
+def test_a_drag_is_laid_out_as_the_settings_have_it() -> None:
+    drag = Drag(points=[((10, 10), (16, 10))], mask=box(4, 4, 18))
+    layout = Layout(PluginRegistry(discover=False), drag, SIZE)
+    assert layout.settled(Settings()) is layout and layout.placements[0].back is not None
+    settled = layout.settled(Settings(start="noise"))
+    assert settled.placements[0].back is None and np.array_equal(settled.placements[0].target, box(4, 4, 18))

@@ -141,6 +141,13 @@ def test_guided_steps(plan: Callable[..., EditPlan], settings: dict[str, Any], s
     assert plan(MOVE, **settings).sampling.guided == steps
 
 
+def test_steps_are_repeated_only_where_energies_guide(plan: Callable[..., EditPlan]) -> None:
+    repeated = GuidanceSchedule(span=(0.0, 0.8), rounds=3, rounds_span=(0.2, 1.0))
+    assert plan(MOVE, schedule=repeated).sampling.rounds == {2: 3, 4: 3, 6: 3}
+    assert plan(MOVE, schedule=repeated, energy_scale=0.0).sampling.rounds == {}
+    assert plan(Stub(), registry=stub_registry(), schedule=repeated).sampling.rounds == {}  # a mode without energies
+
+
 def test_settings_and_source_reach_the_loop(plan: Callable[..., EditPlan], source: Source) -> None:
     sampling = plan(MOVE, layers=("up.2", "up.3"), guidance_scale=3.0, energy_scale=0.07).sampling
     assert (sampling.layers, sampling.guidance_scale, sampling.energy_scale) == (("up.2", "up.3"), 3.0, 0.07)
@@ -363,6 +370,13 @@ def test_content_and_noise_come_from_the_reference(borrowed: Callable[..., EditP
     held = anchored(torch.zeros(1, 4, 8, 8), plan.sampling.anchors, STEPS, 0)[..., 1:3, 5:7]
     noise = reference.schedule.noise_in(reference.latents_at(STEPS), reference.latents_at(0), STEPS)[..., :2, :2]
     assert torch.allclose(held, reference.schedule.add_noise(plan.given_latents[..., 1:3, 5:7], noise, STEPS), atol=1e-5)
+
+
+def test_noise_comes_from_the_reference_where_nothing_is_held(borrowed: Callable[..., EditPlan], source: Source, reference: Source) -> None:
+    plan = borrowed(Borrow(), references=[reference], hold=0.0, hold_guess=0.0, hold_vacated=0.0, keep="energy")
+    expected = source.latents_at(STEPS).clone()
+    expected[..., 1:3, 5:7] = reference.latents_at(STEPS)[..., :2, :2]
+    assert plan.sampling.anchors == [] and torch.equal(plan.sampling.latents, expected)
 
 
 def test_the_loop_learns_which_reference_is_whose(borrowed: Callable[..., EditPlan], reference: Source) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -13,8 +14,8 @@ from pydantic import ValidationError
 
 from dragonkit.editing.results import EditResult, Report, StepReport
 from dragonkit.edits.file import EditFile
-from dragonkit.edits.values import image_to_text
-from dragonkit.errors import ImageError
+from dragonkit.errors import EditError, ImageError
+from dragonkit.imaging.photos import pixel_hash
 
 
 def report(**changes: object) -> Report:
@@ -36,7 +37,7 @@ def report(**changes: object) -> Report:
 @pytest.fixture
 def result() -> EditResult:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8))
-    file = EditFile(model="tiny", image=image_to_text(image), prompt="an ünlikely 魚", edits=[{"mode": "move", "shift": [1, 2]}])
+    file = EditFile(model="tiny", image=pixel_hash(image), prompt="an ünlikely 魚", edits=[{"mode": "move", "shift": [1, 2]}])
     return EditResult(image, report(), file, np.zeros((image.height, image.width), np.float32))
 
 
@@ -67,6 +68,29 @@ def test_a_place_that_cannot_be_written_is_refused(result: EditResult, tmp_path:
     for place in (tmp_path / "file" / "out.png", tmp_path / "folder.png"):
         with pytest.raises(ImageError, match=f"could not be written to {re.escape(str(place))}: "):
             result.save(place)
+
+
+def test_what_is_there_may_be_spared(result: EditResult, tmp_path: Path) -> None:
+    result.save(tmp_path / "out.png")
+    result.save(tmp_path / "out.png")
+    before = (tmp_path / "out.png").read_bytes()
+    with pytest.raises(ImageError, match=r"out\.png' is there already"):
+        result.save(tmp_path / "out.png", "none", overwrite=False)
+    assert (tmp_path / "out.png").read_bytes() == before
+
+
+def test_metadata_are_one_of_three(result: EditResult, tmp_path: Path) -> None:
+    with pytest.raises(EditError, match=r"metadata is 'fulll', but must be .* Did you mean 'full'\?"):
+        result.save(tmp_path / "out.png", metadata="fulll")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_notebook_shows_it(result: EditResult) -> None:
+    shown = Image.open(io.BytesIO(result._repr_png_()))
+    assert np.array_equal(np.asarray(shown), np.asarray(result.image))
+    assert repr(result) == "<EditResult 50x37: move with tiny, 2 steps, 0.5 s>"
+    large = EditResult(Image.new("RGBA", (3000, 500)), report(), result.edit_file, np.zeros((500, 3000), np.float32))
+    assert Image.open(io.BytesIO(large._repr_png_())).size == (1024, 171) and large.image.size == (3000, 500)
 
 
 def test_a_report_is_json() -> None:

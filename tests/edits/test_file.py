@@ -164,7 +164,7 @@ def test_saving_elsewhere(tmp_path: Path) -> None:
     assert moved.edits_from(TYPES) == [Nudge(mask=MASK)]
     assert moved.load_image().getpixel((0, 0)) == (255, 0, 0)
     with pytest.raises(EditFileError, match="cannot be written"):
-        file.self_contained(TYPES).save(tmp_path / "no" / "folder.json")
+        file.self_contained(TYPES).save(tmp_path / "photo.png" / "edit.json")
 
 
 def test_a_result_picture_carries_its_file(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def one_place_for_many() -> None:
 
 @mistake("dragonkit_build_masks")
 def nothing_to_change() -> None:
-    check_plugin(plugin(build_masks=lambda: Placement(MASK, MASK & False)), [EDIT])
+    check_plugin(plugin(build_masks=lambda: Placement(MASK & False, MASK & False)), [EDIT])
 
 
 # --- dragonkit_reference ------------------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def test_no_change_is_the_identity() -> None:
 
 @pytest.mark.parametrize("wrong", [{"scale": 0}, {"scale": -1}, {"scale": math.nan}, {"degrees": math.inf}, {"shift": (0, math.nan)}])
 def test_numbers_that_make_no_map(wrong: dict[str, float]) -> None:
-    with pytest.raises(EditError, match="finite numbers and a positive scale"):
+    with pytest.raises(EditError, match=r"a positive scale|must be .*number"):
         affine_about((0, 0), **wrong)
 
 
@@ -98,7 +98,7 @@ def test_what_flattens_cannot_be_undone(wrong: np.ndarray) -> None:
 
 @pytest.mark.parametrize("wrong", [np.eye(3), np.full((2, 3), np.nan), np.ones(6)])
 def test_arrays_that_are_no_map(wrong: np.ndarray) -> None:
-    with pytest.raises(EditError, match=r"finite array \(2, 3\), got ndarray"):
+    with pytest.raises(EditError, match=r"finite array \(2, 3\)"):
         inverse_affine(wrong)
 
 

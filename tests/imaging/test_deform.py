@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dragonkit.imaging import deform
-from dragonkit.imaging.deform import Deformation
+from dragonkit.imaging.deform import Deformation, rigid
 from dragonkit.imaging.masks import Grid
 
 WIDTH, HEIGHT = 60, 44
@@ -284,3 +284,11 @@ def test_the_distance_to_a_hull_is_how_far_a_place_sticks_out(points: list[Any],
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.imaging.deform; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_only_moves_and_turns_is_rigid_and_what_stretches_is_not() -> None:
+    columns, rows = np.meshgrid(np.arange(20) + 0.5, np.arange(16) + 0.5)
+    places = np.stack([columns, rows], axis=-1)
+    cos, sin = np.cos(0.4), np.sin(0.4)
+    assert rigid(places @ np.array([[cos, sin], [-sin, cos]]) + (3, -2) - places).all()
+    assert not rigid(0.2 * places).any() and rigid(np.zeros((1, 5, 2))).all()

@@ -77,8 +77,8 @@ BLANK = np.zeros_like(BYTES)
         np.dstack([BYTES] * 3),
         np.dstack([BLANK, BLANK, BYTES]),  # any paint counts
         np.dstack([BYTES] * 3 + [BLANK + 255]),
-        np.dstack([BYTES] * 3 + [BYTES.T[::-1].T]),  # alpha is ignored ...
-        np.dstack([BLANK] * 3 + [BYTES]),  # ... unless it is the only information
+        np.dstack([BYTES.T[::-1].T] * 3 + [BYTES]),  # alpha decides where it varies
+        np.dstack([BLANK] * 3 + [BYTES]),
         np.dstack([BLANK + 255] * 3 + [BYTES]),
         torch.from_numpy(MASK),
         torch.from_numpy(MASK)[None],

@@ -506,7 +506,7 @@ def test_revert_brings_everything_back_and_loses_nothing(open_editor: Any, model
     editor.view.apply(lambda state: state.change(drags=[((10, 12), (22, 16))]))
     first = ran(editor)
     named(editor._shelf.widget, "continue from here").click()
-    assert editor._session.picture is first.image and np.array_equal(shown(editor), np.asarray(first.image))
+    assert editor._session.photo is first.photo and np.array_equal(shown(editor), np.asarray(first.image))
     assert np.array_equal(editor.mask, blob()) and editor.result is first
     editor.mode = "resize"
     editor.mask = blob(20, 14)
@@ -578,9 +578,12 @@ def test_exports_give_the_same_pixels(open_editor: Any, model: dk.Editor, tmp_pa
         named(editor, label).click()
         assert "written: " in editor.status
     assert sorted(path.name for path in tmp_path.iterdir()) == ["edit-1.json", "edit-2.json", "edited-1.png"]
-    for name in ("edit-1.json", "edited-1.png"):
-        assert tiny_editor().run(dk.EditFile.load(name)).image.tobytes() == expected
+    for file in (dk.EditFile.load("edit-1.json"), dk.EditFile.load("edited-1.png").with_pictures(PICTURE)):
+        assert tiny_editor().run(file).image.tobytes() == expected
     assert load_image("edited-1.png").tobytes() == expected
+    assert "--image PICTURE gives it again" in editor.status
+    again = dk.EditFile.load(editor.exports.save(metadata="full"))
+    assert "your picture is in it" in editor.status and np.array_equal(np.asarray(again.load_image()), np.asarray(PICTURE))
 
     named(editor, "Copy as Python").click()
     script = editor.exports.text.value
@@ -588,6 +591,26 @@ def test_exports_give_the_same_pixels(open_editor: Any, model: dk.Editor, tmp_pa
     monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(lambda _, name: tiny_editor()))
     exec(compile(script, "script.py", "exec"), {"__name__": "script"})
     assert load_image("edited.png").tobytes() == expected
+
+
+def test_a_picture_keeps_its_kind(open_editor: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """A file with transparency, edited, gone on from, and gone back to."""
+    monkeypatch.chdir(tmp_path)
+    PICTURE.convert("RGBA").save("in.png", dpi=(300, 300))
+    editor = open_editor("in.png", mask=blob())
+    first = ran(editor, shift=(12, 4))
+    assert first.image.mode == "RGBA"
+    editor.continue_from(0)
+    editor.mask = blob(18)
+    second = ran(editor, shift=(-4, 0))
+    assert second.image.mode == "RGBA" and second.edit_file.image == first.photo.hash
+    editor.revert(0)
+    third = ran(editor, shift=(12, 4))
+    assert third.image.tobytes() == first.image.tobytes()
+    with Image.open(editor.exports.save()) as saved:
+        assert saved.mode == "RGBA" and saved.info["dpi"] == pytest.approx((300, 300), abs=0.02)
+    reopened = open_editor(first, mask=blob(18))
+    assert ran(reopened, shift=(-4, 0)).image.mode == "RGBA"
 
 
 def test_a_file_is_named_in_the_script(open_editor: Any, tmp_path: Path) -> None:

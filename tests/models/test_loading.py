@@ -21,6 +21,7 @@ from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.errors import EditError, ModelError, ModelNotFoundError
 from dragonkit.models.loading import find_card, load_backbone, load_pipeline
 from dragonkit.plugins.card import ModelCard
+from dragonkit.words import short
 
 CARDS = {"toybox": ModelCard("toybox", "/weights"), "sd15": ModelCard("sd15", "owner/sd15", settings={"guidance_scale": 4.0})}
 
@@ -58,9 +59,13 @@ def test_folders_files_and_hub_ids_get_a_card(tmp_path: Path, monkeypatch: pytes
     assert find_card("~/a.safetensors", CARDS).source == str(tmp_path / "a.safetensors")
 
 
-@pytest.mark.parametrize("name", ["toybix", "", "./owner/name", "/no/such/folder", "~/nothing", "folder/weights.safetensors", "a/b/c"])
+@pytest.mark.parametrize(
+    "name",
+    ["toybix", "", "./owner/name", "/no/such/folder", "~/nothing", "folder/weights.safetensors", "a/b/c", "x" * 5000, "a\0b", "~nobody/x"],
+    ids=lambda name: repr(name)[:20],
+)
 def test_what_is_nowhere_is_refused_with_what_there_is(name: str) -> None:
-    said = re.escape(f"is called {name!r}; use one of sd15, toybox,")
+    said = re.escape(f"is called {short(name)}; use one of sd15, toybox,")
     with pytest.raises(ModelNotFoundError, match=said):
         find_card(name, CARDS)
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from dragonkit.cli.options import build as build_from_options
 from dragonkit.cli.options import options_of
 from dragonkit.editing.pasting import Cutout, cut_and_paste
+from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, MaskError, PointError
 from dragonkit.imaging.deform import Deformation
 from dragonkit.imaging.masks import Grid, cell_coverage, dilate, shift_mask, to_grid
@@ -186,6 +187,24 @@ def test_points_in_the_wrong_place_are_refused(points: Any, said: str) -> None:
         build(points, mask=MASK)
 
 
+SWAPPED = "with x and y swapped all of them would lie inside"
+
+
+def test_points_given_as_rows_and_columns_get_a_hint() -> None:
+    wide = np.zeros((HEIGHT, WIDTH), bool)
+    wide[4:10, 20:44] = True
+    inside = [((22, 5), (30, 6)), ((40, 8), (42, 8))]
+    swapped = [tuple((y, x) for x, y in pair) for pair in inside]
+    build(inside, mask=wide)
+    for points in (swapped, swapped[:1], [((8, 40), (8, 47))]):  # the last ends below the picture
+        with pytest.raises(PointError, match=SWAPPED):
+            build(points, mask=None if points[0][1] == (8, 47) else wide)
+    for points in ([swapped[0], inside[1]], [((2, 2), (3, 3))]):
+        with pytest.raises(PointError) as caught:
+            build(points, mask=wide)
+        assert SWAPPED not in str(caught.value)
+
+
 def test_points_on_the_pictures_border_are_in_it() -> None:
     assert build([((WIDTH, HEIGHT), (40, 20)), ((0, 0), (4, 4))]).target.any()
 
@@ -246,6 +265,22 @@ def test_terms_carry_weights_and_regions() -> None:
         assert found == {"edit": (1.5, "target"), "preserve": (2.5, "elsewhere")}
 
 
+def test_where_it_is_weighed_starts_that_are_no_ends_shall_not_stay_as_they_were() -> None:
+    points: list[Any] = [((13, 13), (21, 13)), ((31, 21), (31, 21)), ((17, 13), (25, 17))]  # columns 6, 15 and 8 in features
+    assert terms_of(points).keys() == {"edit", "preserve"}
+    term = terms_of(points, contrast_weight=0.2)["contrast"]
+    assert (term.weight, term.region) == (0.2, "target")
+    left = np.zeros(FEATURES.shape, bool)
+    left[5:8, 5:10] = True
+    left[5:8, 9:12] = False  # the first end's neighbourhood; the second point stays where it is
+    generated, source = np.random.default_rng(0).normal(size=(2, 5, *FEATURES.shape))
+    a, b = generated[:, left], source[:, left]
+    cosines = (a * b).sum(0) / np.sqrt((a * a).sum(0) * (b * b).sum(0))
+    energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
+    assert energy == pytest.approx((cosines.mean() + 1) / 2, abs=1e-10)
+    assert "contrast" not in terms_of([((20, 16), (20, 17))], contrast_weight=0.2)  # both in one cell
+
+
 def test_terms_without_a_cell_are_left_out() -> None:
     assert terms_of(ONE, mask=np.ones((HEIGHT, WIDTH), bool), init="patches").keys() == {"edit"}
 
@@ -268,18 +303,16 @@ def interpolated(features: np.ndarray, x: float, y: float) -> np.ndarray:
 
 
 def expected_energy(generated: np.ndarray, source: np.ndarray, points: Any, radius: int, grid: Grid) -> float:
-    """Equation 5 summed over the points, one position after the other."""
-    total = 0.0
+    """Equation 5 with one similarity over the neighbourhoods of all points, one position after the other."""
+    cosines = []
     for start, end in points:
-        cosines = []
         for dy in range(-radius, radius + 1):
             for dx in range(-radius, radius + 1):
                 places = [(x / grid.cell_width + dx, y / grid.cell_height + dy) for x, y in (start, end)]
                 if all(0 <= x <= grid.width and 0 <= y <= grid.height for x, y in places):
                     a, b = interpolated(source, *places[0]), interpolated(generated, *places[1])
                     cosines.append(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
-        total += 1 / (1 + 4 * (np.mean(cosines) + 1) / 2)
-    return total
+    return 1 / (1 + 4 * (np.mean(cosines) + 1) / 2)
 
 
 @given(drags(), st.integers(0, 3), st.sampled_from(GRIDS[1:]), st.integers(0, 99))
@@ -290,6 +323,23 @@ def test_the_edit_energy_is_equation_5_over_all_neighbourhoods(points: list[Any]
     term = terms_of(points, grid, None, radius=radius)["edit"]
     energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
     assert energy == pytest.approx(expected_energy(generated, source, points, radius, grid), rel=1e-4)
+
+
+def test_where_points_are_middles_of_cells_the_edit_energy_is_exact() -> None:
+    grid = Grid(16, 8, 32, 16)
+    generated, source = np.random.default_rng(0).normal(size=(2, 5, *grid.shape))
+    points: list[Any] = [((5, 5), (21, 9)), ((1, 13), (9, 3)), ((17, 7), (17, 7))]
+    edit = Drag(points=points)
+    term = next(iter(drag.dragonkit_energy_terms(edit, drag.dragonkit_build_masks(edit, (32, 16)).on(grid)) or ()))
+    energy = term.function(Features(torch.from_numpy(generated), torch.from_numpy(source), None, "up.1")).item()
+    assert energy == pytest.approx(expected_energy(generated, source, points, 1, grid), abs=1e-10)
+
+
+def test_many_points_weigh_no_more_than_one() -> None:
+    """Or the energy that preserves would count for ever less."""
+    source, generated = torch.randn(2, 4, *FEATURES.shape)
+    one, many = (terms_of([((21, 17), (29, 13))] * count)["edit"].function(Features(generated, source, None, "up.1")) for count in (1, 5))
+    assert one.item() == pytest.approx(many.item(), rel=1e-6)
 
 
 def test_energies_have_the_right_gradients() -> None:
@@ -357,6 +407,16 @@ def test_the_radius_is_that_of_the_patches() -> None:
 
 def test_a_warp_starts_as_all_that_moves_does() -> None:
     assert started(Drag(points=ONE), torch.randn(1, 1, *LATENTS.shape)) is None
+
+
+def test_the_settings_decide_what_an_edit_that_leaves_it_to_them_starts_from() -> None:
+    left, warp, patches = Drag(points=ONE), Drag(points=ONE, init="warp"), Drag(points=ONE, init="patches")
+    assert all(edit.settled(Settings()) is edit for edit in (left, warp, patches))
+    for name in ("paper", "reference"):
+        settings = Settings.preset(name)
+        assert (left.settled(settings).init, warp.settled(settings).init, patches.settled(settings)) == ("patches", "warp", patches)
+    noise = torch.randn(1, 1, *LATENTS.shape)
+    assert started(left, noise) is None and started(left.settled(settings), noise) is not None
 
 
 def test_attention_reads_both_from_the_tenth_on() -> None:

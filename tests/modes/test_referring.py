@@ -9,8 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from dragonkit.edits.values import image_to_text
 from dragonkit.errors import EditError, ImageError, MaskError
-from dragonkit.imaging.masks import Grid
+from dragonkit.imaging.masks import Grid, encode_mask, load_mask
+from dragonkit.modes.appearance import Appearance
 from dragonkit.modes.referring import load_reference_mask, reference_attention, reference_features
 from dragonkit.plugins.answers import EditMasks, Features, identity_correspondence
 
@@ -35,6 +37,34 @@ def test_bad_masks_are_named(tmp_path: Path) -> None:
         load_reference_mask(tmp_path / "none.png", MASK)
 
 
+CUT = PICTURE.convert("RGBA")
+CUT.putalpha(Image.fromarray(MASK))
+
+
+def test_transparency_is_the_mask_when_none_is_given(tmp_path: Path) -> None:
+    CUT.save(tmp_path / "cut.png")
+    array = np.asarray(CUT)
+    for reference in (CUT, tmp_path / "cut.png", array, torch.from_numpy(array.copy()).permute(2, 0, 1)):
+        assert np.array_equal(load_reference_mask(reference, None), MASK)
+    assert np.array_equal(load_reference_mask(CUT, ~MASK), ~MASK)  # what is given counts
+    for opaque in (PICTURE, PICTURE.convert("RGBA"), np.asarray(PICTURE)):
+        with pytest.raises(MaskError, match="no reference_mask, and no transparency"):
+            load_reference_mask(opaque, None)
+
+
+def test_an_edit_file_says_the_mask_that_was_transparency(tmp_path: Path) -> None:
+    CUT.save(tmp_path / "cut.png")
+    for reference in (CUT, tmp_path / "cut.png"):
+        edit = Appearance(mask=MASK, reference=reference)
+        written = edit.to_dict()
+        again = Appearance.from_dict(written)
+        assert np.array_equal(load_mask(again.reference_mask, PICTURE.size), MASK) and again.to_dict() == written
+    inside = Appearance.from_dict({"mode": "appearance", "mask": {"png": encode_mask(MASK)}, "reference": image_to_text(CUT)})
+    assert np.array_equal(load_reference_mask(inside.reference, inside.reference_mask), MASK)
+    with pytest.raises(MaskError, match="no reference_mask"):
+        Appearance(mask=MASK, reference=PICTURE).to_dict()
+
+
 def test_features_without_a_reference_are_refused() -> None:
     map_, grid = torch.zeros(2, 3, 4), Grid(5, 6, 50, 60)
     other = torch.ones(2, 6, 5)
@@ -50,6 +80,9 @@ def test_attention_reads_the_source_outside_and_the_reference_inside() -> None:
     target[1, 2] = True
     nowhere = np.zeros(grid.shape, bool)
     plan = reference_attention(EditMasks(grid, nowhere, target, ~target, nowhere, ~target, identity_correspondence(grid), MASK))
-    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.7)
+    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.72)
     assert plan.source_mask is not None and np.array_equal(plan.source_mask, ~target)
     assert plan.reference_mask is MASK
+    # of 50 steps 0 to 35, as in the released code; elsewhere the steps that begin within as much of the run
+    read = {steps: [index for index in range(steps) if plan.holds(index, steps)] for steps in (50, 25, 20)}
+    assert read == {50: list(range(36)), 25: list(range(18)), 20: list(range(15))}

@@ -107,6 +107,14 @@ def test_attention_plan_defaults() -> None:
     assert AttentionPlan(start=0.5, stop=0.5).start == 0.5
 
 
+def test_an_attention_plan_holds_from_step_to_step_whatever_the_rounding() -> None:
+    for steps in range(1, 101):
+        for first in range(steps + 1):
+            early, late = AttentionPlan(start=0.0, stop=first / steps), AttentionPlan(start=first / steps)
+            held = [(early.holds(index, steps), late.holds(index, steps)) for index in range(steps)]
+            assert held == [(index < first, index >= first) for index in range(steps)]
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -449,7 +449,7 @@ def test_the_registry_of_the_process_is_made_once(monkeypatch: pytest.MonkeyPatc
 
 def test_the_builtin_plugins_are_these() -> None:
     assert (
-        *(f"dragonkit.modes.{mode}" for mode in ("move", "resize", "appearance", "drag", "custom")),
+        *(f"dragonkit.modes.{mode}" for mode in ("move", "resize", "remove", "appearance", "drag", "custom")),
         "dragonkit.models.embedded",
         "dragonkit.diffusion.inversions",
         "dragonkit.selecting",

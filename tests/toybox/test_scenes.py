@@ -186,6 +186,36 @@ def test_pasting_adds_in_front_at_the_same_pixel_size():
     assert len(pasted.pasted(b, 0, (40, 40)).objects) == 5
 
 
+@given(seed=seeds, i=st.integers(0, 2))
+@settings(max_examples=10, deadline=None)
+def test_without_an_object_the_rest_is_as_it_was(seed, i):
+    scene = toybox.scene(seed, SIZE, objects=3)
+    less = scene.without(i)
+    left = [o for o in scene.objects if o.index != i]
+    assert [(o.category, o.color, o.center, o.params) for o in less.objects] == [(o.category, o.color, o.center, o.params) for o in left]
+    gone = scene.moved(i, (10_000, 0))  # out of the picture
+    assert same(less, gone)
+    assert scene.objects[i].category not in less.caption or any(o.category == scene.objects[i].category for o in left)
+
+
+def test_what_was_pasted_can_be_taken_away_again():
+    a, b = toybox.scene(1, SIZE, objects=3), toybox.scene(4, 128)
+    pasted = a.pasted(b, 0, (20, 25))
+    assert same(pasted.without(3), a) and pasted.without(3).caption == a.caption
+
+
+def test_without_any_object_the_background_is_left():
+    one = toybox.scene(4, SIZE, objects=1)
+    empty = one.without(0)
+    kind = one.caption.rsplit(" on a ", 1)[1]
+    assert empty.objects == () and empty.caption == f"on a {kind}"
+    assert same(empty, one.moved(0, (10_000, 0)))
+    other = toybox.scene(9, SIZE, objects=1)
+    assert len(empty.pasted(other, 0, (30, 30)).objects) == 1
+    only = one.pasted(other, 0, (30, 30)).without(0).without(0)
+    assert same(only, empty) and len(only.pasted(other, 0, (9, 9)).objects) == 1
+
+
 @given(seed=seeds)
 @settings(max_examples=10, deadline=None)
 def test_other_sizes_show_the_same_scene(seed):
@@ -201,7 +231,7 @@ def test_other_sizes_show_the_same_scene(seed):
 def test_a_scene_does_not_change():
     scene = toybox.scene(3, SIZE)
     before = pixels(scene)
-    scene.moved(0, (5, 5)), scene.dragged(0, next(iter(scene.objects[0].keypoints)), (0, 0)), scene.resized(0, 2)
+    scene.moved(0, (5, 5)), scene.without(0), scene.dragged(0, next(iter(scene.objects[0].keypoints)), (0, 0)), scene.resized(0, 2)
     assert np.array_equal(pixels(toybox.Scene(scene.batch, SIZE)), before)
     with pytest.raises(ValueError):
         scene.objects[0].coverage[:] = 0
@@ -219,6 +249,7 @@ def test_an_object_may_leave_the_picture():
         (lambda s: s.moved(7, (1, 1)), EditError, "no object 7"),
         (lambda s: s.moved(-1, (1, 1)), EditError, "no object -1"),
         (lambda s: s.moved("fish", (1, 1)), EditError, "no object 'fish'"),
+        (lambda s: s.without(9), EditError, "no object 9"),
         (lambda s: s.moved(0, 5), PointError, "pair"),
         (lambda s: s.moved(0, (1, math.nan)), PointError, "finite"),
         (lambda s: s.resized(0, 0), EditError, "positive"),

@@ -18,12 +18,11 @@ from PIL import Image
 from dragonkit.bench.drags.matching import Matcher
 from dragonkit.bench.drags.sets import Sample
 from dragonkit.editing.editor import Editor
-from dragonkit.editing.results import EditResult
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
-from dragonkit.edits.values import image_to_text
 from dragonkit.errors import Cancelled, DragonkitError, EditFileError
 from dragonkit.imaging.images import load_image
+from dragonkit.imaging.photos import Photo
 
 __all__ = ["RESULT", "Record", "run_samples"]
 
@@ -109,15 +108,15 @@ def _done(
     job = _job(editor, sample, settings)
     file = job.wanted
     generated = editor.generate(file.prompt, file.seed, job.settings) if file.seed is not None else None
-    before = file.load_image() if generated is None else load_image(generated.pixels)
+    before = file.load_image() if generated is None else generated.photo.picture
     finished = place.exists()
     if finished:
         after = load_image(place)
     else:
-        source = generated or editor.invert(before, file.prompt, job.settings, check=False)
+        source = generated or editor.invert(file.photo(), file.prompt, job.settings, check=False)
         result = editor.edit(source, editor.registry.edits_from(file), job.settings)
-        _save(result, place)
-        after = result.image
+        result.save(place)
+        after = result.photo.picture
     return Record(
         sample.name,
         "kept" if finished else "made",
@@ -132,11 +131,10 @@ def _job(editor: Editor, sample: Sample, settings: Settings | None) -> _Job:
     file, note = sample.read(editor.card.name)
     chosen = _over(settings, file.settings)
     full = editor.settings(chosen)
-    # pictures and masks as they come out of an edit: from pixels, without what else their files say
-    contained = file.self_contained(editor.registry.edit_types())
-    image = image_to_text(load_image(np.asarray(contained.load_image()))) if contained.image else ""
-    seed = None if image else contained.seed
-    wanted = EditFile(**{**dict(contained), "model": editor.card.name, "image": image, "seed": seed, "settings": full})
+    # as an edit writes it
+    source: Photo | int | None = file.photo() if file.image else file.seed
+    assert source is not None  # an edit file has one of them
+    wanted = EditFile.of(editor.card.name, source, file.prompt, full, editor.registry.edits_from(file))
     return _Job(wanted, chosen, note)
 
 
@@ -154,11 +152,11 @@ def _check_place(editor: Editor, sample: Sample, place: Path, settings: Settings
     if not os.path.lexists(place):
         return
     try:
-        wanted = _job(editor, sample, settings).wanted
+        wanted = _job(editor, sample, settings).wanted.shareable()
     except DragonkitError:
         return
     try:
-        there = EditFile.load(place)
+        there = EditFile.load(place).shareable()  # whatever it holds beside that
     except EditFileError as error:
         raise EditFileError(f"{str(place)!r} is in the way: {error} Give another --out, or take it away.") from error
     if there != wanted:
@@ -175,16 +173,6 @@ def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         if getattr(there["settings"], name) != value:
             return f"with {name} {getattr(there['settings'], name)} and not {value}"
     return f"from another {next(name for name in wanted if there[name] != wanted[name])}"
-
-
-def _save(result: EditResult, place: Path) -> None:
-    """Whole or not at all: what an interrupted run leaves behind must not be taken for a result."""
-    part = place.with_name(f".{place.name}.part.png")
-    try:
-        result.save(part)
-        os.replace(part, place)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _distances(matcher: Matcher | None, before: Image.Image, after: Image.Image, file: EditFile) -> tuple[float, ...]:

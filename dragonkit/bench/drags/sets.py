@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +24,12 @@ from PIL import Image
 
 from dragonkit.bench.drags.unpickling import load_plain
 from dragonkit.edits.file import PNG_KEY, EditFile
-from dragonkit.edits.values import image_to_text
-from dragonkit.errors import EditFileError, MaskError, PointError
+from dragonkit.edits.settings import Settings
+from dragonkit.errors import EditFileError, ImageError, MaskError, PointError
 from dragonkit.imaging.images import load_image, open_image
+from dragonkit.imaging.opening import EMBEDDED, opened
+from dragonkit.imaging.photo_files import open_photo
+from dragonkit.imaging.photos import pixel_hash
 from dragonkit.imaging.strokes import stroke
 from dragonkit.modes.drag import Drag
 
@@ -84,7 +88,8 @@ def open_set(folder: Path) -> DragSet:
     for name, count in Counter(edit_files.values()).items():
         if count > 1:
             raise EditFileError(f"the folder {str(folder)!r} has {count} edit files called {name!r}, .json and .png; remove one of them.")
-    samples = [Sample(name, partial(_edit_file, path)) for name, path in sorted((name, path) for path, name in edit_files.items())]
+    near = _Pictures(files)
+    samples = [Sample(name, partial(_edit_file, path, near)) for name, path in sorted((name, path) for path, name in edit_files.items())]
     if not samples:
         raise EditFileError(
             f"the folder {str(folder)!r} holds no samples: no meta_data.pkl (DragBench), no points.json (GoodDrag), and no edit file "
@@ -142,7 +147,7 @@ def _reading(picture: Image.Image, prompt: str, points: Any, mask: np.ndarray, m
     if len(numbers) > 1:
         note = f"the mask was widened along the ways of {len(numbers)} points, which leave it"
     drag = Drag(points=pairs, mask=editable)
-    return Reading(EditFile(model=model, image=image_to_text(picture), prompt=prompt, edits=[drag.to_dict()]), note)
+    return Reading(EditFile.of(model, open_photo(picture), prompt, Settings(), [drag]), note)
 
 
 def _pairs(points: Any, size: tuple[int, int], where: str) -> tuple[Any, ...]:
@@ -171,16 +176,35 @@ def _is_edit_file(path: Path) -> bool:
     if path.suffix.lower() != ".png":
         return False
     try:
-        with Image.open(path) as image:
+        with opened(path, f"the picture {str(path)!r}", EMBEDDED) as image:
             return PNG_KEY in image.info
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except ImageError:
         return False
 
 
-def _edit_file(path: Path, model: str) -> Reading:
-    return Reading(EditFile.load(path))
+def _edit_file(path: Path, near: _Pictures, model: str) -> Reading:
+    file = EditFile.load(path)
+    found = [near.by_hash[name] for name in file.missing().values() if name in near.by_hash]
+    return Reading(file.with_pictures(*found))
 
 
+class _Pictures:
+    """The pictures of a folder by the hash of their pixels, for results, which name theirs so; read when one is asked for."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+
+    @cached_property
+    def by_hash(self) -> dict[str, Path]:
+        found = {}
+        for path in self._files:
+            if path.suffix.lower() in _PICTURES:
+                with suppress(ImageError):  # what cannot be read is not what is looked for
+                    found[pixel_hash(load_image(path))] = path
+        return found
+
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 _MARKS = {"DragBench": ("meta_data.pkl", "original_image.png"), "GoodDrag": ("points.json", "original.jpg")}
 """By format: the file that tells it, and the one that is a sample's as well."""
 _READERS = {"DragBench": _drag_bench, "GoodDrag": _good_drag}

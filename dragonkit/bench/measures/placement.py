@@ -54,14 +54,14 @@ def placement_error(task: Task, picture: np.ndarray) -> float:
 
     The object is known by the answer's pixels in its mask. It is searched a quarter of the picture around its place, and farther where it
     came from farther: an object that stayed where it was is as far off as it should have gone, one that is nowhere at some chance place
-    within reach. Nan where an edit leaves it in its place.
+    within reach. Nan where an edit leaves it in its place, or takes it away.
 
     Args:
         picture: uint8 (H, W, 3) of the scene's size.
     """
     template, size, errors = np.asarray(task.answer.image), task.scene.size, []
     for (mode, _), index in zip(task.edits, (task.index, *task.also), strict=True):
-        if mode != "appearance":
+        if mode != "appearance" and index < len(task.answer.objects):
             mask = task.answer.objects[index].mask
             pasted = index >= len(task.scene.objects)
             way = 0.0 if pasted else math.dist(center_of(mask), center_of(task.scene.objects[index].mask))

@@ -17,6 +17,7 @@ from dragonkit.bench.measures.measure import ABOUT, Record, fraction
 from dragonkit.bench.reports.failures import HALF, why
 from dragonkit.bench.reports.page_tables import CEILING, HEADLINE, UNTOUCHED, Rows, by_row, figure, summary_table, task_table
 from dragonkit.bench.reports.statistics import interval
+from dragonkit.files import write_text
 
 __all__ = ["write_page"]
 
@@ -53,9 +54,7 @@ def write_page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n<title>{escape(title)}</title>\n'
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{head}<style>\n{css}{pictures.css()}</style></head>\n<body>\n{body}\n</body></html>\n", encoding="utf-8")
+    write_text(path, f"{head}<style>\n{css}{pictures.css()}</style></head>\n<body>\n{body}\n</body></html>\n")
 
 
 class _Pictures:

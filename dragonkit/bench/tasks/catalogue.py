@@ -67,6 +67,14 @@ def _resize(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
     return Task("resize", seed, picture, answer, (("resize", {"mask": picture.objects[index].mask, "scale": scale}),), index)
 
 
+def _remove(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
+    index = _front(picture)
+    answer = picture.without(index)
+    if not suits(picture, answer, index):
+        return None
+    return Task("remove", seed, picture, answer, (("remove", {"mask": picture.objects[index].mask}),), index)
+
+
 def _rotate(seed: int, rng: np.random.Generator, picture: Scene) -> Task | None:
     index = _front(picture)
     degrees = _either(rng, seed, (-70, -20), (20, 70))
@@ -195,6 +203,7 @@ TASKS: dict[str, Callable[..., Task]] = {
     "move": move_task,
     "move-resize": partial(searched, _move_resize),
     "resize": partial(searched, _resize),
+    "remove": partial(searched, _remove),
     "appearance": partial(searched, _appearance),
     "drag": partial(searched, _drag),
     "drag-rigid": partial(searched, _drag_rigid),

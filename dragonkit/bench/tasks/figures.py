@@ -26,7 +26,8 @@ class Figures:
 
     Attributes:
         changed, target, vacated, elsewhere: dB in the regions of `Task`; 99 stands for equal, nan for a region that is empty.
-        found: the edit has arrived: where the answer changes the target, the squared error is at most a quarter of the untouched source's.
+        found: the edit has arrived: where the answer changes the target, the squared error is at most a quarter of the untouched source's;
+            True where nothing shall be.
         gone: the object is no longer where it was, judged alike in `vacated`; True where nothing is vacated.
     """
 
@@ -53,21 +54,22 @@ def judge(task: Task, result: Image.Image) -> Figures:
 def copy_and_inpaint(task: Task, method: Literal["telea", "navier-stokes"] = "telea") -> Image.Image | None:
     """What one could do without a diffusion model: copy the object's pixels, fill the old place with `cv2.inpaint` (radius 3).
 
-    None for tasks that do more than to move an object by whole pixels.
+    None for tasks that do more than to move an object by whole pixels, or to remove it.
 
     Raises:
         ImportError: opencv is not installed.
     """
-    if task.shift is None:
+    if task.shift is None and task.target.any():
         return None
     import cv2
 
     pixels = np.asarray(task.scene.image)
     hole = cv2.dilate(task.source.astype(np.uint8), np.ones((3, 3), np.uint8))  # with the rim, which is half the object's colour
     filled = cv2.inpaint(pixels, hole, 3, cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS)
-    rows, columns = np.nonzero(task.target)
-    dx, dy = task.shift
-    filled[rows, columns] = pixels[rows - dy, columns - dx]
+    if task.shift is not None:
+        rows, columns = np.nonzero(task.target)
+        dx, dy = task.shift
+        filled[rows, columns] = pixels[rows - dy, columns - dx]
     return Image.fromarray(filled)
 
 

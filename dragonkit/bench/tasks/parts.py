@@ -31,7 +31,7 @@ class Task:
         seed: of the task; with the size it decides everything.
         scene, answer: before and after.
         edits: (mode, fields), one for each edit: `registry.edit_types()[mode](**fields)` is the edit. Masks are bool (H, W).
-        index: the object edited, in `answer.objects`, and in `scene.objects` where it is there already.
+        index: the object edited, in `answer.objects` unless it is removed, and in `scene.objects` unless it is pasted; then the last one.
         reference: the second picture of appearance and paste, whose front object is meant.
         keypoint: the one that is dragged.
         shift: (dx, dy) in whole pixels where the edit is nothing but a move.
@@ -56,7 +56,7 @@ class Task:
 
     @property
     def target(self) -> np.ndarray:
-        """Where it is seen in the answer."""
+        """Where it is seen in the answer; empty when it is removed."""
         return self._union([one.mask for one in self._edited(self.answer)])
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,6 +18,8 @@ from dragonkit.cli.bench.tables import grid, mean_of, written
 from dragonkit.cli.bench.tune import JobsOption, JsonOption, scale, tune
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
+from dragonkit.cli.json_output import print_json
+from dragonkit.cli.places import OverwriteOption, check_output, told
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,6 +54,7 @@ def toybox(
     model: ModelOption = "toybox",
     jobs: JobsOption = 1,
     html: HtmlOption = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Every edit mode, in every way that is compared, on toybox scenes."""
@@ -62,10 +64,13 @@ def toybox(
     from dragonkit.bench.rows import ROWS
     from dragonkit.bench.toybox import run_tasks
 
+    if html is not None:
+        check_output(html, overwrite=overwrite, suffix="", option="--html")
     with bars(as_json) as bar:
         records = run_tasks(task or (), row or (), n, seed_offset, model, jobs, bar("tasks"))
     if html is not None:
-        write_page(html, records, {name: row.about for name, row in ROWS.items()})
+        with told(html):
+            write_page(html, records, {name: row.about for name, row in ROWS.items()})
     tables = summary(records)
     if as_json:
         whole = {
@@ -74,7 +79,7 @@ def toybox(
             "failures": [{"task": one.record.task, "seed": one.record.seed, "way": one.way, "why": one.reason} for one in worst(records)],
             "records": [_plain(record) for record in records],
         }
-        typer.echo(json.dumps(whole))
+        print_json(whole)
         return
     show(*(_table(name, lines) for name, lines in tables.items()))
     gained = [(name, written(gain)) for name, gain in against(records).items()]
@@ -109,7 +114,7 @@ def paper(
         for name in figure or FIGURES:
             found[name] = run_figure(name, n, model, bar(f"figure {name}"))
     if as_json:
-        typer.echo(json.dumps({name: {**asdict(one), "verdicts": [claim.verdict for claim in one.claims]} for name, one in found.items()}))
+        print_json({name: {**asdict(one), "verdicts": [claim.verdict for claim in one.claims]} for name, one in found.items()})
         return
     for one in found.values():
         show(_figure(one, n))
@@ -132,7 +137,7 @@ def selectors(
     found = {pixels: {name: measure(select, on) for name, select in rows().items()} for pixels, on in clicked.items()}
     if as_json:
         plain = {str(pixels): {name: asdict(row) for name, row in lines.items()} for pixels, lines in found.items()}
-        typer.echo(json.dumps(plain))
+        print_json(plain)
         return
     columns = ["", "mean IoU", "median", "> 0.8", "ms"]
     for pixels, lines in found.items():

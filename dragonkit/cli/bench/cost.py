@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from dragonkit.cli.bench.tables import grid
 from dragonkit.cli.bench.tune import JsonOption
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import DeviceOption, PresetOption
+from dragonkit.cli.json_output import print_json
 from dragonkit.cli.places import check_device
 from dragonkit.errors import EditError
 
@@ -49,7 +49,7 @@ def cost(
     with bars(as_json) as bar:
         found = list(measure_costs(wanted, bar("edits")))
     if as_json:
-        typer.echo(json.dumps([_plain(one) for one in found]))
+        print_json([_plain(one) for one in found])
         return
     columns = ["precision", "memory", "peak MiB", "inversion s", "edit s", "generations", "UNet calls", f"dB to {found[0].case.dtype}"]
     rows = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ import typer
 from dragonkit.cli.bench.tables import grid, written
 from dragonkit.cli.console import bars, load_registry, show, warn
 from dragonkit.cli.editing import DeviceOption, ModelOption, PanelCommand, PresetOption, load_editor, parameter_for
+from dragonkit.cli.json_output import print_json
 from dragonkit.cli.places import check_output
 from dragonkit.errors import Cancelled, EditError, ImageError, ModelNotFoundError
 
@@ -85,7 +85,7 @@ def drag(
         "mean distance": f"matching of features (DIFT), {finder.card.name}: {points.protocol}; in pixels of the picture as given",
     }
     if as_json:
-        typer.echo(json.dumps({"format": found.format, "out": str(place), "protocol": protocol, **_plain(records)}, indent=2))
+        print_json({"format": found.format, "out": str(place), "protocol": protocol, **_plain(records)}, indent=2)
     else:
         show(_table(found.format, records), *(f"{name}: {text}" for name, text in protocol.items()), *_remarks(records, place))
     failed = [record for record in records if record.state == "failed"]
@@ -121,7 +121,7 @@ def _check_out(out: Path, folder: Path, samples: Sequence[Sample]) -> None:
     """Refuse a place in which nothing can be written, or where results would lie among the samples."""
     if any((out / sample.name).resolve().is_relative_to(folder.resolve()) for sample in samples):
         raise ImageError(f"--out is {str(out)!r}, so that results would lie among the samples in {str(folder)!r}; give another folder.")
-    check_output(out / "dragged_image.png")
+    check_output(out / "dragged_image.png", overwrite=True)
 
 
 def _fidelity() -> Fidelity | None:

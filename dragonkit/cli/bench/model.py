@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,9 @@ from dragonkit.cli.bench.tables import grid, written
 from dragonkit.cli.bench.tune import JsonOption
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
-from dragonkit.cli.places import check_output
+from dragonkit.cli.json_output import print_json
+from dragonkit.cli.places import OverwriteOption, check_output, told
+from dragonkit.files import write_picture
 
 if TYPE_CHECKING:
     from dragonkit.bench.reports.statistics import Interval
@@ -29,21 +30,23 @@ def judge(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PATH", help="Also write the samples as one PNG.", show_default=False)
     ] = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """What a model of toybox scenes is worth before anything is edited: autoencoder, inversion, samples, features."""
     if out is not None:
-        check_output(out)
+        check_output(out, overwrite=overwrite)
     from dragonkit.bench.model import STEPS, judge_model
     from dragonkit.toybox.training.export import contact_sheet
 
     with bars(as_json) as bar:
         found = judge_model(model, n, samples, guidance_scale, bar)
     if out is not None:
-        contact_sheet(found.samples).save(out)
+        with told(out):
+            write_picture(out, contact_sheet(found.samples))
     if as_json:
         plain = {"psnr": found.psnr, "spread": found.spread, "matching": found.matching}
-        typer.echo(json.dumps({**plain, "recognized": {name: asdict(one) for name, one in found.recognized.items()}}))
+        print_json({**plain, "recognized": {name: asdict(one) for name, one in found.recognized.items()}})
         return
     show(grid(f"PSNR in dB to the picture; {STEPS} steps", ["", "dB"], [(name, written(value)) for name, value in found.psnr.items()]))
     rows = [(name, *map(_percent, (one.category, one.color, one.both))) for name, one in found.recognized.items()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ import typer
 from dragonkit.cli.bench.tables import grid, written
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
+from dragonkit.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from dragonkit.bench.tuning import Tuned
@@ -42,7 +42,7 @@ def tune(
         for name in mode or MODES:
             found.append(tune(name, trials, n, fresh, seed, model, jobs, bar(f"tuning {name}")))
     if as_json:
-        typer.echo(json.dumps([{**asdict(one), "adopt": one.adopt} for one in found]))
+        print_json([{**asdict(one), "adopt": one.adopt} for one in found])
         return
     rows = [(one.mode, *map(written, (one.default, one.tuned, one.difference)), _calls(one), _advice(one)) for one in found]
     title = f"{trials} settings tried on {n} scenes of each task, compared on {fresh} others; PSNR in dB where the answer differs"
@@ -66,7 +66,7 @@ def scale(
     shared, losses = shared_scale(found)
     if as_json:
         models = {name: asdict(one) for name, one in zip(names, found, strict=True)}
-        typer.echo(json.dumps({"models": models, "shared": shared, "losses": losses}))
+        print_json({"models": models, "shared": shared, "losses": losses})
         return
     gradients = [(name, f"{one.raw:.2g}", f"{one.factor:.0f}") for name, one in zip(names, found, strict=True)]
     show(grid("gradients as they come", ["model", "relative to the noise prediction", "factor to reach energy_scale=1"], gradients))

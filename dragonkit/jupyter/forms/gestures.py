@@ -48,7 +48,8 @@ def arrow_of(drags: Drags) -> tuple[float, float] | None:
 
 def missing(fields: Sequence[FormField], values: Mapping[str, Any]) -> list[str]:
     """What has to be done before the mode can run, in words."""
-    return [_ASKED[field.role] for field in fields if field.required and field.name not in values and field.role in _ASKED]
+    asked = [field for field in fields if field.required or field.role == "picture mask"]  # which transparency may be, and then is marked
+    return [_ASKED[field.role] for field in asked if field.name not in values and field.role in _ASKED]
 
 
 def suggested(fields: Sequence[FormField], values: Mapping[str, Any]) -> list[str]:

@@ -13,8 +13,10 @@ import numpy as np
 from PIL import Image
 
 from dragonkit.errors import ImageError
-from dragonkit.imaging.images import load_image
+from dragonkit.imaging.images import load_image, open_picture, upright
+from dragonkit.imaging.mask_meaning import cut_out
 from dragonkit.imaging.masks import load_mask
+from dragonkit.imaging.opening import opened
 from dragonkit.jupyter.canvas.tool_row import ToolRow
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.elements import button, row
@@ -67,11 +69,12 @@ class SecondPicture:
         return LEFT_OUT if self.image is None else self.image
 
     def set(self, image: Any) -> None:
-        """Show a picture with nothing marked; LEFT_OUT removes it. Raises ImageError."""
-        self.image = None if image is LEFT_OUT or image is None else load_image(image)
+        """Show a picture, with what is opaque marked where there is transparency; LEFT_OUT removes it. Raises ImageError."""
+        picture = None if image is LEFT_OUT or image is None else open_picture(image)
+        self.image = None if picture is None else load_image(picture)
         self.view, self._below.children = None, ()
-        if self.image is not None:
-            self._show(self.image)
+        if self.image is not None and picture is not None:
+            self._show(self.image, cut_out(picture))
         self._changed()
 
     def get_mask(self) -> Any:
@@ -89,13 +92,16 @@ class SecondPicture:
     def on_change(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)
 
-    def _show(self, image: Image.Image) -> None:
+    def _show(self, image: Image.Image, marked: np.ndarray | None) -> None:
         if self._mask_field is None:
             buffer = io.BytesIO()
             image.save(buffer, format="PNG")
             self._below.children = [W.Image(value=buffer.getvalue(), format="png", layout=W.Layout(max_width="320px"))]
             return
-        self.view = CanvasView(image, MarkState(image.size))
+        state = MarkState(image.size)
+        if marked is not None:
+            state.set_mask(marked)
+        self.view = CanvasView(image, state)
         self.view.on_change(self._changed)
         self.view.on_error(self._fail)
         tools = ToolRow(self.view, self._fail, tools=("brush", "eraser", "lasso", "polygon", "box"))
@@ -106,11 +112,9 @@ class SecondPicture:
         if not self.upload.value:
             return
         file = self.upload.value[-1]
-        try:
-            image = Image.open(io.BytesIO(bytes(file["content"])))
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise ImageError(f"{file['name']!r} cannot be read as a picture: {error}. Choose a PNG, JPEG, WebP or TIFF file.") from error
-        self.set(image)
+        what = f"the file {file['name']!r}"
+        with opened(bytes(file["content"]), what) as image:
+            self.set(upright(image, what))
 
     def _changed(self) -> None:
         for callback in self._callbacks:

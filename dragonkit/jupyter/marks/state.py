@@ -147,7 +147,7 @@ class MarkState:
         """The marks that `to_json` wrote, with nothing to undo. Raises EditError, MaskError or PointError for a bad part of it."""
         try:
             state = cls(tuple(data["size"]))
-            state.change(decode_mask(data["mask"]["png"]), boxes=data["boxes"], drags=data["drags"], points=data["points"])
+            state.change(decode_mask(data["mask"]["png"], state.size), boxes=data["boxes"], drags=data["drags"], points=data["points"])
         except EditError:
             raise
         except (LookupError, TypeError, ValueError) as error:

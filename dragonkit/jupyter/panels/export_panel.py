@@ -10,9 +10,10 @@ from typing import Any
 import ipywidgets as W
 
 from dragonkit.editing.results import EditResult
+from dragonkit.editing.storing import BESIDE, Metadata
 from dragonkit.edits.file import EditFile
+from dragonkit.files import free_name
 from dragonkit.jupyter.elements import button, row
-from dragonkit.jupyter.work.export import free_name
 
 __all__ = ["ExportPanel"]
 
@@ -48,26 +49,35 @@ class ExportPanel:
         buttons = row(
             button(
                 "Export edit file",
-                "write what is asked for now as JSON, for dragonkit run",
+                "write what is asked for now as JSON, with your picture inside, for dragonkit run",
                 lambda: self._guarded(self.export),
                 icon="file-code",
             ),
             button("Copy as Python", "the exact script that gives the same result", lambda: self._guarded(self.show_script), icon="copy"),
-            button("Save PNG", "write the result; the picture carries its edit file", lambda: self._guarded(self.save), icon="download"),
+            button(
+                "Save PNG",
+                "write the result, and into it masks, settings and words, but no picture: anybody who gets the file can read them",
+                lambda: self._guarded(self.save),
+                icon="download",
+            ),
         )
         self.widget = W.VBox([buttons, self._shown])
 
     def export(self) -> Path:
         """Write the edit file, and say where."""
-        file, path = self._file(), free_name("edit", ".json")
+        file, path = self._file(), free_name("edit.json", first=1)
         file.save(path)
         self._say(f"written: {path}; dragonkit run {path} gives the same result")
         return path
 
-    def save(self) -> Path:
-        """Write the result, and say where."""
-        path = self._result().save(free_name("edited", ".png"))
-        self._say(f"written: {path}; dragonkit run {path} gives it again")
+    def save(self, metadata: Metadata = "edit") -> Path:
+        """Write the result, and say where; `metadata` as in `EditResult.save`."""
+        path = self._result().save(free_name("edited.png", [BESIDE], first=1), metadata, overwrite=False)
+        again = {
+            "edit": f"; it says what was asked for, and dragonkit run {path} --image PICTURE gives it again",
+            "full": f"; your picture is in it, and dragonkit run {path} gives it again",
+        }
+        self._say(f"written: {path}{again.get(metadata, '')}")
         return path
 
     def show_script(self) -> str:

@@ -1,4 +1,4 @@
-"""A run as things to keep: an edit file, a Python script, files in the current folder."""
+"""A run as a Python script that gives the same result."""
 
 from __future__ import annotations
 
@@ -7,37 +7,26 @@ import os
 import sys
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dragonkit
 from dragonkit.edits.edit import Edit
-from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
-from dragonkit.edits.values import image_to_text, same
+from dragonkit.edits.values import same
+from dragonkit.edits.writing import inside
 from dragonkit.errors import ImageError
-from dragonkit.imaging.images import load_image
+from dragonkit.imaging.images import ImageSource
+from dragonkit.imaging.photo_files import open_photo
+from dragonkit.imaging.photos import Photo
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-__all__ = ["edit_file", "free_name", "python_script"]
+__all__ = ["python_script"]
 
 _WIDTH = 100
 
 
-def edit_file(model: str, picture: Image.Image, prompt: str, settings: Settings, edits: Sequence[Edit]) -> EditFile:
-    """The edit file of a run, with picture and masks inside: `dragonkit run` on it gives the run's result.
-
-    Args:
-        settings: all of them, as `Editor.settings` gives them, so that the file does not depend on the model's later defaults.
-    """
-    return EditFile(model=model, image=image_to_text(picture), prompt=prompt, settings=settings, edits=[edit.to_dict() for edit in edits])
-
-
 def python_script(
     model: str,
-    picture: Image.Image,
+    picture: ImageSource | Photo,
     prompt: str,
     settings: Settings,
     edits: Sequence[Edit],
@@ -51,11 +40,13 @@ def python_script(
         path: the picture's file. It is named instead of spelled out where it still holds this picture.
         out: what the script saves.
     """
-    home = path if path is not None and _holds(path, picture) else None
+    photo = open_photo(picture)
+    path = path if path is not None and _holds(path, photo) else None
+    reader = "image_from_text" if photo.is_plain else "photo_from_text"
     lines = ["import dragonkit as dk"]
     lines += [line for line in dict.fromkeys(_import(type(edit)) for edit in edits) if line]
-    lines += [] if home else ["from dragonkit.edits.values import image_from_text"]
-    lines += ["", f"picture = {_literal(os.fspath(home))}" if home else f"picture = image_from_text({_literal(image_to_text(picture))})"]
+    lines += [] if path is not None else [f"from dragonkit.edits.values import {reader}"]
+    lines += ["", f"picture = {_literal(os.fspath(path))}" if path is not None else f"picture = {reader}({_literal(_text(photo))})"]
     for number, edit in enumerate(edits):
         lines += [f"edit{number or ''} = {_call(_name(type(edit)), _given(edit))}"]
     names = ", ".join(f"edit{number or ''}" for number in range(len(edits)))
@@ -70,27 +61,28 @@ def python_script(
     return "\n".join(lines) + "\n"
 
 
-def free_name(stem: str, suffix: str, folder: str | os.PathLike[str] = ".") -> Path:
-    """The first of stem-1.png, stem-2.png, ... that does not exist: nothing is ever overwritten."""
-    number = 1
-    while (path := Path(folder) / f"{stem}-{number}{suffix}").exists():
-        number += 1
-    return path
+def _text(photo: Photo) -> str:
+    (text,) = inside({photo.hash: photo.png()}).values()
+    return text
 
 
-def _holds(path: str | os.PathLike[str], picture: Image.Image) -> bool:
+def _holds(path: str | os.PathLike[str], photo: Photo) -> bool:
     try:
-        found = load_image(path)
+        found = open_photo(path)
     except ImageError:  # moved or deleted since: then the picture itself is the only way
         return False
-    return found.size == picture.size and found.tobytes() == picture.tobytes()
+    return (found.hash, found.kind) == (photo.hash, photo.kind)
 
 
 def _given(edit: Edit) -> dict[str, Any]:
-    """The fields that are not at their defaults, as JSON values."""
+    """The fields that are not at their defaults, or were found out, as JSON values."""
     written = edit.to_dict()
     fields = type(edit).model_fields
-    return {name: written[name] for name, value in edit if fields[name].is_required() or not same(value, fields[name].get_default())}
+
+    def is_said(name: str, value: Any) -> bool:
+        return fields[name].is_required() or not same(value, fields[name].get_default()) or (value is None and written[name] is not None)
+
+    return {name: written[name] for name, value in edit if is_said(name, value)}
 
 
 def _name(edit_type: type[Edit]) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from dragonkit.editing.results import EditResult
     from dragonkit.edits.edit import Edit
+    from dragonkit.imaging.photos import Photo
 
 __all__ = ["Entry", "History"]
 
@@ -22,16 +23,18 @@ class Entry:
     """One run.
 
     Attributes:
-        source: the picture that was edited.
+        source: the picture that was edited, RGB.
         edits: what was asked for.
         result: what came out.
         state: what the editor needs to show itself as it was: prompt, marks, fields.
+        photo: `source` in its own kind; None for a plain one.
     """
 
     source: Image.Image
     edits: tuple[Edit, ...]
     result: EditResult
     state: Mapping[str, Any] = field(default_factory=dict)
+    photo: Photo | None = None
 
 
 class History(Sequence[Entry]):
@@ -58,10 +61,6 @@ class History(Sequence[Entry]):
         """Go back to a run: it becomes `current`; later ones stay in the list. EditError when there is no such run."""
         self._current = self._at(index)
         return self._current
-
-    def continue_from(self, index: int) -> Image.Image:
-        """The result of a run, as the picture to edit next. EditError when there is no such run."""
-        return self.revert(index).result.image
 
     def _at(self, index: int) -> Entry:
         try:

@@ -13,6 +13,7 @@ from dragonkit.editing.layout import Layout
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
+from dragonkit.imaging.photos import Photo
 from dragonkit.jupyter.work.history import Entry, History
 from dragonkit.jupyter.work.job import EditJob, Progress, Watch
 from dragonkit.models.loading import find_card
@@ -33,14 +34,14 @@ class Session:
     """Loads the model and inverts the picture in the background, and runs edits on it.
 
     Args:
-        picture: RGB.
+        photo: the picture to edit.
         prompt: what it shows.
         model: a name, used where there is no `editor`.
         editor: an editor that is there already.
         settings: what differs from the model's defaults.
 
     Attributes:
-        picture, prompt: as given; call `prepare` after a change.
+        photo, prompt: as given; call `prepare` after a change.
         settings: as given.
         registry: the plugins.
         model: the model's name.
@@ -50,15 +51,18 @@ class Session:
         ModelNotFoundError: there is no such model.
     """
 
-    def __init__(
-        self, picture: Image.Image, prompt: str, model: str, editor: Editor | None = None, settings: Settings | None = None
-    ) -> None:
-        self.picture, self.prompt, self.settings = picture, prompt, settings or Settings()
+    def __init__(self, photo: Photo, prompt: str, model: str, editor: Editor | None = None, settings: Settings | None = None) -> None:
+        self.photo, self.prompt, self.settings = photo, prompt, settings or Settings()
         self.registry: PluginRegistry = get_registry() if editor is None else editor.registry
         self.model = find_card(model, self.registry.models(), self.registry.suspects("model")).name if editor is None else editor.card.name
         self.history = History()
         self._editor = editor
         self._preparation: EditJob | None = None
+
+    @property
+    def picture(self) -> Image.Image:
+        """The photo as RGB."""
+        return self.photo.picture
 
     @property
     def editor(self) -> Editor:
@@ -85,8 +89,8 @@ class Session:
         before, self._preparation = self._preparation, job
         if before is not None:
             before.cancel()
-        picture, prompt = self.picture, self.prompt
-        job.start(lambda watch: self._invert(picture, prompt, watch))
+        photo, prompt = self.photo, self.prompt
+        job.start(lambda watch: self._invert(photo, prompt, watch))
 
     def run(self, job: EditJob, edits: Sequence[Edit], state: Mapping[str, Any]) -> None:
         """Begin to edit the picture, once it is prepared; the job's result is the `Entry`, which is in the history then, too.
@@ -97,16 +101,16 @@ class Session:
         Raises:
             EditError: the job is still running.
         """
-        preparation, picture = self._preparation, self.picture
+        preparation, photo = self._preparation, self.photo
         assert preparation is not None
 
         def work(watch: Watch) -> Entry:
-            layout = Layout(self.registry, edits, picture.size)  # a refusal need not wait for the inversion
+            layout = Layout(self.registry, edits, photo.size)  # a refusal need not wait for the inversion
             watch.wait_for(lambda: not preparation.running)
             if preparation.error is not None:
                 raise preparation.error
             result = self.editor.edit(preparation.result, layout, self.settings, on_step=watch.on_step, progress=watch.on_progress)
-            self.history.add(entry := Entry(picture, tuple(edits), result, state))
+            self.history.add(entry := Entry(photo.picture, tuple(edits), result, state, photo))
             return entry
 
         job.start(work)
@@ -132,10 +136,10 @@ class Session:
         if self._preparation is not None:
             self._preparation.cancel()
 
-    def _invert(self, picture: Image.Image, prompt: str, watch: Watch) -> Source:
+    def _invert(self, photo: Photo, prompt: str, watch: Watch) -> Source:
         if self._editor is None:
             self._editor = _load(self.model, self.registry, watch)
-        return self._editor.invert(picture, prompt, self.settings, progress=watch.on_progress)
+        return self._editor.invert(photo, prompt, self.settings, progress=watch.on_progress)
 
 
 def _load(model: str, registry: PluginRegistry, watch: Watch) -> Editor:

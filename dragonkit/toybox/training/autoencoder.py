@@ -8,6 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from dragonkit.files import replacing_folder
 from dragonkit.toybox.training.clock import Clock
 from dragonkit.toybox.training.data import HELD_OUT, Scenes, as_input, draw
 from dragonkit.toybox.training.export import take_weights
@@ -85,8 +86,8 @@ def adopt_autoencoder(recipe: Recipe, model: Path, folder: Path) -> None:
 
 
 def _write(vae: AutoencoderKL, folder: Path) -> None:
-    vae.to(memory_format=torch.contiguous_format).save_pretrained(folder / "vae.new")
-    (folder / "vae.new").rename(folder / "vae")  # the other process waits for a folder that is complete
+    with replacing_folder(folder / "vae") as new:  # the other process waits for a folder that is complete
+        vae.to(memory_format=torch.contiguous_format).save_pretrained(new)
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from dragonkit.files import replacing_folder, write_picture
 from dragonkit.toybox.training.data import HELD_OUT, as_input, draw
 
 
@@ -39,16 +40,17 @@ def write_model(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     """Write the pipeline as fp16 safetensors; the modules in hand stay as they are."""
     half = {name: deepcopy(getattr(pipeline, name)).half() for name in ("vae", "unet", "text_encoder")}
     parts = {name: part for name, part in pipeline.components.items() if name not in half}
-    StableDiffusionPipeline(**parts, **half, requires_safety_checker=False).save_pretrained(folder, safe_serialization=True)
-    for config in folder.rglob("config.json"):
-        values = json.loads(config.read_text())
-        values.pop("_name_or_path", None)  # a path of the training machine
-        if config.parent.name == "text_encoder":
-            # told nothing, diffusers loads its parts in float32 but transformers in what this file says: the two must agree
-            values["dtype"] = "float32"
-        config.write_text(json.dumps(values, indent=2) + "\n")
-    for weights in folder.rglob("*.safetensors"):
-        weights.chmod(0o644)  # safetensors lets only the owner read
+    with replacing_folder(folder) as new:
+        StableDiffusionPipeline(**parts, **half, requires_safety_checker=False).save_pretrained(new, safe_serialization=True)
+        for config in new.rglob("config.json"):
+            values = json.loads(config.read_text())
+            values.pop("_name_or_path", None)  # a path of the training machine
+            if config.parent.name == "text_encoder":
+                # told nothing, diffusers loads its parts in float32 but transformers in what this file says: the two must agree
+                values["dtype"] = "float32"
+            config.write_text(json.dumps(values, indent=2) + "\n")
+        for weights in new.rglob("*.safetensors"):
+            weights.chmod(0o644)  # safetensors lets only the owner read
 
 
 def take_weights(module: Any, kind: Any, folder: Path) -> None:
@@ -85,11 +87,11 @@ def write_sheets(pipeline: StableDiffusionPipeline, folder: Path, count: int = 3
     samples = pipeline(
         captions, num_inference_steps=steps, guidance_scale=2.0, generator=torch.Generator().manual_seed(0), output_type="pt"
     ).images
-    contact_sheet(samples * 2 - 1).save(folder / "samples.png")
+    write_picture(folder / "samples.png", contact_sheet(samples * 2 - 1))
     scenes = as_input(images[: count // 2]).to(pipeline.vae.device)
     with torch.no_grad():
         back = pipeline.vae.decode(pipeline.vae.encode(scenes).latent_dist.mean).sample
-    contact_sheet(torch.stack([scenes, back], 1).flatten(0, 1)).save(folder / "autoencoder.png")
+    write_picture(folder / "autoencoder.png", contact_sheet(torch.stack([scenes, back], 1).flatten(0, 1)))
 
 
 def export(
@@ -97,7 +99,6 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Where samples.png and autoencoder.png go.")],
 ) -> None:
     """Write the sheets of a finished model: samples, and round trips through its autoencoder."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_sheets(StableDiffusionPipeline.from_pretrained(model), folder)
 
 

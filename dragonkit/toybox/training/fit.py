@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dragonkit.files import replacing
+
 WARM_UP = 0.05
 """Share of the time during which the learning rate rises."""
 
@@ -79,8 +81,8 @@ def fit(
 
     def save() -> None:
         state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "ema": ema.shadow}
-        torch.save({**state, "step": step, "seconds": seconds, "spent": spent()}, path.with_suffix(".new"))
-        path.with_suffix(".new").replace(path)  # a crash while writing must not cost the last good checkpoint
+        with replacing(path) as file:  # a crash while writing must not cost the last good checkpoint
+            torch.save({**state, "step": step, "seconds": seconds, "spent": spent()}, file)
 
     first, total, seen = step, torch.zeros((), device=device), 0
     last_log = last_save = spent()

@@ -207,6 +207,21 @@ def test_bad_fields_are_refused_in_words(fields: dict[str, Any], said: str) -> N
         Paste(**{"reference": chart((6, 4)), "reference_mask": np.ones((4, 6), bool), **fields})
 
 
+def test_a_cut_out_needs_no_mask() -> None:
+    cut, mask = Image.fromarray(chart((20, 12))).convert("RGBA"), box(3, 2, 9, 8, (20, 12))
+    cut.putalpha(Image.fromarray(mask))
+    edit = Paste(reference=cut, shift=(2, 3))
+    masks, given = (
+        dragonkit_paste.dragonkit_build_masks(one, (WIDTH, HEIGHT))
+        for one in (edit, Paste(reference=cut, reference_mask=mask, shift=(2, 3)))
+    )
+    assert np.array_equal(masks.target, given.target) and np.array_equal(masks.reference_mask, mask)
+    again = Paste.from_dict(json.loads(json.dumps(edit.to_dict())))
+    assert np.array_equal(dragonkit_paste.dragonkit_build_masks(again, (WIDTH, HEIGHT)).reference_mask, mask)
+    with pytest.raises(MaskError, match="no reference_mask, and no transparency"):
+        dragonkit_paste.dragonkit_build_masks(Paste(reference=chart((20, 12))), (WIDTH, HEIGHT))
+
+
 def test_it_survives_an_edit_file() -> None:
     edit = paste(box(1, 1, 3, 2, (6, 4)), shift=(3, -4), scale=1.5, reference_prompt="a chart")
     again = Paste.from_dict(json.loads(json.dumps(edit.to_dict())))
@@ -224,7 +239,7 @@ def test_an_edit_file_names_the_reference_beside_it(tmp_path: Path) -> None:
     assert dragonkit_paste.dragonkit_build_masks(edit, (WIDTH, HEIGHT)).target.any()
     with pytest.raises(EditFileError, match=r"'chart\.png' relative to"):
         file.save(tmp_path / "other" / "edit.json")
-    inside = file.self_contained({"paste": Paste}).edits[0]
+    inside = json.loads(file.self_contained({"paste": Paste}).dumps())["edits"][0]
     assert str(inside["reference"]).startswith("data:image/png;base64,")
     (tmp_path / "chart.png").unlink()
     with pytest.raises(EditFileError, match=r"Paste\.reference: there is no picture file 'chart\.png'"):
@@ -290,7 +305,7 @@ def test_terms_are_for_pastes_only() -> None:
 def test_attention() -> None:
     masks = build(OBJECT, LATENTS)
     plan = dragonkit_paste.dragonkit_attention(masks)
-    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.7)
+    assert (plan.form, plan.start, plan.stop) == ("replace", 0.0, 0.72)
     assert np.array_equal(plan.source_mask, ~masks.target) and np.array_equal(plan.reference_mask, OBJECT)  # type: ignore[arg-type]
 
 

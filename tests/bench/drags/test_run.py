@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -16,11 +16,11 @@ from PIL import Image, ImageCms
 from dragonkit.bench.drags.run import Record, run_samples
 from dragonkit.bench.drags.sets import open_set
 from dragonkit.editing.editor import Editor
-from dragonkit.editing.results import EditResult
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import Cancelled, EditFileError
+from dragonkit.imaging.photos import Photo
 from dragonkit.testing import tiny_editor
 
 QUICK = Settings(steps=2)
@@ -191,22 +191,20 @@ def test_one_that_is_broken_does_not_stop_the_others(editor: Editor, tmp_path: P
 def test_an_interrupted_run_goes_on_where_it_was(editor: Editor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "c"):
         write_drag_bench(tmp_path / "set", name)
-    whole, edit, edits = EditResult.save, Editor.edit, []
+    whole, edit, writes, edits = Photo.write, Editor.edit, [], []
 
-    def interrupted(self: EditResult, path: Path) -> Path:
-        if "/b/" in str(path):
-            whole(self, path)
-            path.write_bytes(path.read_bytes()[:100])
+    def interrupted(self: Photo, file: IO[bytes], texts: Any = None) -> None:
+        writes.append(1)
+        if len(writes) == 2:
+            file.write(b"\x89PNG half of it")
             raise KeyboardInterrupt
-        return whole(self, path)
+        whole(self, file, texts)
 
-    monkeypatch.setattr(EditResult, "save", interrupted)
+    monkeypatch.setattr(Photo, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(editor, tmp_path / "set", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["dragged_image.png"]
-    (tmp_path / "out" / "c").mkdir()
-    (tmp_path / "out" / "c" / ".dragged_image.png.part.png").write_bytes(b"of a run that was killed")
-    monkeypatch.setattr(EditResult, "save", whole)
+    monkeypatch.setattr(Photo, "write", whole)
     monkeypatch.setattr(Editor, "edit", lambda *args, **options: edits.append(1) or edit(*args, **options))
     assert states(run(editor, tmp_path / "set", tmp_path / "out")) == {"a": "kept", "b": "made", "c": "made"}
     assert len(edits) == 2

@@ -32,6 +32,7 @@ APPLY = {  # beside PSNR and SSIM
     "drag": {"placement", "residual", "tint", "drag"},
     "drag-rigid": {"placement", "residual", "tint", "drag"},
     "paste": {"placement"},
+    "remove": {"residual", "tint"},
     "rotate": {"placement", "residual", "tint"},
     "region": {"placement", "residual", "tint", "drag"},
     "three": {"placement", "residual", "tint", "color", "pattern", "outline"},

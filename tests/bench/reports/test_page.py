@@ -11,6 +11,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pytest
+from helpers.faults import full_after, state
 from PIL import Image
 
 from dragonkit.bench.measures.measure import ABOUT, Measures, Record
@@ -85,6 +87,15 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
     assert not re.search(r"https?:|@import", text) and re.findall(r"url\((.{10})", text) == ["data:image"] * text.count("url(")
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in [attrs for tag, attrs in page.tags if tag == "meta"]
     assert "prefers-color-scheme: dark" in text
+
+
+def test_a_full_disk_leaves_the_old_page(tmp_path: Path) -> None:
+    write_page(tmp_path / "page.html", [])
+    before = state(tmp_path)
+    for size in (0, 100, 5000):
+        with full_after(size), pytest.raises(OSError):
+            write_page(tmp_path / "page.html", several())
+    assert state(tmp_path) == before
 
 
 def test_every_case_is_shown_with_its_own_pictures(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ FIELDS = {
     "move": [("move", {"mask", "shift"})],
     "move-resize": [("move", {"mask", "shift", "scale"})],
     "resize": [("resize", {"mask", "scale"})],
+    "remove": [("remove", {"mask"})],
     "appearance": [("appearance", {"mask", "reference", "reference_mask"})],
     "drag": [("drag", {"points", "mask"})],
     "drag-rigid": [("drag", {"points", "mask"})],
@@ -216,6 +217,13 @@ def test_a_pasted_object_is_new_and_in_front(task: Task) -> None:
     scale = task.edits[0][1]["scale"]
     assert 0.7 <= scale <= 1.3
     assert task.target.sum() == pytest.approx(scale**2 * task.reference.objects[-1].mask.sum(), rel=0.1)
+
+
+@every("remove")
+def test_a_removed_object_was_never_there(task: Task) -> None:
+    assert equal(task.vacated, task.source) and task.source.any() and not task.target.any()
+    assert [one.category for one in task.answer.objects] == [one.category for one in task.scene.objects[:-1]]
+    assert equal(pixels(task.answer.pasted(task.scene, task.index, task.scene.objects[task.index].center)), pixels(task.scene))
 
 
 @every("three")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import signal
 import subprocess
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.drag_folders import write_alexnet, write_drag_bench, write_good_drag
+from helpers.strict import read_json
 from typer.testing import Result
 
 from dragonkit.bench.reports.statistics import interval
@@ -70,7 +70,7 @@ def test_json(bench: Invoke, folder: Path) -> None:
         write_good_drag(folder / "set", f"fish_{number}", seed=number)
     first, second = (bench("set", "--json", "--out", "there") for _ in range(2))
     assert first.exit_code == second.exit_code == 0
-    found, again = (json.loads(one.stdout) for one in (first, second))
+    found, again = (read_json(one.stdout) for one in (first, second))
     assert (found["format"], found["out"], set(found["protocol"])) == ("GoodDrag", "there", {"image fidelity", "mean distance"})
     assert [one["sample"] for one in found["samples"]] == ["fish_0", "fish_1", "fish_2"]
     assert {one["state"] for one in found["samples"]} == {"made"} and {one["state"] for one in again["samples"]} == {"kept"}
@@ -104,7 +104,7 @@ def test_without_alexnet_there_is_no_fidelity_and_all_else(bench: Invoke, folder
     assert result.exit_code == 0
     (line,) = (line for line in result.stderr.splitlines() if line.startswith("warning"))
     assert line.startswith("warning: image fidelity is left out: AlexNet's weights cannot be had (URLError: <urlopen error no network>)")
-    found = json.loads(result.stdout)
+    found = read_json(result.stdout)
     assert found["samples"][0]["fidelity"] is found["means"]["fidelity"] is None
     assert found["protocol"]["image fidelity"] == "not measured, a warning says why"
     assert found["means"]["distance"]["mean"] >= 0
@@ -206,5 +206,5 @@ def test_ctrl_c_and_again(folder: Path, alexnet: Path, tiny_model_folder: str) -
     assert 1 <= len(left) < 4
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
-    kept = [one["sample"] for one in json.loads(again.stdout)["samples"] if one["state"] == "kept"]
+    kept = [one["sample"] for one in read_json(again.stdout)["samples"] if one["state"] == "kept"]
     assert kept == left

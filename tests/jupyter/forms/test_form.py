@@ -236,10 +236,26 @@ def test_a_picture_is_uploaded_and_marked(form: Form) -> None:
     assert np.array_equal(form.values()["reference_mask"], blob()), "a mask is never lost on an error"
 
 
+def test_what_is_opaque_in_an_uploaded_cut_out_is_marked(form: Form) -> None:
+    buffer, cut = io.BytesIO(), PICTURE.convert("RGBA")
+    mask = np.zeros(PICTURE.size[::-1], bool)
+    mask[2:5, 3:9] = True
+    cut.putalpha(Image.fromarray(mask))
+    cut.save(buffer, format="PNG")
+    upload(form, "cut.png", buffer.getvalue())
+    assert np.array_equal(form.values()["reference_mask"], mask) and form.values()["reference"].mode == "RGB"
+
+
+def test_an_upload_that_is_no_photo_runs_nothing(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subprocess.Popen", None)
+    upload(form, "photo.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 4\nshowpage\n")
+    assert "is not in a format" in form._controls["reference"].get.__self__._error.value
+
+
 def test_a_file_that_is_no_picture_is_said_at_the_field(form: Form) -> None:
     upload(form, "notes.txt", b"hello")
     second = form._controls["reference"].get.__self__
-    assert "notes.txt" in second._error.value and "Choose a PNG" in second._error.value and "Traceback" not in second._error.value
+    assert "notes.txt" in second._error.value and "Save it as PNG" in second._error.value and "Traceback" not in second._error.value
     assert "reference" not in form.values()
 
 

@@ -193,7 +193,7 @@ def test_json_keeps_everything(mask: np.ndarray, boxes: list[Any], drags: list[A
     ("broken", "words"),
     [
         ({"size": [3]}, "these are no marks"),
-        ({"size": [4, 4]}, "must be a bool array"),
+        ({"size": [4, 4]}, "but the image is 4x4"),
         ({"mask": {"png": "nonsense"}}, "no base64 PNG mask"),
     ],
 )

@@ -16,7 +16,9 @@ from pydantic import Field
 import dragonkit as dk
 from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.imaging.images import load_image
-from dragonkit.jupyter.work.export import edit_file, free_name, python_script
+from dragonkit.imaging.photo_files import open_photo
+from dragonkit.imaging.photos import Photo
+from dragonkit.jupyter.work.export import python_script
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing import tiny_editor
 
@@ -79,10 +81,10 @@ def test_the_script_and_the_file_give_the_same_pixels(case: str, editor: dk.Edit
     run_script(script)
     assert pixels(reader / "edited.png") == expected
 
-    file = edit_file("tiny", picture, "a 'fish'\n", editor.settings(settings), edits)
+    file = dk.EditFile.of("tiny", open_photo(picture), "a 'fish'\n", editor.settings(settings), edits)
     file.save(reader / "edit.json")
     again = dk.EditFile.load(reader / "edit.json")
-    assert again == file
+    assert again.shareable() == file
     assert dk.Editor.from_pretrained("tiny").run(again).image.tobytes() == expected
 
 
@@ -94,6 +96,29 @@ def test_a_second_picture_is_spelled_out(editor: dk.Editor, reader: Path, pictur
     expected = editor.edit(picture, edit).image.tobytes()
     run_script(python_script("tiny", picture, "", dk.Settings(), [edit]))
     assert pixels(reader / "edited.png") == expected
+
+
+def test_a_mask_that_was_transparency_is_spelled_out(editor: dk.Editor, reader: Path, picture: Image.Image) -> None:
+    cut = picture.convert("RGBA")
+    cut.putalpha(Image.fromarray(blob(20, 14)))
+    edit = dk.Appearance(mask=blob(), reference=cut)
+    script = python_script("tiny", picture, "", dk.Settings(steps=2), [edit])
+    assert "reference_mask={" in script
+    again = run_script(script)["edit"]
+    assert again.to_dict() == edit.to_dict()
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_picture_of_another_kind_is_spelled_out_in_it(editor: dk.Editor, reader: Path, deep: bool) -> None:
+    if deep:
+        samples = np.random.default_rng(3).integers(0, 65536, (30, 40, 3), dtype=np.uint16)
+        picture = Photo(samples, (samples >> 8).astype(np.uint8), density=(300, 300))
+    else:
+        picture = open_photo(np.random.default_rng(3).integers(0, 256, (30, 40, 4), dtype=np.uint8))
+    edits = [dk.Resize(mask=blob(), scale=1.5)]
+    run_script(python_script("tiny", picture, "", dk.Settings(), edits))
+    saved = open_photo("edited.png")
+    assert saved.is_deep == deep and np.array_equal(saved.samples, editor.edit(picture, edits).photo.samples)
 
 
 def test_a_picture_from_a_file_is_named_while_the_file_holds_it(reader: Path, picture: Image.Image) -> None:
@@ -163,10 +188,3 @@ def test_a_mode_registered_by_hand_is_asked_for_by_name(picture: Image.Image, mo
     script = python_script("tiny", picture, "", dk.Settings(), [edit])
     assert 'get_registry().edit_types()["local"]  # register its plugin first' in script
     assert run_script(script)["edit"] == edit
-
-
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    assert free_name("edit", ".json", tmp_path) == tmp_path / "edit-1.json"
-    (tmp_path / "edit-1.json").write_text("mine")
-    (tmp_path / "edit-3.json").write_text("mine")
-    assert free_name("edit", ".json", tmp_path) == tmp_path / "edit-2.json"

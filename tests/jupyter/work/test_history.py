@@ -41,20 +41,10 @@ def test_to_revert_removes_nothing() -> None:
     assert history.revert(1) is second and history.current is second
 
 
-def test_to_continue_takes_the_result_as_the_new_picture() -> None:
-    history = History()
-    first = entry("move")
-    history.add(first)
-    history.add(entry("drag"))
-    assert history.continue_from(0) is first.result.image
-    assert history.current is first and len(history) == 2
-
-
 @pytest.mark.parametrize("index", [1, -2, 7])
 def test_a_run_that_is_not_there(index: int) -> None:
     history = History()
     history.add(entry("move"))
-    for go in (history.revert, history.continue_from):
-        with pytest.raises(EditError, match=f"no run number {index} .* has 1"):
-            go(index)
-        assert history.current is history[0]
+    with pytest.raises(EditError, match=f"no run number {index} .* has 1"):
+        history.revert(index)
+    assert history.current is history[0]

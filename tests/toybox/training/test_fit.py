@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.faults import full_after, state
 from torch import nn
 
 from dragonkit.toybox.training import fit as fit_module
@@ -42,10 +43,10 @@ def saved(folder: Path) -> dict[str, Any]:
 
 def test_it_learns_for_the_time_given_and_slows_down_to_zero(train: Callable[..., nn.Linear], tmp_path: Path) -> None:
     module = train(100)
-    state = saved(tmp_path)
-    assert state["spent"] >= 100 and state["step"] > 300
+    last = saved(tmp_path)
+    assert last["spent"] >= 100 and last["step"] > 300
     assert (module.weight - TARGET).abs().max() < 0.2
-    assert 0 <= state["optimizer"]["param_groups"][0]["lr"] < 1e-3
+    assert 0 <= last["optimizer"]["param_groups"][0]["lr"] < 1e-3
 
 
 def test_the_averaged_weights_are_left_in_the_module(train: Callable[..., nn.Linear], tmp_path: Path) -> None:
@@ -77,6 +78,17 @@ def test_it_resumes_where_it_stopped(train: Callable[..., nn.Linear], tmp_path: 
     module = train(60)  # nothing is left to spend
     assert saved(tmp_path)["step"] == second["step"]
     assert torch.equal(module.weight, second["ema"][0])
+
+
+@pytest.mark.parametrize("size", [0, 100, 1000])
+def test_a_full_disk_leaves_the_last_checkpoint(train: Callable[..., nn.Linear], tmp_path: Path, size: int) -> None:
+    train(3)
+    before = state(tmp_path)
+    torch.save({**saved(tmp_path), "seconds": 6.0}, tmp_path / "stage.pt")
+    longer = state(tmp_path)
+    with full_after(size), pytest.raises((OSError, RuntimeError)):  # torch's own
+        train(6)
+    assert state(tmp_path) == longer and before.keys() == {"stage.pt"}
 
 
 def test_the_optimizers_state_comes_back_too(train: Callable[..., nn.Linear], tmp_path: Path) -> None:

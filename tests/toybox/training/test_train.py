@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 import typer
+from helpers.faults import full_after, state
 from PIL import Image
+from safetensors import SafetensorError
 
 from dragonkit import toybox
 from dragonkit.editing.editor import Editor
@@ -60,6 +62,17 @@ def test_a_run_writes_a_model_that_edits(one_after_the_other: None, tmp_path: Pa
     train(config="tiny", out=out, minutes_scale=0.05)  # the time is spent: it only writes again
     assert torch.load(out / "denoiser.pt")["step"] == steps
     assert (out / "vae").stat().st_mtime == written
+
+
+def test_a_model_comes_whole_and_what_else_lies_there_stays(tmp_path: Path) -> None:
+    write_model(tiny_pipeline(), tmp_path / "model")
+    (tmp_path / "model" / "README.md").write_text("mine")
+    before = state(tmp_path)
+    with full_after(1000), pytest.raises((OSError, RuntimeError, SafetensorError)):
+        write_model(tiny_pipeline(), tmp_path / "model")
+    assert state(tmp_path) == before
+    write_model(tiny_pipeline(), tmp_path / "model")
+    assert state(tmp_path).keys() == before.keys() and (tmp_path / "model" / "README.md").read_text() == "mine"
 
 
 def test_a_finished_models_autoencoder_is_not_trained_again(one_after_the_other: None, tmp_path: Path) -> None:
