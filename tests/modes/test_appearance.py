@@ -218,6 +218,7 @@ def test_attention() -> None:
 # --- a plugin like any other --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_it_keeps_the_rules_of_plugins() -> None:
     check_plugin(appearance, [edit(box(10, 8, 20, 16))])
 

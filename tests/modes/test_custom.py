@@ -253,6 +253,7 @@ def test_a_result_is_saved_but_not_replayed(tmp_path: Path) -> None:
 # --- a plugin like any other --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_it_keeps_the_rules_of_plugins() -> None:
     check_plugin(custom, [CustomEdit(energy=like_source, mask=MASK)], size=(WIDTH, HEIGHT))
 

@@ -427,6 +427,7 @@ def test_attention_reads_both_from_the_tenth_on() -> None:
 # --- a plugin like any other --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_it_keeps_the_rules_of_plugins() -> None:
     check_plugin(drag, [Drag(points=ONE, mask=MASK)])
 
