@@ -39,6 +39,7 @@ def test_every_name_is_there(name: str) -> None:
     assert getattr(plugin_api, name) is not None
 
 
+@pytest.mark.processes
 def test_only_energies_and_models_load_torch() -> None:
     names = ", ".join(sorted(set(NAMES) - LOAD_TORCH))
     code = f"from dragonkit.plugin_api import {names}\nimport sys\nprint([name for name in ('torch', 'diffusers') if name in sys.modules])"

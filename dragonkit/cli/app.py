@@ -20,7 +20,7 @@ from dragonkit.cli.lab import lab
 from dragonkit.cli.places import OverwriteOption
 from dragonkit.errors import DragonkitError
 from dragonkit.files import free_name
-from dragonkit.models.loading import refuse_deleted_folder
+from dragonkit.models.devices import refuse_deleted_folder
 
 __all__ = ["app", "main"]
 

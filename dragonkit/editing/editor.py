@@ -30,8 +30,9 @@ from dragonkit.errors import EditError, OutOfMemoryError
 from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
+from dragonkit.models.devices import checked_device, checked_dtype, refuse_deleted_folder
 from dragonkit.models.hub import Fetched
-from dragonkit.models.loading import checked_device, checked_dtype, find_card, load_backbone, refuse_deleted_folder
+from dragonkit.models.loading import find_card, load_backbone
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
@@ -162,15 +163,15 @@ class Editor:
             progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself.
 
         Raises:
-            EditError: an edit does not fit the picture; or the settings ask for other steps or another inversion than the Source's.
+            EditError: an edit does not fit the picture; or a Source was made with other words, steps or inversion than are asked for.
             Cancelled: `on_step`, `progress` or a plugin said so.
         """
         given, settings, prompt = settings, self.settings(settings), checked_prompt(prompt)
         checked_callback(on_step, "on_step", "a Step")
         with _advice_on_memory():
             picture, layout, prompt = self._laid_out(source, edits, prompt)
-            if isinstance(picture, Source):
-                settings_for(checked_source(picture, self.backbone), settings, self.card, given)  # refused before anybody waits
+            if isinstance(picture, Source):  # what it was not made for is refused before anybody waits
+                settings_for(checked_source(picture, self.backbone, prompt), settings, self.card, given)
             with self._turn(progress, settings):
                 inverted = picture if isinstance(picture, Source) else self.invert(picture, prompt, settings, progress=progress)
                 return self._edited(inverted, layout, settings_for(inverted, settings, self.card, given), on_step, progress)

@@ -52,6 +52,7 @@ def test_help_of_a_mode_is_made_from_its_fields(invoke: Invoke, nudge: NudgePlug
     assert text.index("Nudge:") < text.index("Options:") < text.index("Settings:")
 
 
+@pytest.mark.processes
 def test_answers_that_need_no_torch() -> None:
     """In a process of their own, one after the other."""
     words = [
@@ -80,6 +81,7 @@ def test_answers_that_need_no_torch() -> None:
     assert done.stderr.splitlines()[-1] == "[0, 0, 0, 0, 0, 0, 0, 2] []"
 
 
+@pytest.mark.processes
 def test_python_minus_m() -> None:
     done = subprocess.run([sys.executable, "-m", "dragonkit", "--version"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, f"dragonkit {dragonkit.__version__}\n")

@@ -116,6 +116,7 @@ def test_stdout_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("[1]\nafter\n", "noise\n")
 
 
+@pytest.mark.processes
 def test_a_real_process_keeps_stdout_for_json_below_python_too(tmp_path: Path) -> None:
     code = (
         "import os, subprocess, sys\n"
