@@ -180,7 +180,7 @@ class Editor:
     ) -> EditResult:
         references = [None if one is None else self._inverted(one, source, settings, progress) for one in layout.references]
         watch = Watch(self.backbone, self.registry, on_step, progress)
-        plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
+        plan = plan_edits(self.registry, self.backbone, source, layout, settings, references, self._sources.misses(settings))
         guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
         latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
         # where the autoencoder fails all is held for that reason, which the advice names
