@@ -188,6 +188,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from dragonkit.diffusion.backbone import Backbone, Prediction
+    from dragonkit.diffusion.replay import Replay
     from dragonkit.diffusion.schedule import Schedule
     from dragonkit.edits.edit import Edit
     from dragonkit.edits.file import EditFile

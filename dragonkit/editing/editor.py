@@ -189,7 +189,7 @@ class Editor:
         warnings = [*self.advice(source, layout), *notes, *idle_terms(plan.sampling.terms)]
         report = watch.report(self.card.name, layout, source, warnings)
         picture = source.photo if source.seed is None else source.seed
-        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits)
+        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits, source.guidance_scale)
         return EditResult(photo.image, report, file, plan.region, photo)
 
     def run(
@@ -206,7 +206,8 @@ class Editor:
     def source_of(self, file: EditFile, progress: Progress | None = None) -> Source:
         """The source that an edit file names: its picture inverted, or generated from its seed."""
         if file.seed is not None and not file.image:
-            return self.generate(file.prompt, file.seed, file.settings, progress)
+            own = {} if file.seed_guidance_scale is None else {"guidance_scale": file.seed_guidance_scale}
+            return self.generate(file.prompt, file.seed, file.settings.model_copy(update=own), progress)
         return self.invert(file.photo(), file.prompt, file.settings, progress=progress)
 
     def _turn(self, progress: Progress | None, settings: Settings) -> AbstractContextManager[None]:

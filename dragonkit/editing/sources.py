@@ -114,7 +114,8 @@ class Sources:
         noise = noise.to(backbone.device, backbone.dtype)
         trajectory = sample(backbone, noise, condition, negative, schedule, settings.guidance_scale, progress)
         image = to_image(backbone.decode(trajectory[:1]))
-        return Source(trajectory, schedule, prompt, condition, negative, np.asarray(image), size, seed=seed)
+        under = settings.guidance_scale
+        return Source(trajectory, schedule, prompt, condition, negative, np.asarray(image), size, seed=seed, guidance_scale=under)
 
     def guides(self, sources: Sequence[Source], settings: Settings) -> Callable[[int], list[Prediction]]:
         """The guidance branch at a noise level: one prediction for each different source, in their order."""
