@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
@@ -14,34 +13,25 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import KeyValues
+from dragonkit.diffusion.kernels import kernel_for, xformers
 from dragonkit.diffusion.turns import calls_on
 from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import Tokens
 
-__all__ = ["Tap", "UNetAttention", "attend", "xformers_attention"]
+__all__ = ["Tap", "UNetAttention", "attend"]
 
 Heads = Float[Tensor, "batch heads tokens channels"]
 
 
-@cache
-def xformers_attention() -> Any:
-    """xformers' `memory_efficient_attention`, or None where xformers is not installed."""
-    try:
-        from xformers.ops import memory_efficient_attention
-    except ImportError:
-        return None
-    return memory_efficient_attention
-
-
 def attend(query: Heads, key: Tensor, value: Tensor) -> Heads:
-    """Softmax attention (batch, heads, tokens, channels): xformers on CUDA when installed, torch otherwise.
+    """Softmax attention (batch, heads, tokens, channels): xformers on CUDA where it fits, torch otherwise.
 
     Example:
         attend(query "b h n c", key "b h m c", value "b h m c") -> "b h n c"
     """
-    if query.is_cuda and xformers_attention() is not None:
+    if query.is_cuda and kernel_for(query.device, query.dtype, query.shape[-1]).name == "xformers":
         query, key, value = (part.transpose(1, 2) for part in (query, key, value))  # xformers wants (batch, tokens, heads, channels)
-        return xformers_attention()(query, key, value).transpose(1, 2)
+        return xformers().attention(query, key, value).transpose(1, 2)
     return F.scaled_dot_product_attention(query, key, value)
 
 
@@ -85,6 +75,11 @@ class UNetAttention:
         self._blocks = [module for module in unet.modules() if hasattr(module, "gradient_checkpointing")]
         self.layers = tuple(name for name in names if name.startswith("up_blocks.") and name.endswith(".attn1"))
         self._calls = calls_on(unet)
+
+    def kernels(self, device: torch.device, dtype: torch.dtype) -> str:
+        """Whose kernels compute these layers there: "torch", "xformers", or both where heads are of several sizes."""
+        sizes = {module.inner_dim // module.heads for module in self._modules.values()}
+        return ", ".join(sorted({kernel_for(device, dtype, size).name for size in sizes}))
 
     @contextmanager
     def tapped(self, tap: Tap) -> Iterator[None]:

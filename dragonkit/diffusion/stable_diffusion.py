@@ -66,6 +66,11 @@ class StableDiffusion(Backbone):
         return self.unet.dtype
 
     @property
+    def attention_kernel(self) -> str:
+        """Whose kernels compute attention: "torch", "xformers", or both."""
+        return self.attention.kernels(self.device, self.dtype)
+
+    @property
     def latent_channels(self) -> int:
         return self.unet.config.in_channels
 

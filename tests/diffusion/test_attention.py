@@ -13,6 +13,7 @@ from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from dragonkit.diffusion import attention
 from dragonkit.diffusion.attention import Tap, attend
 from dragonkit.diffusion.backbone import KeyValues
+from dragonkit.diffusion.kernels import Kernel, xformers
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 
 LAYERS = [
@@ -66,15 +67,16 @@ def test_attend_is_softmax_attention() -> None:
 
 @pytest.mark.gpu
 def test_xformers_and_torch_agree_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("xformers")
-    query, key, value = (torch.randn(2, 4, 256, 64, device="cuda", requires_grad=True) for _ in range(3))
+    if xformers().attention is None:
+        pytest.skip(f"xformers {xformers().problem or 'is not installed'}")
+    query, key, value = (torch.randn(2, 4, 256, 64, device="cuda", dtype=torch.float16, requires_grad=True) for _ in range(3))
     results = []
-    for available in (attention.xformers_attention(), None):
-        monkeypatch.setattr(attention, "xformers_attention", lambda available=available: available)
+    for name in ("xformers", "torch"):
+        monkeypatch.setattr(attention, "kernel_for", lambda *_, name=name: Kernel(name, ""))
         out = attend(query, key, value)
         results.append([out, *torch.autograd.grad(out.square().sum(), (query, key, value))])
     for one, other in zip(*results, strict=True):
-        assert torch.allclose(one, other, atol=1e-3, rtol=1e-3)
+        assert torch.allclose(one, other, atol=1e-2, rtol=1e-2)
 
 
 # --- the tap ------------------------------------------------------------------------------------------------------------
