@@ -118,6 +118,16 @@ class StableDiffusion(Backbone):
 
         return " ".join(words[bisect.bisect_left(range(1, len(words) + 1), True, key=lambda count: not fits(count)) :])
 
+    def advice(self) -> Iterator[str]:
+        """Which layers do not read the source, as they have processors of their own."""
+        kept = self.attention.untapped
+        if kept:
+            whose = ", ".join(sorted(set(kept.values())))
+            yield (
+                f"{len(kept)} of {len(kept) + len(self.attention.layers)} of the decoder's self-attention layers keep their own processors "
+                f"({whose}) and read nothing of the source, so an edit is less like it; unet.set_default_attn_processor() lets them read"
+            )
+
     @property
     def _prompt_length(self) -> int:
         """How many tokens the text encoder reads, its marks for begin and end included."""

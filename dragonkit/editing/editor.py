@@ -13,7 +13,7 @@ from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.turns import turn_on
-from dragonkit.editing.advice import advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
+from dragonkit.editing.advice import advice_of, advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
 from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, settings_apart
 from dragonkit.editing.energies import idle_terms
 from dragonkit.editing.finishing import finish
@@ -125,7 +125,7 @@ class Editor:
         Args:
             layout: the edits, where they are known.
         """
-        said = [*advice_on(source, self.card), *advice_on_prompt(self.backbone, source.prompt)]
+        said = [*advice_on(source, self.card), *advice_of(self.backbone), *advice_on_prompt(self.backbone, source.prompt)]
         for reference in () if layout is None else layout.references:
             if reference is not None and reference.prompt is not None:
                 said += advice_on_prompt(self.backbone, reference.prompt, "reference_prompt")
