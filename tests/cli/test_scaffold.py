@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers.faults import full_after, state
 from helpers.nudging import NudgePlugin
 from typer.testing import Result
 
+import dragonkit as dk
 from dragonkit.cli.scaffold import LONGEST_NAME, write_plugin
 from dragonkit.errors import EditError
+from dragonkit.plugins.registry import PluginRegistry
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["turn-over", "a", "class-var", "none", "x" * LONGEST_NAME, "-".join("ab3cd" * 4)]
@@ -163,6 +166,28 @@ def test_its_tests_pass(tmp_path: Path, load: Callable[[Path], Any]) -> None:
     assert len(names) >= 2
     for name in names:
         getattr(tests, name)()
+
+
+@pytest.mark.slow
+def test_its_energies_show(tmp_path: Path, load: Callable[[Path], Any]) -> None:
+    """Whoever changes a formula or a weight sees it in the picture, with the model's own settings; measured: 607 and 829 pixels."""
+    write_plugin("shove", tmp_path)
+    module = load(tmp_path / "dragonkit_shove.py")
+    code = (tmp_path / "dragonkit_shove.py").read_text()
+    (tmp_path / "dragonkit_pull.py").write_text(code.replace("return local_similarity(", "return 1 - local_similarity("))
+    other, scene = load(tmp_path / "dragonkit_pull.py"), dk.toybox.scene(seed=10)
+
+    def edited(plugin: Any, **weights: float) -> np.ndarray:
+        registry = PluginRegistry()
+        registry.register(plugin, "shove")
+        edit = plugin.Shove(mask=scene.objects[0].mask, shift=(30, -20), **weights)
+        result = dk.Editor.from_pretrained(registry=registry).edit(scene.image, edit, prompt=scene.caption)
+        assert not any("guided nothing" in warning for warning in result.report.warnings)
+        return np.asarray(result.image, dtype=int)
+
+    usual = edited(module)
+    for changed in (edited(module, leave_weight=0.0), edited(other)):
+        assert (np.abs(changed - usual).max(axis=2) > 20).sum() > 200
 
 
 @pytest.mark.e2e

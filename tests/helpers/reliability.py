@@ -11,14 +11,14 @@ import pytest
 from helpers.doors import DOORS
 from helpers.doors import table as table_of_doors
 
-__all__ = ["PAGE", "TESTS", "rows"]
+__all__ = ["PAGE", "ROOT", "rows"]
 
-TESTS = Path(__file__).parents[1]
-PAGE = TESTS.parent / "docs" / "reliability.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reliability.md"
 
 
 def rows() -> dict[str, list[str]]:
-    """The tests of every fault, as in "edits/test_paths.py" or "test_files.py::test_free_names"."""
+    """The tests of every fault, such as "tests/edits/test_paths.py" or "tests/test_files.py::test_free_names"."""
     table = next(part for part in PAGE.read_text("utf-8").split("\n\n") if part.startswith("|"))
     lines = [line.split("|")[1:-1] for line in table.splitlines()]
     return {cells[0].strip(): re.findall(r"`([^`]+)`", cells[2]) for cells in lines[2:]}
@@ -32,7 +32,7 @@ class Counts:
         self.failed: Counter[str] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        where = report.nodeid.split("[")[0].split("tests/", 1)[-1]
+        where = "tests/" + report.nodeid.split("[")[0].split("tests/", 1)[-1]
         self.tried[where] += report.when == "call" and not report.skipped
         self.failed[where] += report.failed
 
@@ -48,8 +48,8 @@ def _holds(test: str, where: str) -> bool:
 
 def main() -> int:
     counts, faults = Counts(), rows()
-    asked = list(dict.fromkeys(str(TESTS / test) for tests in faults.values() for test in tests))
-    code = pytest.main(["-m", "not slow and not e2e and not gpu", "--rootdir", str(TESTS.parent), *asked], plugins=[counts])
+    asked = list(dict.fromkeys(str(ROOT / test) for tests in faults.values() for test in tests))
+    code = pytest.main(["-m", "not slow and not e2e and not gpu", "--rootdir", str(ROOT), *asked], plugins=[counts])
     print(f"\n{'cases':>7}{'failed':>8}  what goes wrong")
     for fault, tests in faults.items():
         print("{:>7}{:>8}  {}".format(*counts.of(tests), fault))
