@@ -18,7 +18,7 @@ NAMES = [
     "EditFileError", "EditMasks", "EditWeight", "EnergyTerm", "Features", "Fill", "Grid", "ImageError", "InpaintWeight", "Inversion",
     "InversionOptions", "Mask", "MaskError", "ModelCard", "ModelError", "ModelNotFoundError", "MovingEdit", "ObjectMask", "Options",
     "Picture", "Placement", "PluginRegistry", "PointError", "Points", "Prediction", "PreserveWeight", "Reference", "ReferenceMask",
-    "ReferencePicture", "ReferencePrompt", "ReferringEdit", "Region", "Schedule", "Selector", "ShapeError", "Shift",
+    "ReferencePicture", "ReferencePrompt", "ReferringEdit", "Region", "Replay", "Schedule", "Selector", "ShapeError", "Shift",
     "UnsupportedModelError",
     "affine_about", "affine_through", "bounding_box", "cell_coverage", "center_of", "contrast", "dilate", "erode", "feather", "gather",
     "get_registry", "global_similarity", "hookimpl", "identity_correspondence", "inpaint", "inverse_affine", "inverse_energy",
@@ -27,7 +27,7 @@ NAMES = [
     "vacating_terms", "warp", "warp_mask",
 ]  # fmt: skip
 
-LOAD_TORCH = {"Backbone", "Prediction", "Schedule", "gather", "global_similarity", "inverse_energy", "local_similarity", "warp"}
+LOAD_TORCH = {"Backbone", "Prediction", "Replay", "Schedule", "gather", "global_similarity", "inverse_energy", "local_similarity", "warp"}
 
 
 def test_its_names_are_a_promise() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import Condition
+from dragonkit.diffusion.replay import Replay
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
 from dragonkit.imaging.photos import Photo
@@ -37,7 +38,9 @@ class Source:
         reconstruction_psnr: dB between the picture and what comes back from z_T without any edit; None when it was not checked.
         autoencoder_psnr: dB between the picture and the autoencoder's round trip: the most that a reconstruction can reach.
         seed: of the noise a generated picture came from; None for an inverted one.
+        guidance_scale: what that picture was generated under.
         inverted_with: the fields of `Settings` that say how it was inverted; none for a generated one.
+        replay: what brings it back besides z_T.
         photo: the picture in its own kind: grey, transparent, of 16 bits; `pixels` when left out.
     """
 
@@ -51,7 +54,9 @@ class Source:
     reconstruction_psnr: float | None = None
     autoencoder_psnr: float | None = None
     seed: int | None = None
+    guidance_scale: float | None = None
     inverted_with: Mapping[str, Any] = field(default_factory=dict)
+    replay: Replay = field(default_factory=Replay)
     photo: Photo = None  # type: ignore[assignment]  # set below
 
     def __post_init__(self) -> None:

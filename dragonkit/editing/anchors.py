@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from dragonkit.imaging.matting import RIM
 from dragonkit.plugins.answers import EditMasks
 from dragonkit.plugins.registry import PluginRegistry
 
-__all__ = ["Placed", "anchors_of", "initial_latents", "moved_noise"]
+__all__ = ["Placed", "anchors_of", "initial_latents", "moved_misses", "moved_noise"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,18 +122,49 @@ def _noised(source: Source, clean: Tensor, placed: Sequence[Placed], seed: int) 
     Moving latents by whole cells would place content up to half a cell wrong, and latents do not turn or scale. Pasting pixels and
     encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise, as at the start.
     """
-    fresh = _fresh(clean, seed)
-    vacated = to_mask(np.logical_or.reduce([one.cells.vacated for one in placed]), clean)
-    origins = [one.reference or source for one in placed]
-    places = [one.cells.correspondence_on(latent_grid(origin)) for one, origin in zip(placed, origins, strict=True)]
-    targets = [to_mask(one.cells.target, clean) for one in placed]
+    fresh, carry = _fresh(clean, seed), _carrier(source, placed)
     levels = [clean]
     for level in range(1, len(source.schedule) + 1):
-        mixed = torch.where(vacated, fresh, _noise(source, level))
-        for origin, place, target in zip(origins, places, targets, strict=True):
-            mixed = torch.where(target, warp(_noise(origin, level)[0], place, mode="nearest")[None], mixed)
-        levels.append(source.schedule.add_noise(clean, mixed, level))
+        levels.append(source.schedule.add_noise(clean, carry(partial(_noise, level=level), fresh), level))
     return torch.cat(levels)
+
+
+def moved_misses(source: Source, placed: Sequence[Placed], misses: Callable[[Source, int], Tensor], seed: int) -> Callable[[int], Tensor]:
+    """What the source's step down from a level misses, moved along with the content; vacated cells get what a random step would give them.
+
+    Args:
+        misses: (source, level) -> (1, c, h, w).
+        seed: of that random step.
+    """
+    carry, nothing = _carrier(source, placed), torch.zeros_like(source.latents_at(0))
+
+    def moved(level: int) -> Tensor:
+        fresh = nothing
+        if source.replay.eta:
+            unit = _fresh(nothing, (seed + level) % 2**63)
+            fresh = source.schedule.noisy_step(nothing, nothing, level, source.replay.eta, unit)
+        return carry(lambda origin: misses(origin, level), fresh)
+
+    return moved
+
+
+def _carrier(source: Source, placed: Sequence[Placed]) -> Callable[[Callable[[Source], Tensor], Tensor], Tensor]:
+    """(what each source has at its cells, what vacated cells get) -> the same as the edits place it, looked up without interpolation."""
+    like = source.latents_at(0)
+    vacated = [to_mask(one.cells.vacated, like) for one in placed]
+    origins = [one.reference or source for one in placed]
+    places = [one.cells.correspondence_on(latent_grid(origin)) for one, origin in zip(placed, origins, strict=True)]
+    targets = [to_mask(one.cells.target, like) for one in placed]
+
+    def carry(field: Callable[[Source], Tensor], fresh: Tensor) -> Tensor:
+        mixed = field(source)
+        for mask in vacated:
+            mixed = torch.where(mask, fresh, mixed)
+        for origin, place, target in zip(origins, places, targets, strict=True):
+            mixed = torch.where(target, warp(field(origin)[0], place, mode="nearest")[None], mixed)
+        return mixed
+
+    return carry
 
 
 def _fresh(like: Tensor, seed: int) -> Tensor:

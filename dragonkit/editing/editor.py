@@ -13,7 +13,7 @@ from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.turns import turn_on
-from dragonkit.editing.advice import advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
+from dragonkit.editing.advice import advice_of, advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
 from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, settings_apart
 from dragonkit.editing.energies import idle_terms
 from dragonkit.editing.finishing import finish
@@ -126,7 +126,7 @@ class Editor:
         Args:
             layout: the edits, where they are known.
         """
-        said = [*advice_on(source, self.card), *advice_on_prompt(self.backbone, source.prompt)]
+        said = [*advice_on(source, self.card), *advice_of(self.backbone), *advice_on_prompt(self.backbone, source.prompt)]
         for reference in () if layout is None else layout.references:
             if reference is not None and reference.prompt is not None:
                 said += advice_on_prompt(self.backbone, reference.prompt, "reference_prompt")
@@ -181,7 +181,7 @@ class Editor:
     ) -> EditResult:
         references = [None if one is None else self._inverted(one, source, settings, progress) for one in layout.references]
         watch = Watch(self.backbone, self.registry, on_step, progress)
-        plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
+        plan = plan_edits(self.registry, self.backbone, source, layout, settings, references, self._sources.misses(settings))
         guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
         latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
         # where the autoencoder fails all is held for that reason, which the advice names
@@ -190,7 +190,7 @@ class Editor:
         warnings = [*self.advice(source, layout), *notes, *idle_terms(plan.sampling.terms)]
         report = watch.report(self.card.name, layout, source, warnings)
         picture = source.photo if source.seed is None else source.seed
-        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits)
+        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits, source.guidance_scale)
         return EditResult(photo.image, report, file, plan.region, photo)
 
     def run(
@@ -207,7 +207,8 @@ class Editor:
     def source_of(self, file: EditFile, progress: Progress | None = None) -> Source:
         """The source that an edit file names: its picture inverted, or generated from its seed."""
         if file.seed is not None and not file.image:
-            return self.generate(file.prompt, file.seed, file.settings, progress)
+            own = {} if file.seed_guidance_scale is None else {"guidance_scale": file.seed_guidance_scale}
+            return self.generate(file.prompt, file.seed, file.settings.model_copy(update=own), progress)
         return self.invert(file.photo(), file.prompt, file.settings, progress=progress)
 
     def _turn(self, progress: Progress | None, settings: Settings) -> AbstractContextManager[None]:

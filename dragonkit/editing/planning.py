@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.reading import PlannedAttention
 from dragonkit.diffusion.sampling import SamplingPlan
 from dragonkit.diffusion.source import Source, feature_grid, latent_grid
-from dragonkit.editing.anchors import Placed, anchors_of, initial_latents
+from dragonkit.editing.anchors import Placed, anchors_of, initial_latents, moved_misses
 from dragonkit.editing.energies import planned_term
 from dragonkit.editing.layout import Layout
 from dragonkit.editing.pasting import Cutout, cut_and_paste, edit_region, free_pixels, resized, to_mask
@@ -62,12 +62,14 @@ def plan_edits(
     layout: Layout,
     settings: Settings,
     references: Sequence[Source | None] | None = None,
+    misses: Callable[[Source, int], Tensor] | None = None,
 ) -> EditPlan:
     """Plan several edits in one pass: energies add up, masks combine, attention plans merge, each changes its part of z_T.
 
     Args:
         layout: the edits, on a picture of the source's size.
         references: the inverted reference picture of every edit, None for edits without one.
+        misses: (source, level) -> what the source's own step down from there misses, for sources that are retraced.
 
     Raises:
         PluginHookError: a plugin's answer is of no use.
@@ -128,6 +130,8 @@ def plan_edits(
         noise=settings.schedule.noise_at(settings.steps),
         rounds=settings.schedule.rounds_at(settings.steps) if guided else {},
         seed=settings.seed,
+        replay=source.replay,
+        missed=None if misses is None else moved_misses(source, placed, misses, settings.seed),
     )
     given_latents = torch.where(to_mask(untouched, pasted_latents), source.latents_at(0), pasted_latents)
     held = np.zeros(region.shape, bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections import OrderedDict
@@ -13,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dragonkit.diffusion.backbone import Backbone, Prediction
+from dragonkit.diffusion.backbone import Backbone, Condition, Prediction
 from dragonkit.diffusion.inversion import Progress, sample
+from dragonkit.diffusion.reconstruction import reconstructed
+from dragonkit.diffusion.replay import Replay, missed
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
@@ -41,6 +44,7 @@ class Sources:
         self.backbone, self.registry = backbone, registry
         self._inversions: OrderedDict[str, Source] = OrderedDict()
         self._banks: WeakKeyDictionary[Source, dict[tuple[int, tuple[str, ...]], Prediction]] = WeakKeyDictionary()
+        self._negatives: WeakKeyDictionary[Source, dict[int, Tensor]] = WeakKeyDictionary()
 
     def invert(self, photo: Photo, prompt: str, settings: Settings, check: bool, progress: Progress | None) -> Source:
         """The picture's source, as `Editor.invert` says."""
@@ -54,29 +58,29 @@ class Sources:
         backbone, size = self.backbone, fit_size(picture.size, self.backbone.model_size, self.backbone.size_multiple)
         schedule = backbone.schedule(settings.steps, size)
         condition, negative = (backbone.condition([words], size) for words in (prompt, ""))
-        total, callers = len(schedule) * (2 if check else 1), list[Exception]()
+        to_check, spent, callers = len(schedule) if check else 0, 0, list[Exception]()
 
-        def report(offset: int, done: int, _: int) -> None:
+        def report(done: int, of: int) -> None:
+            nonlocal spent
+            spent = of
             try:
                 if progress is not None:
-                    progress(offset + done, total)
+                    progress(done, of + to_check)
             except Exception as error:
                 callers.append(error)
                 raise
 
         clean = backbone.encode(to_tensor(picture, size))
-        way = partial(inversion.function, backbone, clean, condition, schedule, options, partial(report, 0))
+        way = partial(inversion.function, backbone, clean, condition, schedule, options, report)
         try:
-            trajectory = _checked(plugin, inversion, way, clean, schedule)
+            trajectory, replay = _checked(plugin, inversion, way, clean, schedule)
         except PluginHookError as error:
             if error.__cause__ in callers:  # what the caller's progress raises is no plugin's fault
                 raise error.__cause__ from None  # type: ignore[misc]
             raise
-        reconstruction_psnr, autoencoder_psnr = None, psnr(to_image(backbone.decode(clean), picture.size), picture)
-        if check:
-            back = sample(backbone, trajectory[-1:], condition, negative, schedule, progress=partial(report, len(schedule)))
-            reconstruction_psnr = psnr(to_image(backbone.decode(back[:1]), picture.size), picture)
         inverted_with = {name: getattr(settings, name) for name in ("inversion", "inversion_iterations", "inversion_options")}
+        if inversion.bound:
+            inverted_with["guidance_scale"] = options.guidance_scale  # type: ignore[attr-defined]
         source = Source(
             trajectory,
             schedule,
@@ -85,11 +89,15 @@ class Sources:
             negative,
             photo.rgb,
             size,
-            reconstruction_psnr,
-            autoencoder_psnr,
+            autoencoder_psnr=psnr(to_image(backbone.decode(clean), picture.size), picture),
             inverted_with=inverted_with,
+            replay=replay,
             photo=photo,
         )
+        if check:
+            told = None if progress is None else lambda step: progress(spent + step.done, spent + to_check)
+            back = reconstructed(backbone, source, inverted_with.get("guidance_scale", 1.0), told)
+            source = dataclasses.replace(source, reconstruction_psnr=psnr(to_image(backbone.decode(back), picture.size), picture))
         self._inversions[key] = source
         while len(self._inversions) > KEPT_INVERSIONS:
             self._inversions.popitem(last=False)
@@ -106,7 +114,8 @@ class Sources:
         noise = noise.to(backbone.device, backbone.dtype)
         trajectory = sample(backbone, noise, condition, negative, schedule, settings.guidance_scale, progress)
         image = to_image(backbone.decode(trajectory[:1]))
-        return Source(trajectory, schedule, prompt, condition, negative, np.asarray(image), size, seed=seed)
+        under = settings.guidance_scale
+        return Source(trajectory, schedule, prompt, condition, negative, np.asarray(image), size, seed=seed, guidance_scale=under)
 
     def guides(self, sources: Sequence[Source], settings: Settings) -> Callable[[int], list[Prediction]]:
         """The guidance branch at a noise level: one prediction for each different source, in their order."""
@@ -129,9 +138,33 @@ class Sources:
 
         return guide
 
+    def misses(self, settings: Settings) -> Callable[[Source, int], Tensor]:
+        """(source, level) -> what the source's own step down from there misses, under the settings' guidance: (1, c, h, w)."""
+
+        @torch.no_grad()
+        def miss(source: Source, level: int) -> Tensor:
+            noise_pred, negative = self.guide(source, settings)(level).noise_pred, source.replay.negative(level, source.negative_condition)
+            if settings.guidance_scale != 1 and negative is not source.condition:
+                unconditional = self._unconditional(source, level, negative, settings)
+                noise_pred = unconditional + settings.guidance_scale * (noise_pred - unconditional)
+            return missed(source.schedule, source.trajectory, noise_pred, level, source.replay.eta)
+
+        return miss
+
+    def _unconditional(self, source: Source, level: int, negative: Condition, settings: Settings) -> Tensor:
+        """The noise at a level of the source without its words; kept as `settings.memory` says."""
+        bank = self._negatives.setdefault(source, {})
+        if level in bank:
+            return bank[level]
+        noise_pred = self.backbone.predict(source.latents_at(level), source.schedule.time(level), negative).noise_pred
+        if settings.memory == "bank":
+            bank[level] = noise_pred
+        return noise_pred
+
     def forget(self) -> None:
         """Let go of what was kept of the guidance branches; inversions stay remembered."""
         self._banks.clear()
+        self._negatives.clear()
 
 
 def _digest(photo: Photo, made_with: dict[str, object]) -> str:
@@ -140,17 +173,25 @@ def _digest(photo: Photo, made_with: dict[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _checked(plugin: Plugin, inversion: Inversion, way: Callable[[], object], clean: Tensor, schedule: Schedule) -> Tensor:
-    """The trajectory. PluginHookError when the inversion fails or gives something else."""
+def _checked(plugin: Plugin, inversion: Inversion, way: Callable[[], object], clean: Tensor, schedule: Schedule) -> tuple[Tensor, Replay]:
+    """The trajectory, and what is to be replayed. PluginHookError when the inversion fails or gives something else."""
     what = f"the inversion {inversion.name!r} of its hook dragonkit_inversions"
     with plugin.blamed(what, DragonkitError):
-        trajectory = way()
+        given = way()
+    trajectory, replay = given if isinstance(given, tuple) and len(given) == 2 else (given, Replay())
     shape = (len(schedule) + 1, *clean.shape[1:])
     if not isinstance(trajectory, Tensor) or tuple(trajectory.shape) != shape:
         got = f"a tensor {tuple(trajectory.shape)}" if isinstance(trajectory, Tensor) else short(trajectory)
         raise PluginHookError(
             plugin.name, plugin.origin, f"{what} must give a tensor {shape}, z_0 to z_T, but gave {got}. Mend the plugin."
         )
+    if not isinstance(replay, Replay) or len(replay.negatives) not in (0, len(schedule)):
+        got = short(replay) if not isinstance(replay, Replay) else f"one with {len(replay.negatives)} negatives"
+        raise PluginHookError(
+            plugin.name,
+            plugin.origin,
+            f"{what} must give a Replay beside the trajectory, with {len(schedule)} negatives or none, but gave {got}. Mend the plugin.",
+        )
     if not torch.isfinite(trajectory).all():
         raise PluginHookError(plugin.name, plugin.origin, f"{what} gave latents that are NaN or infinite.")
-    return trajectory.detach()
+    return trajectory.detach(), replay

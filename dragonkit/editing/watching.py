@@ -49,4 +49,5 @@ class Watch:
             seconds=time.perf_counter() - self._begun,
             warnings=tuple(warnings),
             places=places_of(layout),
+            attention=getattr(self._backbone, "attention_kernel", None),
         )

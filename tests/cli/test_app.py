@@ -114,9 +114,11 @@ def test_plugins(invoke: Invoke, registry: PluginRegistry, nudge: NudgePlugin) -
 
 def test_inversions(invoke: Invoke) -> None:
     assert "ddim" in invoke("inversions").stdout and "--inversion-iterations" in invoke("inversions").stdout
-    (ddim,) = read_json(invoke("inversions", "--json").stdout)
-    assert ddim["name"] == "ddim" and ddim["description"]
-    assert [option["name"] for option in ddim["options"]] == ["iterations"]
+    found = {one["name"]: one for one in read_json(invoke("inversions", "--json").stdout)}
+    assert found.keys() == {"ddim", "direct", "negative-prompt", "null-text", "bdia", "edit-friendly"}
+    assert all(one["description"] for one in found.values())
+    assert [option["name"] for option in found["ddim"]["options"]] == ["iterations"]
+    assert [option["name"] for option in found["bdia"]["options"]] == ["iterations", "guidance_scale", "gamma"]
 
 
 def test_models(invoke: Invoke) -> None:

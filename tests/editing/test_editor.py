@@ -258,6 +258,18 @@ def test_a_seed_makes_the_picture(editor: Editor) -> None:
     assert np.abs((decoded.numpy() + 1) * 127.5 - one.pixels).max() <= 0.5
 
 
+@pytest.mark.parametrize("edited_under", [1.0, 3.0])
+def test_a_generated_picture_is_generated_again_under_its_own_guidance(editor: Editor, edited_under: float) -> None:
+    source = editor.generate("a red fish", seed=3, settings=Settings(steps=4, guidance_scale=4.0))
+    result = editor.edit(source, MOVE, Settings(guidance_scale=edited_under))
+    file = EditFile.loads(result.edit_file.dumps())
+    assert file.settings.guidance_scale == edited_under
+    assert torch.equal(editor.source_of(file).trajectory, source.trajectory)
+    assert np.array_equal(np.asarray(editor.run(file).image), np.asarray(result.image))
+    older = file.model_copy(update={"seed_guidance_scale": None})  # as files were written before
+    assert torch.equal(editor.source_of(older).trajectory, editor.generate("a red fish", 3, file.settings).trajectory)
+
+
 def test_a_generated_picture_can_be_edited(editor: Editor) -> None:
     source = editor.generate("a red fish", 1)
     result = editor.edit(source, MOVE)
