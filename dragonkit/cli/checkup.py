@@ -86,7 +86,7 @@ def _requirements() -> list[Requirement]:
 def _devices(_: PluginRegistry) -> Iterator[Check]:
     import torch
 
-    from dragonkit.models.loading import checked_device, default_dtype
+    from dragonkit.models.devices import checked_device, default_dtype
 
     found: list[dict[str, Any]] = [{"device": "cpu", "threads": torch.get_num_threads()}]
     for number in range(torch.cuda.device_count()):
@@ -110,7 +110,7 @@ def _devices(_: PluginRegistry) -> Iterator[Check]:
 
 def _attention(_: PluginRegistry) -> Iterator[Check]:
     from dragonkit.diffusion.kernels import MEND, kernel_for, xformers
-    from dragonkit.models.loading import checked_device, default_dtype
+    from dragonkit.models.devices import checked_device, default_dtype
 
     here, device = xformers(), checked_device()
     kernels = {channels: kernel_for(device, default_dtype(device), channels) for channels in (40, 64, 80, 160)}  # Stable Diffusion's heads
