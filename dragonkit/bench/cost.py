@@ -21,7 +21,6 @@ import torch
 
 from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.tasks.catalogue import move_task
-from dragonkit.diffusion.attention import xformers_attention
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
@@ -52,7 +51,7 @@ class Cost:
     """What a case took.
 
     Attributes:
-        attention: whose kernel computed it, "xformers" or "torch".
+        attention: whose kernel computed it, as `Report.attention` says.
         inversion, edit: seconds.
         generations: the edit in plain generations: the same model, steps and guidance scale in the same process.
         evaluations: UNet calls of the edit.
@@ -61,7 +60,7 @@ class Cost:
     """
 
     case: Case
-    attention: Literal["xformers", "torch"]
+    attention: str
     inversion: float
     edit: float
     generations: float
@@ -104,10 +103,9 @@ def measure_case(case: Case) -> Cost:
     if case.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     result, edit = _timed(lambda: editor.edit(source, Move(**task.edits[0][1]), settings))
-    on_xformers = case.device.startswith("cuda") and xformers_attention() is not None
     return Cost(
         case,
-        "xformers" if on_xformers else "torch",
+        result.report.attention or "the model's own",
         inversion,
         edit,
         edit / generation,

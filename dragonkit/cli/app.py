@@ -15,12 +15,13 @@ from typer.core import TyperGroup
 from dragonkit.cli import editing, listing, scaffold
 from dragonkit.cli.bench.app import bench
 from dragonkit.cli.console import interrupts_told, load_registry, run_guarded, warn
+from dragonkit.cli.doctor import doctor
 from dragonkit.cli.json_output import only_json
 from dragonkit.cli.lab import lab
 from dragonkit.cli.places import OverwriteOption
 from dragonkit.errors import DragonkitError
 from dragonkit.files import free_name
-from dragonkit.models.loading import refuse_deleted_folder
+from dragonkit.models.devices import refuse_deleted_folder
 
 __all__ = ["app", "main"]
 
@@ -160,6 +161,7 @@ app.command()(listing.modes)
 app.command()(listing.plugins)
 app.command()(listing.models)
 app.command()(listing.inversions)
+app.command()(doctor)
 app.command()(scaffold.new_plugin)
 app.command()(lab)
 app.add_typer(bench, name="bench")

@@ -15,7 +15,7 @@ from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import ImageTensor, Latents
 from dragonkit.words import closest
 
-__all__ = ["Backbone", "Condition", "KeyValues", "Prediction", "Reader", "checked_layers"]
+__all__ = ["Adviser", "Backbone", "Condition", "KeyValues", "Prediction", "Reader", "checked_layers"]
 
 Condition: TypeAlias = Any
 """What a backbone made of words: opaque, only the backbone that made it looks inside."""
@@ -124,6 +124,14 @@ class Reader(Protocol):
 
     def unread(self, prompt: str) -> str:
         """The words at the end of a prompt that the text encoder has no room for; "" when it reads all."""
+
+
+@runtime_checkable
+class Adviser(Protocol):
+    """What a backbone may offer besides, so that nothing about the model's own state goes unsaid."""
+
+    def advice(self) -> Iterable[str]:
+        """Sentences worth reading before an edit."""
 
 
 def checked_layers(layers: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:

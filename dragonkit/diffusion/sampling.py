@@ -12,6 +12,7 @@ from torch import Tensor
 from dragonkit.diffusion.backbone import Backbone, Condition, Prediction
 from dragonkit.diffusion.guidance import PlannedTerm, energy_gradient, normalized
 from dragonkit.diffusion.reading import PlannedAttention, merged_memory
+from dragonkit.diffusion.replay import Replay, stepped
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
 from dragonkit.shapes import Latents
@@ -61,6 +62,8 @@ class SamplingPlan:
         noise: eta of the step inside the region, by step; 0 where it is missing.
         rounds: how often a step is done, by step; once where it is missing.
         seed: of that noise.
+        replay: what the source asks of the loop.
+        missed: level -> (1, c, h, w), added to the step down from there where the source is retraced.
     """
 
     latents: Tensor
@@ -79,6 +82,8 @@ class SamplingPlan:
     noise: Mapping[int, float] = field(default_factory=dict)
     rounds: Mapping[int, int] = field(default_factory=dict)
     seed: int = 0
+    replay: Replay = field(default_factory=Replay)
+    missed: Callable[[int], Tensor] | None = None
 
     def free(self, done: int, steps: int) -> Tensor:
         """Where no anchor holds after `done` of `steps` steps: bool (h, w)."""
@@ -148,6 +153,7 @@ def guided_sampling(
     first = first_open_step([(anchor.mask, anchor.stop) for anchor in plan.anchors], steps)
     latents = anchored(plan.latents, plan.anchors, steps, first)
     random = torch.Generator().manual_seed(plan.seed)  # on the CPU, so that a seed means the same on every machine
+    above = anchored(plan.latents, plan.anchors, steps, first - 1) if first and plan.replay.bidirectional else None
     for index in range(first, steps):
         level = steps - index
         for again in range(plan.rounds.get(index, 1)):
@@ -155,12 +161,14 @@ def guided_sampling(
                 latents = anchored(_undone(backbone, schedule, plan, latents, level), plan.anchors, steps, index)
             noise_pred, guided_noise_pred, energies = _predict(backbone, schedule, plan, guide, latents, index)
             clean = schedule.predict_clean(latents, guided_noise_pred, level)
-            latents = schedule.add_noise(clean, noise_pred, level - 1)
+            here, latents = latents, stepped(schedule, clean, noise_pred, level, plan.replay.eta)
+            latents = latents + _replayed(schedule, plan, here, above, noise_pred, level)
             if index in plan.noise and plan.region is not None:  # DiffEditor: random only where the picture shall change
                 fresh = torch.randn(latents.shape, generator=random).to(latents)
                 noisy = schedule.noisy_step(clean, noise_pred, level, plan.noise[index], fresh)
                 latents = torch.where(plan.region, noisy, latents)
             latents = anchored(latents, plan.anchors, steps, index + 1)
+        above = here
         if on_step is not None:
             done, total = index - first + 1, steps - first
             on_step(Step(index, steps, done, total, schedule.time(level), energies, clean, partial(backbone.decode, clean)))
@@ -187,9 +195,10 @@ def _predict(
     with torch.set_grad_enabled(guided):
         prediction = backbone.predict(latents, time, plan.condition, features=plan.layers if guided else (), read=memory, form=form)
     noise_pred = prediction.noise_pred.detach()
-    if plan.guidance_scale != 1:
+    negative = plan.replay.negative(level, plan.negative_condition)
+    if plan.guidance_scale != 1 and negative is not plan.condition:
         with torch.no_grad():
-            unconditional = backbone.predict(latents, time, plan.negative_condition, read=memory, form=form).noise_pred
+            unconditional = backbone.predict(latents, time, negative, read=memory, form=form).noise_pred
         noise_pred = unconditional + plan.guidance_scale * (noise_pred - unconditional)
     if not guided:
         return noise_pred, noise_pred, {}
@@ -197,6 +206,17 @@ def _predict(
     references = list(zip(others, plan.references, strict=True))
     guidance = energy_gradient(plan.terms, prediction.features, source, latents, plan.feature_size, index, references)
     return noise_pred, noise_pred + normalized(guidance.gradient, latents.detach(), plan.energy_scale), guidance.energies
+
+
+def _replayed(
+    schedule: Schedule, plan: SamplingPlan, latents: Latents, above: Latents | None, noise_pred: Latents, level: int
+) -> Latents | float:
+    """What is added to the step down from `level`, as `plan.replay` says; `above` is what came before the latents, one level higher."""
+    if plan.missed is not None and plan.replay.retraces(level, len(schedule)):
+        return plan.missed(level)
+    if plan.replay.bidirectional and above is not None:  # Zhang et al., 2024, "BDIA"
+        return plan.replay.bidirectional * (above - schedule.move(latents, noise_pred, level, level + 1))
+    return 0.0
 
 
 @torch.no_grad()

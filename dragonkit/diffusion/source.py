@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dragonkit.diffusion.backbone import Condition
 from dragonkit.diffusion.inversion import Progress
+from dragonkit.diffusion.replay import Replay
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
 from dragonkit.imaging.photos import Photo
@@ -40,17 +41,17 @@ class Way:
 
     Args:
         levels: what is known.
-        climb: (what is known, a higher level, progress) -> the levels up to that one; None where all is known.
+        climb: (this way, a higher level, progress) -> the levels up to that one; None where all is known.
     """
 
-    def __init__(self, levels: Levels, climb: Callable[[Levels, int, Progress | None], Levels] | None = None):
-        self._levels, self._climb = levels, climb
+    def __init__(self, levels: Levels, climb: Callable[[Way, int, Progress | None], Levels] | None = None):
+        self.levels, self._climb = levels, climb
 
     def upto(self, level: int, progress: Progress | None = None) -> Levels:
         """At least up to this level. What climbs reports to `progress`; what it raises leaves the way as it was."""
-        if level >= len(self._levels.latents) and self._climb is not None:
-            self._levels = self._climb(self._levels, level, progress)
-        return self._levels
+        if level >= len(self.levels.latents) and self._climb is not None:
+            self.levels = self._climb(self, level, progress)
+        return self.levels
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,7 +59,7 @@ class Source:
     """Made by inversion or generation, once per picture; every later edit starts from it.
 
     Attributes:
-        way: to noise; or all of its latents (n + 1, channels, height, width), clean first.
+        way: from its latents to noise.
         schedule: the n + 1 noise levels of the trajectory.
         prompt: the words.
         condition: the prompt as the model that made the source takes it.
@@ -68,7 +69,9 @@ class Source:
         reconstruction_psnr: dB between the picture and what comes back from z_T without any edit; None when it was not checked.
         autoencoder_psnr: dB between the picture and the autoencoder's round trip: the most that a reconstruction can reach.
         seed: of the noise a generated picture came from; None for an inverted one.
+        guidance_scale: what that picture was generated under.
         inverted_with: the fields of `Settings` that say how it was inverted; none for a generated one.
+        replay: what brings it back besides z_T.
         photo: the picture in its own kind: grey, transparent, of 16 bits; `pixels` when left out.
     """
 
@@ -82,7 +85,9 @@ class Source:
     reconstruction_psnr: float | None = None
     autoencoder_psnr: float | None = None
     seed: int | None = None
+    guidance_scale: float | None = None
     inverted_with: Mapping[str, Any] = field(default_factory=dict)
+    replay: Replay = field(default_factory=Replay)
     photo: Photo = None  # type: ignore[assignment]  # set below
 
     def __post_init__(self) -> None:

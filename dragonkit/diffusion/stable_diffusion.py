@@ -66,6 +66,11 @@ class StableDiffusion(Backbone):
         return self.unet.dtype
 
     @property
+    def attention_kernel(self) -> str:
+        """Whose kernels compute attention: "torch", "xformers", or both."""
+        return self.attention.kernels(self.device, self.dtype)
+
+    @property
     def latent_channels(self) -> int:
         return self.unet.config.in_channels
 
@@ -112,6 +117,16 @@ class StableDiffusion(Backbone):
             return len(self.tokenizer(" ".join(words[:count]), verbose=False).input_ids) <= self._prompt_length
 
         return " ".join(words[bisect.bisect_left(range(1, len(words) + 1), True, key=lambda count: not fits(count)) :])
+
+    def advice(self) -> Iterator[str]:
+        """Which layers do not read the source, as they have processors of their own."""
+        kept = self.attention.untapped
+        if kept:
+            whose = ", ".join(sorted(set(kept.values())))
+            yield (
+                f"{len(kept)} of {len(kept) + len(self.attention.layers)} of the decoder's self-attention layers keep their own processors "
+                f"({whose}) and read nothing of the source, so an edit is less like it; unet.set_default_attn_processor() lets them read"
+            )
 
     @property
     def _prompt_length(self) -> int:

@@ -58,13 +58,20 @@ def checked_seed(seed: Any) -> int:
     return number
 
 
-def checked_source(source: Source, backbone: Backbone) -> Source:
-    """Refuse a source that another model made, as far as its latents can tell."""
-    channels, made = source.trajectory.shape[1], source.trajectory
-    if (channels, made.dtype, made.device.type) != (backbone.latent_channels, backbone.dtype, backbone.device.type):
+def checked_source(source: Source, backbone: Backbone, prompt: str = "") -> Source:
+    """Refuse a source that another model made, as far as its latents can tell, or one of other words than are asked for."""
+    if prompt and prompt != source.prompt:
         raise EditError(
-            f"the source is another model's: its latents have {channels} channels in {made.dtype} on {made.device}, but this editor's "
-            f"have {backbone.latent_channels} in {backbone.dtype} on {backbone.device}; invert the picture with this editor"
+            f"the prompt is {short(prompt)}, but the source was made with {short(source.prompt)}, which an edit cannot change; "
+            "leave it out, or give the picture instead of its source"
+        )
+    made = source.latents_at(0)
+    channels = made.shape[1]
+    if (channels, made.dtype, made.device.type) != (backbone.latent_channels, backbone.dtype, backbone.device.type):
+        own = f"{backbone.latent_channels} channels in {backbone.dtype} on {backbone.device}"
+        raise EditError(
+            f"the source was made by another model: its latents have {channels} channels in {made.dtype} on {made.device}, "
+            f"but this editor's have {own}; invert the picture with this editor"
         )
     return source
 

@@ -13,7 +13,7 @@ from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.turns import turn_on
-from dragonkit.editing.advice import advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
+from dragonkit.editing.advice import advice_of, advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
 from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, settings_apart
 from dragonkit.editing.energies import idle_terms
 from dragonkit.editing.finishing import finish
@@ -30,8 +30,9 @@ from dragonkit.errors import EditError, OutOfMemoryError
 from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
+from dragonkit.models.devices import checked_device, checked_dtype, refuse_deleted_folder
 from dragonkit.models.hub import Fetched
-from dragonkit.models.loading import checked_device, checked_dtype, find_card, load_backbone, refuse_deleted_folder
+from dragonkit.models.loading import find_card, load_backbone
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
@@ -105,6 +106,8 @@ class Editor:
     ) -> Source:
         """Find the noise a picture would have come from; the last few inversions are remembered.
 
+        `edit` does as much of it by itself as it needs; what this adds is the check.
+
         Args:
             image: path, PIL image, array or tensor, of any size: it is resized for the model, and results are resized back.
             prompt: what the picture shows.
@@ -119,13 +122,30 @@ class Editor:
         with _advice_on_memory(), self._turn(progress, settings):
             return self._sources.invert(open_photo(image), prompt, settings, check, progress)
 
+    @settings_apart
+    def open(
+        self, image: ImageSource | Photo, prompt: str = "", settings: Settings | None = None, progress: Progress | None = None
+    ) -> Source:
+        """A picture as `edit` takes it: of the way to noise, every edit finds as much as it reads, and nothing is checked.
+
+        Args:
+            image, prompt, settings: as in `invert`.
+            progress: called while an inversion goes all the way at once, as some must.
+
+        Raises:
+            ImageError, EditError: as in `invert`.
+        """
+        settings, prompt = self.settings(settings), checked_prompt(prompt)
+        with _advice_on_memory(), self._turn(progress, settings):
+            return self._sources.open(open_photo(image), prompt, settings, progress)
+
     def advice(self, source: Source, layout: Layout | None = None) -> list[str]:
         """What is worth knowing before an edit of this source; the report of every edit of it says the same.
 
         Args:
             layout: the edits, where they are known.
         """
-        said = [*advice_on(source, self.card), *advice_on_prompt(self.backbone, source.prompt)]
+        said = [*advice_on(source, self.card), *advice_of(self.backbone), *advice_on_prompt(self.backbone, source.prompt)]
         for reference in () if layout is None else layout.references:
             if reference is not None and reference.prompt is not None:
                 said += advice_on_prompt(self.backbone, reference.prompt, "reference_prompt")
@@ -155,24 +175,24 @@ class Editor:
         """Edit a picture. Several edits run in one pass.
 
         Args:
-            source: from `invert` or `generate`, an earlier result, or a picture, which is inverted with `prompt` first.
+            source: from `invert` or `generate`, an earlier result, or a picture, which is inverted with `prompt` as far as this edit asks.
             edits: one or several, or dicts as `Edit.to_dict` writes them; or their `Layout`, where it has been made already.
             settings: what differs from the model's defaults. How a Source was made stays as it was: see Raises.
             on_step: called after every step with a `Step`; raise `dragonkit.Cancelled` in it to stop at once.
             progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself.
 
         Raises:
-            EditError: an edit does not fit the picture; or the settings ask for other steps or another inversion than the Source's.
+            EditError: an edit does not fit the picture; or a Source was made with other words, steps or inversion than are asked for.
             Cancelled: `on_step`, `progress` or a plugin said so.
         """
         given, settings, prompt = settings, self.settings(settings), checked_prompt(prompt)
         checked_callback(on_step, "on_step", "a Step")
         with _advice_on_memory():
             picture, layout, prompt = self._laid_out(source, edits, prompt)
-            if isinstance(picture, Source):
-                settings_for(checked_source(picture, self.backbone), settings, self.card, given)  # refused before anybody waits
+            if isinstance(picture, Source):  # what it was not made for is refused before anybody waits
+                settings_for(checked_source(picture, self.backbone, prompt), settings, self.card, given)
             with self._turn(progress, settings):
-                inverted = picture if isinstance(picture, Source) else self.invert(picture, prompt, settings, progress=progress)
+                inverted = picture if isinstance(picture, Source) else self._sources.open(picture, prompt, settings, progress)
                 return self._edited(inverted, layout, settings_for(inverted, settings, self.card, given), on_step, progress)
 
     def _edited(
@@ -180,7 +200,12 @@ class Editor:
     ) -> EditResult:
         references = [None if one is None else self._inverted(one, source, settings, progress) for one in layout.references]
         watch = Watch(self.backbone, self.registry, on_step, progress)
-        plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
+
+        def reach(one: Source, level: int) -> None:
+            with watch.apart():
+                one.way.upto(level, progress)
+
+        plan = plan_edits(self.registry, self.backbone, source, layout, settings, references, self._sources.misses(settings), reach)
         guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
         latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
         # where the autoencoder fails all is held for that reason, which the advice names
@@ -189,7 +214,7 @@ class Editor:
         warnings = [*self.advice(source, layout), *notes, *idle_terms(plan.sampling.terms)]
         report = watch.report(self.card.name, layout, source, warnings)
         picture = source.photo if source.seed is None else source.seed
-        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits)
+        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits, source.guidance_scale)
         return EditResult(photo.image, report, file, plan.region, photo)
 
     def run(
@@ -206,8 +231,9 @@ class Editor:
     def source_of(self, file: EditFile, progress: Progress | None = None) -> Source:
         """The source that an edit file names: its picture inverted, or generated from its seed."""
         if file.seed is not None and not file.image:
-            return self.generate(file.prompt, file.seed, file.settings, progress)
-        return self.invert(file.photo(), file.prompt, file.settings, progress=progress)
+            own = {} if file.seed_guidance_scale is None else {"guidance_scale": file.seed_guidance_scale}
+            return self.generate(file.prompt, file.seed, file.settings.model_copy(update=own), progress)
+        return self.open(file.photo(), file.prompt, file.settings, progress)
 
     def _turn(self, progress: Progress | None, settings: Settings) -> AbstractContextManager[None]:
         """Within this block the model is this call's alone."""
@@ -230,7 +256,7 @@ class Editor:
 
     def _inverted(self, reference: Reference, source: Source, settings: Settings, progress: Progress | None) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt
-        return self.invert(reference.image, prompt, settings, check=False, progress=progress)
+        return self._sources.open(open_photo(reference.image), checked_prompt(prompt), settings, progress)
 
 
 @contextmanager

@@ -47,6 +47,7 @@ class Report(BaseModel):
         network_evaluations: UNet calls of this edit, counted per picture in the batch; an inversion made earlier is not in it.
         seconds: wall time of this edit.
         warnings: sentences worth reading.
+        attention: whose kernels computed attention: "torch", "xformers", or both; None where the model does not tell.
         places: where each edit acts: how much of the picture its mask covers, how much may change, and which borders cut its target.
     """
 
@@ -64,6 +65,7 @@ class Report(BaseModel):
     seconds: float
     warnings: tuple[str, ...] = ()
     places: tuple[PlaceReport, ...] = ()
+    attention: str | None = None
 
     @property
     def resized(self) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.inversion import Progress
@@ -27,6 +28,14 @@ class Watch:
         self._begun, self._calls = time.perf_counter(), backbone.calls
         self._steps: list[StepReport] = []
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """What is done within this block is no part of the edit's cost."""
+        begun, calls = time.perf_counter(), self._backbone.calls
+        yield
+        self._begun += time.perf_counter() - begun
+        self._calls += self._backbone.calls - calls
+
     def __call__(self, step: Step) -> None:
         self._steps.append(StepReport(index=step.index, time=step.time, energies=step.energies))
         self._registry.step(step)
@@ -49,4 +58,5 @@ class Watch:
             seconds=time.perf_counter() - self._begun,
             warnings=tuple(warnings),
             places=places_of(layout),
+            attention=getattr(self._backbone, "attention_kernel", None),
         )

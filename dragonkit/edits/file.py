@@ -60,6 +60,9 @@ class EditFile(Model):
     )
     prompt: Prompt = Field(default="", description="what the image shows")
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1, description="the source is generated from the prompt and this seed")
+    seed_guidance_scale: float | None = Field(
+        default=None, ge=0, le=100, description="guidance_scale that the source is generated under; the settings' when left out"
+    )
     settings: Settings = Field(default_factory=Settings)
     edits: list[dict[str, JsonValue]] = Field(description="the edits, each with its mode and its fields")
 
@@ -159,14 +162,24 @@ class EditFile(Model):
         return file
 
     @classmethod
-    def of(cls, model: str, source: Photo | int, prompt: str, settings: Settings, edits: Sequence[Edit]) -> Self:
+    def of(
+        cls,
+        model: str,
+        source: Photo | int,
+        prompt: str,
+        settings: Settings,
+        edits: Sequence[Edit],
+        seed_guidance_scale: float | None = None,
+    ) -> Self:
         """The edit file of a run. It names pictures by their hashes, and holds them beside that.
 
         Args:
             source: the picture, or the seed that it was generated from.
+            seed_guidance_scale: what it was generated under.
         """
         photos: dict[str, Photo] = {} if isinstance(source, int) else {source.hash: source}
-        named = {"seed": source} if isinstance(source, int) else {"image": source.hash}
+        generated = {"seed": source, "seed_guidance_scale": seed_guidance_scale}
+        named: dict[str, Any] = generated if isinstance(source, int) else {"image": source.hash}
         with kept_apart(photos):
             file = cls(model=model, prompt=prompt, settings=settings, edits=[edit.to_dict() for edit in edits], **named)
         file._photos = photos

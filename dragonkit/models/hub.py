@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub, brought into its cache on this machine: with progress, a way to stop, and a limit on silence."""
+"""Models on the Hugging Face hub, brought into its cache here: with progress, a way to stop, and an end when the hub is silent."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dragonkit.errors import Cancelled, ModelNotFoundError
+from dragonkit.words import first_line
 
 __all__ = ["Fetched", "fetch", "fetch_command"]
 
@@ -61,10 +62,9 @@ def fetch(repo: str, progress: Fetched | None = None, weights: bool = True) -> P
             raise ModelNotFoundError(
                 f"the hub has no model {repo}, or it is not for everybody; check the name, and log in with 'hf auth login' if it is yours"
             ) from error
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ModelNotFoundError(
-            f"the model {repo} is not on this machine, and the hub cannot be reached ({why}); check the network and fetch it with: "
-            f"{fetch_command(repo, weights)}"
+            f"the model {repo} is not on this machine, and the hub cannot be reached ({first_line(error)}); "
+            f"check the network and fetch it with: {fetch_command(repo, weights)}"
         ) from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +13,14 @@ from dragonkit.errors import DragonkitError, ModelError, ModelNotFoundError, Uns
 from dragonkit.models.hub import Fetched, fetch, fetch_command
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
-from dragonkit.words import short
+from dragonkit.words import first_line, short
 
 if TYPE_CHECKING:
     import torch
 
     from dragonkit.diffusion.backbone import Backbone
 
-__all__ = ["checked_device", "checked_dtype", "default_dtype", "find_card", "load_backbone", "load_pipeline", "refuse_deleted_folder"]
+__all__ = ["find_card", "load_backbone", "load_pipeline"]
 
 
 def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], suspects: str = "") -> ModelCard:
@@ -72,7 +71,7 @@ def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype, pro
         function = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # whatever a stranger's module does while it is imported
         raise ModelError(
-            f"{loader}, which cannot be found ({type(error).__name__}: {_first_line(error)}); "
+            f"{loader}, which cannot be found ({type(error).__name__}: {first_line(error)}); "
             "ModelCard.load must be 'module:function', of an installed module"
         ) from error
     try:
@@ -82,77 +81,10 @@ def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype, pro
     except (Exception, SystemExit) as error:
         if is_out_of_memory(error):
             raise
-        raise ModelError(f"{loader}, which failed ({type(error).__name__}: {_first_line(error)}); tell its plugin's author") from error
+        raise ModelError(f"{loader}, which failed ({type(error).__name__}: {first_line(error)}); tell its plugin's author") from error
     if not isinstance(backbone, Backbone):
         raise ModelError(f"{loader}, which gave a {type(backbone).__name__}; it must give a dragonkit.plugin_api.Backbone")
     return backbone
-
-
-def refuse_deleted_folder() -> None:
-    """ModelError when the current folder has been deleted: Intel's MKL, which PyTorch computes with, ends the process there."""
-    try:
-        os.getcwd()
-    except OSError as error:
-        raise ModelError(f"the current folder cannot be used ({error.strerror}); go to one that is there, such as with cd ~") from error
-
-
-def checked_device(device: Any = None, what: str = "the device") -> torch.device:
-    """The device of that name; CUDA where there is one, else the CPU, when left out.
-
-    Args:
-        what: what messages call it.
-
-    Raises:
-        ModelError: there is no such device here.
-    """
-    import torch
-
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ModelError(
-            f"{what} is {short(device)}, but must be such as cpu, cuda, cuda:1 or mps; leave it out to take what is there"
-        ) from error
-    try:
-        torch.zeros(1, device=found).cpu()
-    except Exception as error:  # each kind of device has its own way to say that it is not there
-        if is_out_of_memory(error):
-            raise
-        raise ModelError(
-            f"{what} is {short(str(device))}, which PyTorch cannot use here ({_first_line(error)}); leave it out to take what is there"
-        ) from error
-    return found
-
-
-def checked_dtype(dtype: Any, device: torch.device) -> torch.dtype:
-    """The precision asked for, or `default_dtype`. ModelError where it is none; a warning where it does no good."""
-    import torch
-
-    if dtype is None:
-        return default_dtype(device)
-    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise ModelError(
-            f"dtype must be a floating-point torch.dtype such as torch.float32, got {short(dtype)}; leave it out to take what suits"
-        )
-    if dtype == torch.float16 and device.type == "cpu":
-        warnings.warn("float16 is slow on a CPU and gains nothing there; leave dtype out", stacklevel=3)
-    return dtype
-
-
-def default_dtype(device: torch.device) -> torch.dtype:
-    """The precision a model runs in where nobody asks for another: float16 on CUDA; bfloat16 on a CPU that multiplies it natively, which
-    is a sixth faster there and slower elsewhere; float32 otherwise."""
-    import torch
-
-    if device.type == "cuda":
-        return torch.float16
-    if device.type == "cpu":
-        capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 cannot say
-        if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
-            return torch.bfloat16
-    return torch.float32
 
 
 def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtype, progress: Fetched | None = None) -> Any:
@@ -199,7 +131,7 @@ def _load(card: ModelCard, device: torch.device, dtype: torch.dtype, progress: F
         if is_out_of_memory(error):
             raise
         raise ModelNotFoundError(
-            f"the model {card.name!r} could not be loaded from {card.source}: {_first_line(error)}; {advice}"
+            f"the model {card.name!r} could not be loaded from {card.source}: {first_line(error)}; {advice}"
         ) from error
     if not isinstance(pipeline, StableDiffusionPipeline):
         raise UnsupportedModelError(
@@ -253,8 +185,3 @@ def _quiet() -> Iterator[None]:
             library.set_verbosity(level)
             if bars:
                 library.enable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return (line if len(line) <= 200 else f"{line[:200]}...").rstrip(".")

@@ -53,6 +53,6 @@ def _refuse(name: str, part: str, missing: Iterable[str]) -> None:
     if keys:
         more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
         raise ModelError(
-            f"the {part} of the model {name!r} lacks {len(keys)} of its tensors: {', '.join(keys[:3])}{more}; noise would stand in "
-            "for them, so fetch the model again, or choose another one"
+            f"the {part} of the model {name!r} lacks {len(keys)} of its tensors: {', '.join(keys[:3])}{more}; "
+            "random numbers would stand in for them, so fetch the model again, or choose another one"
         )

@@ -14,8 +14,8 @@ from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
 from dragonkit.imaging.images import to_tensor
+from dragonkit.models.devices import default_dtype
 from dragonkit.models.embedded import TOYBOX
-from dragonkit.models.loading import default_dtype
 from dragonkit.plugins.registry import PluginRegistry
 
 

@@ -13,6 +13,7 @@ import typer
 from dragonkit.cli.bench.cost import cost
 from dragonkit.cli.bench.drag import DragCommand, drag
 from dragonkit.cli.bench.fills import fills
+from dragonkit.cli.bench.inversions import inversions
 from dragonkit.cli.bench.model import judge
 from dragonkit.cli.bench.tables import grid, mean_of, written
 from dragonkit.cli.bench.tune import JobsOption, JsonOption, scale, tune
@@ -43,6 +44,7 @@ bench.command()(scale)
 bench.command("model")(judge)
 bench.command()(cost)
 bench.command()(fills)
+bench.command()(inversions)
 
 
 @bench.command()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is imported: a test must never download
-
 import shutil
 import subprocess
 import sys
@@ -16,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import dragonkit_sam
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -82,7 +79,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def tiny(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What is asked without another word."""
+    """What is asked without another word. Nothing is downloaded, whoever imported huggingface_hub before, which reads its variable once."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # for processes started here
     monkeypatch.setenv("DRAGONKIT_SAM_MODEL", str(weights))
     yield
     LOAD.cache_clear()
