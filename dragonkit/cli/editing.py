@@ -17,8 +17,11 @@ from dragonkit.cli.reporting import advise, report
 
 if TYPE_CHECKING:
     from dragonkit.cli.options import Option
+    from dragonkit.diffusion.source import Source
     from dragonkit.editing.editor import Editor
     from dragonkit.edits.edit import Edit
+    from dragonkit.edits.settings import Settings
+    from dragonkit.imaging.photos import Photo
     from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = [
@@ -112,10 +115,9 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         layout = Layout(registry, edit, photo.size)
         editor = load_editor(registry, model, device, quiet)
         with bars(quiet) as bar:
-            source = editor.invert(photo, prompt, settings, progress=bar("inverting"))
+            source = opened(editor, photo, prompt, settings, bar("inverting"))
             advise(editor, source, layout)
-            editing = bar("editing")
-            result = editor.edit(source, layout, settings, on_step=lambda step: editing(step.done, step.total))
+            result = editor.edit(source, layout, settings, progress=bar("editing"))
         report(result, place.save(result), as_json, quiet)
 
     image, *common = (part for part in inspect.signature(command, eval_str=True).parameters.values() if part.kind is part.KEYWORD_ONLY)
@@ -180,11 +182,13 @@ def run(
     layout = Layout(registry, edits, edit_file.photo().size) if edit_file.image else None
     editor = load_editor(registry, model, device, quiet)
     with bars(quiet) as bar:
-        source = editor.source_of(edit_file, bar("inverting" if edit_file.image else "generating"))
+        if edit_file.image:
+            source = opened(editor, edit_file.photo(), edit_file.prompt, edit_file.settings, bar("inverting"))
+        else:
+            source = editor.source_of(edit_file, bar("generating"))
         layout = layout or Layout(registry, edits, source.image_size)
         advise(editor, source, layout)
-        editing = bar("editing")
-        result = editor.edit(source, layout, edit_file.settings, on_step=lambda step: editing(step.done, step.total))
+        result = editor.edit(source, layout, edit_file.settings, progress=bar("editing"))
     report(result, place.save(result), as_json, quiet)
 
 
@@ -210,6 +214,13 @@ def parameter_for(field: Option, name: str, panel: str, default: str) -> inspect
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+def opened(editor: Editor, photo: Photo, prompt: str, settings: Settings, progress: Callable[[int, int], None]) -> Source:
+    """The picture's source, inverted ahead and checked where energies alone keep what is not edited: then a loss there is worth a word."""
+    if editor.settings(settings).keep == "energy":
+        return editor.invert(photo, prompt, settings, progress=progress)
+    return editor.open(photo, prompt, settings, progress)
 
 
 def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet: bool) -> Editor:

@@ -145,21 +145,28 @@ class StableDiffusion(Backbone):
         form: AttentionForm = "replace",
     ) -> Prediction:
         """As `Backbone.predict`: features are up blocks' outputs on the way (fused guidance: no second call); time is a timestep."""
-        timestep, tap = int(time), Tap(read, form, {} if record else None)
-        with self.attention.tapped(tap), ExitStack() as hooks:  # tapped first: hooks see the calls of other threads as well
-            seen = {layer: hooks.enter_context(self._output_of(layer)) for layer in checked_layers(features, self.feature_layers)}
+        timestep, tap, wanted = int(time), Tap(read, form, {} if record else None), checked_layers(features, self.feature_layers)
+        # tapped first: hooks see the calls of other threads as well; then the mode of gradients, which the last hook changes
+        with self.attention.tapped(tap), torch.set_grad_enabled(torch.is_grad_enabled()), ExitStack() as hooks:
+            seen = {layer: hooks.enter_context(self._output_of(layer, last=layer == wanted[-1])) for layer in wanted}
             out = self.unet(latents, timestep, encoder_hidden_states=condition.expand(len(latents), -1, -1)).sample
             self.calls += len(latents)
-        if self.prediction_type == "v_prediction":
-            alpha = float(self._alphas[timestep])  # in half precision 1 - alpha would be 0 next to the clean end
-            out = alpha**0.5 * out + (1 - alpha) ** 0.5 * latents
+            if self.prediction_type == "v_prediction":
+                alpha = float(self._alphas[timestep])  # in half precision 1 - alpha would be 0 next to the clean end
+                out = alpha**0.5 * out + (1 - alpha) ** 0.5 * latents
         return Prediction(out, {layer: outputs[0] for layer, outputs in seen.items()}, tap.record or {})
 
     @contextmanager
-    def _output_of(self, layer: str) -> Iterator[list[Tensor]]:
-        """What the up block gives within this context."""
+    def _output_of(self, layer: str, last: bool) -> Iterator[list[Tensor]]:
+        """What the up block gives within this context; behind the last one nothing is kept for a way back that nobody goes."""
         outputs = list[Tensor]()
-        handle = self.unet.up_blocks[self.feature_layers.index(layer)].register_forward_hook(lambda _m, _i, out: outputs.append(out))
+
+        def hook(_module: Any, _inputs: Any, out: Tensor) -> None:
+            outputs.append(out)
+            if last:
+                torch.set_grad_enabled(False)
+
+        handle = self.unet.up_blocks[self.feature_layers.index(layer)].register_forward_hook(hook)
         try:
             yield outputs
         finally:

@@ -119,7 +119,7 @@ class Editor:
             EditError: there is no such inversion, or it has no such option.
         """
         settings, prompt = self.settings(settings), checked_prompt(prompt)
-        with _advice_on_memory(), self._turn(progress, settings):
+        with _advice_on_memory(self._sources), self._turn(progress, settings):
             return self._sources.invert(open_photo(image), prompt, settings, check, progress)
 
     @settings_apart
@@ -136,7 +136,7 @@ class Editor:
             ImageError, EditError: as in `invert`.
         """
         settings, prompt = self.settings(settings), checked_prompt(prompt)
-        with _advice_on_memory(), self._turn(progress, settings):
+        with _advice_on_memory(self._sources), self._turn(progress, settings):
             return self._sources.open(open_photo(image), prompt, settings, progress)
 
     def advice(self, source: Source, layout: Layout | None = None) -> list[str]:
@@ -159,7 +159,7 @@ class Editor:
     def generate(self, prompt: str, seed: int = 0, settings: Settings | None = None, progress: Progress | None = None) -> Source:
         """A new picture from words, as a Source whose trajectory is its own sampling: nothing is lost to inversion."""
         settings, prompt, seed = self.settings(settings), checked_prompt(prompt), checked_seed(seed)
-        with _advice_on_memory(), self._turn(progress, settings):
+        with _advice_on_memory(self._sources), self._turn(progress, settings):
             return self._sources.generate(prompt, seed, settings, progress)
 
     @settings_apart
@@ -187,7 +187,7 @@ class Editor:
         """
         given, settings, prompt = settings, self.settings(settings), checked_prompt(prompt)
         checked_callback(on_step, "on_step", "a Step")
-        with _advice_on_memory():
+        with _advice_on_memory(self._sources):
             picture, layout, prompt = self._laid_out(source, edits, prompt)
             if isinstance(picture, Source):  # what it was not made for is refused before anybody waits
                 settings_for(checked_source(picture, self.backbone, prompt), settings, self.card, given)
@@ -260,10 +260,17 @@ class Editor:
 
 
 @contextmanager
-def _advice_on_memory() -> Iterator[None]:
+def _advice_on_memory(sources: Sources | None = None) -> Iterator[None]:
+    """Within this block running out of memory is told with what helps, once what was kept of pictures is let go of."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemoryError("use Settings(memory='recompute'), fewer layers, a smaller picture or dtype=torch.float16") from error
+        again = ""
+        if sources is not None and sources.keeps_anything:
+            sources.forget()
+            again = "try again, as what was kept of pictures for later edits is let go of now; if that is not enough, "
+        raise OutOfMemoryError(
+            f"{again}use Settings(memory='recompute'), fewer layers, a smaller picture or dtype=torch.float16"
+        ) from error

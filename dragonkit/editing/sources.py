@@ -138,6 +138,11 @@ class Sources:
 
         return miss
 
+    @property
+    def keeps_anything(self) -> bool:
+        """Whether `forget` would free memory."""
+        return self._bank.used() > 0
+
     def forget(self) -> None:
         """Let go of what was kept of the guidance branches; inversions stay remembered."""
         self._bank.forget()

@@ -39,7 +39,8 @@ class Settings(Model):
     )
     attention: bool = Field(default=True, description="let the decoder read the source's keys and values, as the modes ask (eq. 11)")
     memory: Literal["bank", "recompute"] = Field(
-        default="bank", description="keep the source's features, keys and values after the first edit, or compute them again in every edit"
+        default="bank",
+        description="keep what the network sees of pictures for later edits while there is room, or compute it again in every edit",
     )
     keep: Literal["pixels", "latents", "energy"] = Field(
         default="pixels", description="how the untouched part is kept: bit for bit, in the latents, or by the preserve energy only"

@@ -232,3 +232,62 @@ def test_a_bad_replay_is_its_plugins_fault(replay: object, said: str) -> None:
     editor = editor_with(lambda *arguments: (noisy(*arguments), replay))
     with pytest.raises(PluginHookError, match=f"^plugin 'culprit': .*{said}"):
         editor.invert(PICTURE, settings=Settings(inversion="noisy"))
+
+
+# --- memory -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_bank_costs_calls_and_no_bit() -> None:
+    free, settings = Settings(hold=0.0, hold_vacated=0.0), []
+    for room in (10**9, 80_000, 0):
+        editor = editor_with()
+        editor._sources._bank.room = room
+        results = [editor.edit(PICTURE, MOVE, free, "a fish") for _ in range(2)]
+        assert editor._sources._bank.used() <= room
+        settings.append(([one.image.tobytes() for one in results], results[1].report.network_evaluations))
+    pictures, calls = zip(*settings, strict=True)
+    assert pictures[0] == pictures[1] == pictures[2]
+    assert calls[0] == STEPS < calls[1] < calls[2] == 2 * STEPS
+
+
+def test_recomputing_lets_go_of_what_other_edits_kept() -> None:
+    editor = editor_with()
+    editor.edit(PICTURE, MOVE, prompt="a fish")
+    assert editor._sources.keeps_anything
+    editor.edit(PICTURE, MOVE, Settings(memory="recompute"), prompt="a fish")
+    assert not editor._sources.keeps_anything
+
+
+def test_running_out_of_memory_frees_what_was_kept_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = editor_with()
+    expected = editor.edit(PICTURE, MOVE, prompt="a fish")
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(editor.backbone, "decode", full)
+        with pytest.raises(OutOfMemoryError, match=r"try again, as what was kept .* let go of now; .*memory='recompute'"):
+            editor.edit(PICTURE, MOVE, prompt="a fish")
+        assert not editor._sources.keeps_anything
+        with pytest.raises(OutOfMemoryError, match=r"^\D*use Settings\(memory='recompute'\)"):
+            editor.generate("a fish")
+    assert editor.edit(PICTURE, MOVE, prompt="a fish").image.tobytes() == expected.image.tobytes()
+
+
+def test_a_check_asked_for_later_costs_the_check_alone() -> None:
+    editor = editor_with()
+    unchecked, calls = editor.invert(PICTURE, "a fish", check=False), editor.backbone.calls
+    checked = editor.invert(PICTURE, "a fish")
+    assert editor.backbone.calls == calls + STEPS
+    assert unchecked.reconstruction_psnr is None and checked.reconstruction_psnr is not None and checked.way is unchecked.way
+    assert editor.invert(PICTURE, "a fish") is editor.invert(PICTURE, "a fish", check=False) is checked
+
+
+def test_an_open_picture_finds_its_way_when_somebody_asks() -> None:
+    editor = editor_with()
+    source = editor.open(PICTURE, "a fish")
+    assert editor.backbone.calls == 0
+    assert source.latents_at(2).shape == (1, 3, 8, 8) and editor.backbone.calls == 2 * 2  # two iterations a step
+    assert torch.equal(source.trajectory, editor_with().invert(PICTURE, "a fish", check=False).trajectory)
+    assert editor.open(PICTURE, "a fish") is source is editor.invert(PICTURE, "a fish", check=False)
