@@ -28,7 +28,7 @@ from dragonkit.imaging.images import psnr
 from dragonkit.modes.move import Move
 from dragonkit.plugins.card import ModelCard
 
-__all__ = ["DTYPES", "SHAPES", "Case", "Cost", "cases", "measure_case", "measure_costs", "sd15_shape"]
+__all__ = ["DTYPES", "SHAPES", "Case", "Cost", "cases", "measure_case", "measure_costs", "peak", "sd15_shape", "timed"]
 
 DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Memory = Literal["bank", "recompute"]
@@ -98,11 +98,11 @@ def measure_case(case: Case) -> Cost:
     values: dict[str, Any] = {"memory": case.memory} | ({} if case.steps is None else {"steps": case.steps})
     settings = Settings.preset(case.preset, **values)
 
-    source, inversion = _timed(lambda: editor.invert(task.scene.image, task.scene.caption, settings, check=False))
-    _, generation = _timed(lambda: editor.generate(task.scene.caption, settings=settings))
+    source, inversion = timed(lambda: editor.invert(task.scene.image, task.scene.caption, settings, check=False))
+    _, generation = timed(lambda: editor.generate(task.scene.caption, settings=settings))
     if case.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
-    result, edit = _timed(lambda: editor.edit(source, Move(**task.edits[0][1]), settings))
+    result, edit = timed(lambda: editor.edit(source, Move(**task.edits[0][1]), settings))
     return Cost(
         case,
         result.report.attention or "the model's own",
@@ -110,7 +110,7 @@ def measure_case(case: Case) -> Cost:
         edit,
         edit / generation,
         result.report.network_evaluations,
-        _peak(case.device),
+        peak(case.device),
         np.asarray(result.image),
     )
 
@@ -156,7 +156,8 @@ def sd15_shape(device: str, dtype: torch.dtype) -> Editor:
 SHAPES: Mapping[str, Callable[[str, torch.dtype], Editor]] = {"sd15-shape": sd15_shape}
 
 
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What it gives, and how many seconds it took."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     begun = time.perf_counter()
@@ -166,7 +167,8 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.perf_counter() - begun
 
 
-def _peak(device: str) -> float:
+def peak(device: str) -> float:
+    """MiB: the most that tensors took on a GPU, or the process on a CPU; nan where the system does not tell."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / 2**20
     try:

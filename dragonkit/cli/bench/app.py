@@ -15,6 +15,7 @@ from dragonkit.cli.bench.drag import DragCommand, drag
 from dragonkit.cli.bench.fills import fills
 from dragonkit.cli.bench.inversions import inversions
 from dragonkit.cli.bench.model import judge
+from dragonkit.cli.bench.speed import speed
 from dragonkit.cli.bench.tables import grid, mean_of, written
 from dragonkit.cli.bench.tune import JobsOption, JsonOption, scale, tune
 from dragonkit.cli.console import bars, show
@@ -42,6 +43,7 @@ HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="PATH", help=
 bench.command()(tune)
 bench.command()(scale)
 bench.command("model")(judge)
+bench.command()(speed)
 bench.command()(cost)
 bench.command()(fills)
 bench.command()(inversions)
