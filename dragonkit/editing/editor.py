@@ -206,7 +206,7 @@ class Editor:
                 one.way.upto(level, progress)
 
         plan = plan_edits(self.registry, self.backbone, source, layout, settings, references, self._sources.misses(settings), reach)
-        guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
+        guide = self._sources.guides(source, [one for one in references if one is not None], settings)
         latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
         # where the autoencoder fails all is held for that reason, which the advice names
         notes = advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()

@@ -97,11 +97,11 @@ class Sources:
             way, schedule, prompt, condition, negative, np.asarray(image), size, seed=seed, guidance_scale=settings.guidance_scale
         )
 
-    def guides(self, sources: Sequence[Source], settings: Settings) -> Callable[[int, bool], list[Prediction]]:
-        """The guidance branch by noise level: one prediction for each different source, in their order."""
+    def guides(self, source: Source, references: Sequence[Source], settings: Settings) -> Callable[[int, bool], list[Prediction]]:
+        """The guidance branch by noise level: the source's prediction, then one for each different reference, in their order."""
         if settings.memory == "recompute":  # whoever asks for that needs the memory
             self._bank.forget()
-        ways = [self.guide(source, settings) for source in dict.fromkeys(sources)]
+        ways = [self.guide(source, settings) for source in (source, *dict.fromkeys(references))]
         return lambda level, guided: [way(level, guided) for way in ways]
 
     def guide(self, source: Source, settings: Settings) -> Callable[[int, bool], Prediction]:

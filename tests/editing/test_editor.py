@@ -141,8 +141,8 @@ def test_a_second_edit_of_a_source_is_cheaper(editor: Editor, source: Source) ->
 def test_other_layers_are_recorded_anew(editor: Editor, source: Source) -> None:
     fine = Settings(layers=(2, 3))
     assert editor.edit(source, MOVE, fine).report.network_evaluations == 2 * STEPS
-    usual = editor.edit(source, MOVE)
-    assert usual.report.network_evaluations == 2 * STEPS
+    usual = editor.edit(source, MOVE)  # at the guided steps, which alone compare features
+    assert usual.report.network_evaluations == STEPS + sum(bool(step.energies) for step in usual.report.steps) < 2 * STEPS
     fresh = Editor(editor.backbone, CARD, editor.registry)
     assert np.array_equal(pixels(usual), pixels(fresh.edit(source, MOVE)))
     assert editor.edit(source, MOVE, fine).report.network_evaluations == STEPS
