@@ -28,7 +28,7 @@ from dragonkit.imaging.images import psnr
 from dragonkit.modes.move import Move
 from dragonkit.plugins.card import ModelCard
 
-__all__ = ["DTYPES", "SHAPES", "Case", "Cost", "cases", "measure_case", "measure_costs", "peak", "sd15_shape", "timed"]
+__all__ = ["DTYPES", "SHAPES", "Case", "Cost", "cases", "measure_case", "measure_costs", "sd15_shape", "timed"]
 
 DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Memory = Literal["bank", "recompute"]
@@ -110,7 +110,7 @@ def measure_case(case: Case) -> Cost:
         edit,
         edit / generation,
         result.report.network_evaluations,
-        peak(case.device),
+        _peak(case.device),
         np.asarray(result.image),
     )
 
@@ -167,7 +167,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.perf_counter() - begun
 
 
-def peak(device: str) -> float:
+def _peak(device: str) -> float:
     """MiB: the most that tensors took on a GPU, or the process on a CPU; nan where the system does not tell."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / 2**20

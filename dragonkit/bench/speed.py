@@ -5,18 +5,22 @@ Time is told as ratios, and rows of the network beside them: rows are the same o
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
-from dragonkit.bench.cost import DTYPES, SHAPES, peak, timed
+from dragonkit.bench.cost import DTYPES, SHAPES, timed
 from dragonkit.bench.network_rows import counted
 from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.tasks.catalogue import TASKS, move_task
@@ -115,7 +119,7 @@ def measure_memory(model: str, device: str, dtype: str, steps: int | None = None
     for what in ("generation", "edit"):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             found.append(pool.submit(_peak_of, what, model, device, dtype, steps).result())
-    return Figure("peak memory, recompute / generation", [found[1] / found[0]])
+    return Figure("peak memory, recompute / generation", [found[1] / found[0] if found[0] else math.nan])
 
 
 def _note(figures: dict[str, Figure], found: Figure) -> None:
@@ -178,14 +182,38 @@ def _timed_edit(editor: Editor, what: str, work: Callable[[], Any], unit: float,
 
 
 def _peak_of(what: str, model: str, device: str, dtype: str, steps: int | None) -> float:
-    """MiB above what is taken once the model is loaded and has run a step."""
+    """MiB above what is taken once the model is loaded and has run a step; nan where the system does not tell."""
     editor = loaded(model, device, dtype)
     task = move_task(FIRST_SEED, editor.backbone.model_size)
     values: dict[str, Any] = {} if steps is None else {"steps": steps}
     settings = Settings(memory="recompute", **values)
-    before = torch.cuda.memory_allocated() / 2**20 if device.startswith("cuda") else peak(device)
+    editor.generate("", settings=settings.model_copy(update={"steps": 1}))
+    before = _peak_from_now(device)
     if what == "generation":
         editor.generate(task.scene.caption, settings=settings)
     else:
         editor.edit(task.scene.image, Move(**task.edits[0][1]), settings, task.scene.caption)
-    return peak(device) - before
+    return (torch.cuda.max_memory_allocated() / 2**20 if device.startswith("cuda") else _highest()) - before
+
+
+def _peak_from_now(device: str) -> float:
+    """MiB taken now, from which on the peak is counted anew."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / 2**20
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back to the system
+        Path("/proc/self/clear_refs").write_text("5")
+    except (OSError, AttributeError, TypeError):  # not Linux
+        return math.nan
+    return _highest()
+
+
+def _highest() -> float:
+    """MiB: the most that this process took since the peak was last counted anew."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:  # not Linux
+        return math.nan
+    return float(status.partition("VmHWM:")[2].split()[0]) / 2**10
