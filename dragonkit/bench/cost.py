@@ -99,7 +99,7 @@ def measure_case(case: Case) -> Cost:
     settings = Settings.preset(case.preset, **values)
 
     source, inversion = timed(lambda: editor.invert(task.scene.image, task.scene.caption, settings, check=False))
-    _, generation = timed(lambda: editor.generate(task.scene.caption, settings=settings))
+    _, generation = timed(lambda: editor.generate(task.scene.caption, settings=settings.model_copy(update={"memory": "recompute"})))
     if case.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     result, edit = timed(lambda: editor.edit(source, Move(**task.edits[0][1]), settings))

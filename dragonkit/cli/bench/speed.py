@@ -50,28 +50,30 @@ def speed(
     if as_json:
         print_json([_plain(one) for one in found])
         return
-    columns = ["", "goal", "min", "median", "max", "seconds", "rows", "of", ""]
+    columns = ["", "goal", "min", "median", "max", "seconds", "rows", "of", "network", "autoencoder", ""]
     show(grid(f"edits with {model} in {dtype} on {name_of(device)}", columns, [_row(one) for one in found]))
     show(
         "in plain generations of the same model, size, steps and guidance scale, each edit right after its generation; least, median, most"
     )
     show("rows: of the network, forward + differentiated, and of what it is compared with")
+    show("network, autoencoder: their share of the edit's time, the way back not included; energies, gradients and masks are the rest")
 
 
 def _row(one: Figure) -> tuple[str, ...]:
     least, middle, most = min(one.ratios), one.median, max(one.ratios)
     rows = "" if one.rows is None else f"{one.rows[0]} + {one.rows[1]}"
     seconds = f"{sorted(one.seconds)[len(one.seconds) // 2]:.2f}" if one.seconds else ""
-    reached = "" if math.isnan(middle) else "reached" if middle <= one.goal else "missed"
+    reached = "" if one.goal is None or math.isnan(middle) else "reached" if middle <= one.goal else "missed"
     return (
         one.what,
-        f"{one.goal:g}",
+        "" if one.goal is None else f"{one.goal:g}",
         f"{least:.2f}",
         f"{middle:.2f}",
         f"{most:.2f}",
         seconds,
         rows,
         "" if one.unit_rows is None else str(one.unit_rows),
+        *(f"{one.shares[part]:.0%}" if part in one.shares else "" for part in ("network", "autoencoder")),
         reached,
     )
 
@@ -84,4 +86,5 @@ def _plain(one: Figure) -> dict[str, object]:
         "seconds": one.seconds,
         "rows": None if one.rows is None else {"forward": one.rows[0], "backward": one.rows[1]},
         "unit_rows": one.unit_rows,
+        "shares": dict(one.shares),
     }
