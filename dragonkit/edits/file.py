@@ -178,7 +178,8 @@ class EditFile(Model):
             seed_guidance_scale: what it was generated under.
         """
         photos: dict[str, Photo] = {} if isinstance(source, int) else {source.hash: source}
-        generated = {"seed": source, "seed_guidance_scale": seed_guidance_scale}
+        own = None if seed_guidance_scale == settings.guidance_scale else seed_guidance_scale
+        generated = {"seed": source, "seed_guidance_scale": own}
         named: dict[str, Any] = generated if isinstance(source, int) else {"image": source.hash}
         with kept_apart(photos):
             file = cls(model=model, prompt=prompt, settings=settings, edits=[edit.to_dict() for edit in edits], **named)

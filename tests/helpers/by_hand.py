@@ -6,6 +6,7 @@ What the released code of DragonDiffusion and DiffEditor does otherwise than dra
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,7 @@ class Network:
     """The UNet of a Stable Diffusion pipeline: noise, features of up blocks, and the decoder's self-attention, to be noted or replaced."""
 
     def __init__(self, pipeline: Any, steps: int):
-        scheduler, self.unet = pipeline.scheduler, pipeline.unet
+        scheduler, self.unet = pipeline.scheduler, copy.deepcopy(pipeline.unet)  # the engine leaves processors like ours on
         self.velocity = scheduler.config.prediction_type == "v_prediction"
         stride, self.all = scheduler.config.num_train_timesteps // steps, scheduler.alphas_cumprod.double()
         self.times = [stride * step + scheduler.config.steps_offset for step in range(steps)]
