@@ -41,6 +41,7 @@ class Source:
         guidance_scale: what that picture was generated under.
         inverted_with: the fields of `Settings` that say how it was inverted; none for a generated one.
         replay: what brings it back besides z_T.
+        state: what the model said of itself then; "" when nothing.
         photo: the picture in its own kind: grey, transparent, of 16 bits; `pixels` when left out.
     """
 
@@ -57,6 +58,7 @@ class Source:
     guidance_scale: float | None = None
     inverted_with: Mapping[str, Any] = field(default_factory=dict)
     replay: Replay = field(default_factory=Replay)
+    state: str = field(default="", repr=False)
     photo: Photo = None  # type: ignore[assignment]  # set below
 
     def __post_init__(self) -> None:

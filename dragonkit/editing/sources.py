@@ -8,6 +8,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from dragonkit.diffusion.backbone import Backbone, Condition, Prediction
 from dragonkit.diffusion.inversion import Progress, sample
+from dragonkit.diffusion.lending import state_of
 from dragonkit.diffusion.reconstruction import reconstructed
 from dragonkit.diffusion.replay import Replay, missed
 from dragonkit.diffusion.schedule import Schedule
@@ -42,9 +44,18 @@ class Sources:
 
     def __init__(self, backbone: Backbone, registry: PluginRegistry):
         self.backbone, self.registry = backbone, registry
+        self._state = ""
         self._inversions: OrderedDict[str, Source] = OrderedDict()
         self._banks: WeakKeyDictionary[Source, dict[tuple[int, tuple[str, ...]], Prediction]] = WeakKeyDictionary()
         self._negatives: WeakKeyDictionary[Source, dict[int, Tensor]] = WeakKeyDictionary()
+
+    def renew(self) -> None:
+        """Let go of all that the model made when it was another one: without this LoRA, say. Called before every call."""
+        state = state_of(self.backbone)
+        if state != self._state:
+            self._inversions.clear()
+            self.forget()
+            self._state = state
 
     def invert(self, photo: Photo, prompt: str, settings: Settings, check: bool, progress: Progress | None) -> Source:
         """The picture's source, as `Editor.invert` says."""
@@ -92,6 +103,7 @@ class Sources:
             autoencoder_psnr=psnr(to_image(backbone.decode(clean), picture.size), picture),
             inverted_with=inverted_with,
             replay=replay,
+            state=self._state,
             photo=photo,
         )
         if check:
@@ -115,7 +127,8 @@ class Sources:
         trajectory = sample(backbone, noise, condition, negative, schedule, settings.guidance_scale, progress)
         image = to_image(backbone.decode(trajectory[:1]))
         under = settings.guidance_scale
-        return Source(trajectory, schedule, prompt, condition, negative, np.asarray(image), size, seed=seed, guidance_scale=under)
+        made: dict[str, Any] = {"seed": seed, "guidance_scale": under, "state": self._state}
+        return Source(trajectory, schedule, prompt, condition, negative, np.asarray(image), size, **made)
 
     def guides(self, sources: Sequence[Source], settings: Settings) -> Callable[[int], list[Prediction]]:
         """The guidance branch at a noise level: one prediction for each different source, in their order."""

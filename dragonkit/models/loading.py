@@ -32,6 +32,8 @@ def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], sus
     Raises:
         ModelNotFoundError: no card has the name and nothing else fits.
     """
+    if hasattr(model, "components") and hasattr(model, "scheduler"):
+        raise ModelNotFoundError(f"a model is named by text or a path, not by a {type(model).__name__}; give it to Editor.from_pipeline")
     if not isinstance(model, (str, os.PathLike)) or not isinstance(os.fspath(model), str):
         raise ModelNotFoundError(f"a model is named by text or a path, not by {short(model)}; use one of {', '.join(sorted(cards))}, say")
     model = os.fspath(model)
