@@ -157,7 +157,7 @@ class Sources:
         @torch.no_grad()
         def miss(source: Source, level: int) -> Tensor:
             noise_pred, negative = self.guide(source, settings)(level).noise_pred, source.replay.negative(level, source.negative_condition)
-            if settings.guidance_scale != 1 and negative is not source.condition:
+            if settings.guidance_scale > 1 and negative is not source.condition:
                 unconditional = self._unconditional(source, level, negative, settings)
                 noise_pred = unconditional + settings.guidance_scale * (noise_pred - unconditional)
             return missed(source.schedule, source.trajectory, noise_pred, level, source.replay.eta)

@@ -30,7 +30,7 @@ class Settings(Model):
     """
 
     steps: int = Field(default=50, ge=1, le=1000, description="denoising steps")
-    guidance_scale: float = Field(default=1.0, ge=0, le=100, description="classifier-free guidance; 1 switches it off")
+    guidance_scale: float = Field(default=1.0, ge=0, le=100, description="classifier-free guidance; at 1 and below there is none")
     energy_scale: float = Field(default=0.03, ge=0, le=10, description="RMS of the energy gradient, as a fraction of the latents' RMS")
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="seed of the new noise that vacated places get")
     schedule: GuidanceSchedule = Field(

@@ -322,3 +322,30 @@ def test_a_refiner_is_refused() -> None:
 def test_from_pretrained_says_where_a_pipeline_belongs() -> None:
     with pytest.raises(ModelNotFoundError, match=r"Editor\.from_pipeline"):
         Editor.from_pretrained(make("sd15"))
+
+
+# --- numbers --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", ["sd15", "sd21", "sdxl"])
+def test_half_precision_comes_back_as_well_as_float32(shape: str) -> None:
+    """Latents are float32 between calls, and velocity becomes noise in float32."""
+    settings, back = Settings(steps=10, inversion_iterations=4), {}
+    for dtype in (torch.float32, torch.bfloat16):
+        source = editor_of(make(shape).to(dtype)).invert(picture(), "a fish", settings)
+        assert source.trajectory.dtype == torch.float32
+        assert source.reconstruction_psnr is not None and source.autoencoder_psnr is not None
+        back[dtype] = source.autoencoder_psnr - source.reconstruction_psnr
+    assert back[torch.bfloat16] < back[torch.float32] + 0.5
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5])
+def test_at_one_and_below_there_is_no_guidance(scale: float) -> None:
+    """The cards of turbo models say 0, and mean none."""
+    editor = editor_of(make("turbo"))
+    none = settings_of(editor).model_copy(update={"guidance_scale": 1.0})
+    less = none.model_copy(update={"guidance_scale": scale})
+    assert np.array_equal(moved(editor, less), moved(editor, none))
+    generated = [editor.generate("a fish", 3, settings).pixels for settings in (none, less)]
+    assert np.array_equal(*generated)
+    assert not np.array_equal(generated[0], editor.generate("a boat", 3, less).pixels)
