@@ -27,6 +27,7 @@ from dragonkit.editing.results import EditResult
 from dragonkit.editing.sources import Sources
 from dragonkit.editing.watching import Watch
 from dragonkit.edits.file import EditFile
+from dragonkit.edits.naming import with_lora
 from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, OutOfMemoryError
@@ -34,7 +35,7 @@ from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
 from dragonkit.models.devices import checked_device, checked_dtype, refuse_deleted_folder
-from dragonkit.models.families import card_of
+from dragonkit.models.families import card_of, with_family
 from dragonkit.models.hub import Fetched
 from dragonkit.models.loading import find_card, load_backbone
 from dragonkit.plugins.answers import Reference
@@ -70,10 +71,13 @@ class Editor:
         dtype: torch.dtype | None = None,
         registry: PluginRegistry | None = None,
         progress: Fetched | None = None,
+        lora: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     ) -> Editor:
         """Load a model: a name from `dragonkit models`, a hub id, a folder in diffusers' format, or a .safetensors file.
 
         Args:
+            model: may name LoRA as well: "sd15+style.safetensors@0.8", as edit files do.
+            lora: one or several .safetensors files, folders or hub ids, each with "@weight" where it is not 1.
             device: CUDA where there is one, else the CPU, when left out.
             dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
             progress: called with (bytes fetched, bytes in all) while the hub sends the model; raise `dragonkit.Cancelled` to stop.
@@ -82,12 +86,13 @@ class Editor:
             ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or its plugin fails; or the device is not.
         """
         registry = registry or get_registry()
-        card = find_card(model, registry.models(), registry.suspects("model"))
+        lora = (lora,) if isinstance(lora, (str, os.PathLike)) else lora
+        card = find_card(with_lora(model, lora) if lora else model, registry.models(), registry.suspects("model"))
         refuse_deleted_folder()
         with _advice_on_memory():
             device = checked_device(device)
             backbone = load_backbone(card, device, checked_dtype(dtype, device), progress)
-        return cls(backbone, card, registry)
+        return cls(backbone, with_family(card, backbone), registry)
 
     @classmethod
     def from_pipeline(cls, pipeline: Any, registry: PluginRegistry | None = None, name: str | None = None) -> Editor:

@@ -41,6 +41,9 @@ class Settings(Model):
     memory: Literal["bank", "recompute"] = Field(
         default="bank", description="keep the source's features, keys and values after the first edit, or compute them again in every edit"
     )
+    working_size: int | None = Field(
+        default=None, ge=8, le=8192, description="shorter side in pixels at which the model works on the picture; its own when left out"
+    )
     keep: Literal["pixels", "latents", "energy"] = Field(
         default="pixels", description="how the untouched part is kept: bit for bit, in the latents, or by the preserve energy only"
     )

@@ -349,3 +349,19 @@ def test_at_one_and_below_there_is_no_guidance(scale: float) -> None:
     generated = [editor.generate("a fish", 3, settings).pixels for settings in (none, less)]
     assert np.array_equal(*generated)
     assert not np.array_equal(generated[0], editor.generate("a boat", 3, less).pixels)
+
+
+@pytest.mark.parametrize("shape", ["sd15", "sdxl"])
+def test_the_working_size_is_as_asked_for_and_is_kept(shape: str) -> None:
+    editor = editor_of(make(shape))
+    larger = settings_of(editor).model_copy(update={"working_size": 64})
+    wide = Image.new("RGB", (96, 64), (40, 90, 160))
+    source = editor.invert(wide, "a fish", larger)
+    assert source.size == (96, 64) and source.trajectory.shape[-2:] == (16, 24)
+    assert editor.invert(wide, "a fish", settings_of(editor)).size != source.size
+    result = editor.edit(source, Move(mask=np.pad(box(4, 8), ((0, 32), (0, 64))), shift=(12, 2)), settings_of(editor))
+    assert result.edit_file.settings.working_size == 64
+    with pytest.raises(EditError, match="the settings ask for working_size=32"):
+        editor.edit(source, MOVE.model_copy(update={"mask": np.ones((64, 96), bool)}), Settings(working_size=32))
+    generated = editor.generate("a fish", 1, larger)
+    assert generated.size == (64, 64)
