@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import cpu_offload
 from diffusers.models.attention_processor import AttnProcessor
 from helpers import topologies
 from helpers.topologies import SIDE, TOPOLOGIES, make
@@ -158,6 +159,19 @@ def test_it_is_given_back_as_it_was(shape: str) -> None:
     assert same(state_of_pipeline(pipeline), before)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", topologies.FULL)
+def test_every_layer_of_the_published_models(name: str) -> None:
+    pipeline = topologies.full(name)
+    editor = editor_of(pipeline)
+    layers = {"sd15": 9, "sd21": 9, "sdxl": 3 * 10 + 3 * 2}[name]  # three in each up block that has any, as deep as they are
+    assert len(editor.backbone.attention.layers) == layers
+    settings = settings_of(editor).model_copy(update={"working_size": 64})
+    result = editor.edit(picture(), MOVE, settings, prompt="a fish")
+    assert any(step.energies for step in result.report.steps)
+    assert (np.asarray(result.image) != moved(editor, settings.model_copy(update={"attention": False}))).any()
+
+
 # --- what people do with a pipeline ---------------------------------------------------------------------------------------
 
 
@@ -176,6 +190,9 @@ ALIKE: dict[str, Callable[[Any], Any]] = {
     "fused projections": lambda pipeline: pipeline.fuse_qkv_projections(vae=False),
     "gradient checkpointing": lambda pipeline: (pipeline.unet.train(), pipeline.unet.enable_gradient_checkpointing()),
     "tiled decoding": lambda pipeline: pipeline.vae.enable_slicing(),
+    "offloaded layer by layer": lambda pipeline: [
+        cpu_offload(part, execution_device=torch.device("cpu")) for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder)
+    ],
     "channels last": lambda pipeline: pipeline.unet.to(memory_format=torch.channels_last),
     "compiled": lambda pipeline: pipeline.unet.compile(backend="eager"),
     "compiled as a wrapper": lambda pipeline: setattr(pipeline, "unet", torch.compile(pipeline.unet, backend="eager")),

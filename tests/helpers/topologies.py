@@ -153,6 +153,27 @@ def lcm() -> Any:
     return sd15(unet=unet(time_cond_proj_dim=6), scheduler=LCMScheduler(**{name: BETAS[name] for name in ("beta_start", "beta_end")}))
 
 
+FULL: dict[str, dict[str, Any]] = {
+    "sd15": {"block_out_channels": (32, 64, 128, 128), "attention_head_dim": 8},
+    "sd21": {"block_out_channels": (32, 64, 128, 128), "attention_head_dim": (2, 4, 8, 8), "use_linear_projection": True},
+    "sdxl": {
+        "block_out_channels": (32, 64, 128),
+        "attention_head_dim": (2, 4, 8),
+        "transformer_layers_per_block": (1, 2, 10),
+    },
+}
+"""The published networks, block by block and layer by layer, a tenth as wide."""
+
+
+def full(name: str) -> Any:
+    """A pipeline with the layers of the published model; its words are tiny."""
+    values = {"layers_per_block": 2, "norm_num_groups": 32, "sample_size": 32, **FULL[name]}
+    if name != "sdxl":
+        return make(name, unet=unet(**values))
+    added = {"addition_embed_type": "text_time", "addition_time_embed_dim": 4, "projection_class_embeddings_input_dim": 6 * 4 + 24}
+    return make(name, unet=unet(3, (False, True, True), width=16 + 24, use_linear_projection=True, **added, **values))
+
+
 TOPOLOGIES = {
     "sd15": sd15,
     "sd21": sd21,
@@ -168,10 +189,10 @@ TOPOLOGIES = {
 }
 
 
-def make(name: str, seed: int = 0) -> Any:
+def make(name: str, seed: int = 0, **parts: Any) -> Any:
     """A new pipeline of that shape; the caller's random state stays."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        pipeline = TOPOLOGIES[name]()
+        pipeline = TOPOLOGIES[name](**parts)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -74,7 +74,9 @@ def test_its_weight_counts_and_the_edit_file_names_it(places: dict[str, Path]) -
 def test_what_cannot_be_put_on_is_one_sentence(places: dict[str, Path], tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "broken.safetensors").write_text("hello")
     (tmp_path / "pickled.bin").touch()
-    save_file({"transformer.some.lora_A.weight": torch.zeros(2, 2), "transformer.some.lora_B.weight": torch.zeros(2, 2)}, tmp_path / "nothing")
+    save_file(
+        {"transformer.some.lora_A.weight": torch.zeros(2, 2), "transformer.some.lora_B.weight": torch.zeros(2, 2)}, tmp_path / "nothing"
+    )
     (tmp_path / "nothing").rename(tmp_path / "nothing.safetensors")
     source = {"other": str(places["other"]), "nothing": str(tmp_path / "nothing.safetensors")}.get(name)
     with pytest.raises(ModelError) as caught:
