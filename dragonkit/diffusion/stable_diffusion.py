@@ -33,6 +33,9 @@ class StableDiffusion(Backbone):
 
     Latents are float32, or float64 where the network is, so that what is lost by half precision does not add up from step to step.
 
+    Attributes:
+        precision: what the UNet computes in, as of the last call of an editor.
+
     Raises:
         UnsupportedModelError: the pipeline lacks a part, has one that would be ignored, or predicts neither noise nor velocity.
     """
@@ -47,7 +50,7 @@ class StableDiffusion(Backbone):
         self.autoencoder = Autoencoder(pipeline.vae)
         self.attention = UNetAttention(self.unet)
         self.feature_layers = tuple(f"up.{block}" for block in range(len(self.unet.up_blocks)))
-        self.calls = 0
+        self.calls, self.precision = 0, self.unet.dtype
         self._levels = (pipeline.scheduler, noise_levels(pipeline.scheduler))
 
     # --- what belongs to the caller ---------------------------------------------------------------------------------------
@@ -70,6 +73,7 @@ class StableDiffusion(Backbone):
                 raise UnsupportedModelError(
                     f"the pipeline's {name} was exchanged after the editor was made; make a new editor of the pipeline"
                 )
+        self.precision = self.unet.dtype  # asked for once: it looks at every module
         with frozen(self.networks):
             yield
 
@@ -92,12 +96,12 @@ class StableDiffusion(Backbone):
 
     @property
     def dtype(self) -> torch.dtype:
-        return torch.float64 if self.unet.dtype == torch.float64 else torch.float32
+        return torch.float64 if self.precision == torch.float64 else torch.float32
 
     @property
     def attention_kernel(self) -> str:
         """Whose kernels compute attention: "torch", "xformers", or both."""
-        return self.attention.kernels(self.device, self.unet.dtype)
+        return self.attention.kernels(self.device, self.precision)
 
     @property
     def prediction_type(self) -> str:
@@ -140,7 +144,7 @@ class StableDiffusion(Backbone):
     def condition(self, prompts: Sequence[str], size: tuple[int, int]) -> Condition:
         """Text features of each prompt: (b, words, embedding)."""
         ids, more = self._read(prompts, self.pipeline.tokenizer, self.pipeline.text_encoder)
-        return self.pipeline.text_encoder(ids, **more).last_hidden_state.to(self.unet.dtype)
+        return self.pipeline.text_encoder(ids, **more).last_hidden_state.to(self.precision)
 
     def _read(self, prompts: Sequence[str], tokenizer: Any, encoder: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Token ids (b, words), and what else the encoder is told."""
@@ -201,7 +205,7 @@ class StableDiffusion(Backbone):
         with self.attention.tapped(tap), ExitStack() as hooks:  # tapped first: hooks see the calls of other threads as well
             seen = {layer: hooks.enter_context(self._output_of(layer)) for layer in checked_layers(features, self.feature_layers)}
             told = {**self._told(condition, len(latents)), **self._guidance_told(len(latents))}
-            out = self.unet(latents.to(self.unet.dtype), timestep, **told).sample.to(latents.dtype)
+            out = self.unet(latents.to(self.precision), timestep, **told).sample.to(latents.dtype)
             self.calls += len(latents)
         if self.prediction_type == "v_prediction":
             alpha = float(self._alphas[timestep])  # in half precision 1 - alpha would be 0 next to the clean end
@@ -220,7 +224,7 @@ class StableDiffusion(Backbone):
         frequencies = torch.exp(torch.arange(width // 2) * -(torch.log(torch.tensor(10000.0)) / (width // 2 - 1)))
         angles = (EMBEDDED_GUIDANCE - 1) * 1000 * frequencies
         told = nn.functional.pad(torch.cat([angles.sin(), angles.cos()]), (0, width % 2))
-        return {"timestep_cond": told.to(self.device, self.unet.dtype).expand(rows, -1)}
+        return {"timestep_cond": told.to(self.device, self.precision).expand(rows, -1)}
 
     @property
     def _alphas(self) -> Tensor:

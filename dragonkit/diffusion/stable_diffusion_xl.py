@@ -48,7 +48,7 @@ class StableDiffusionXL(StableDiffusion):
             words.append(out.hidden_states[-2])
             summary = getattr(out, "text_embeds", summary)
         assert summary is not None  # CLIPTextModelWithProjection gives one
-        said, dtype = torch.tensor([bool(prompt) for prompt in prompts], device=self.device), self.unet.dtype
+        said, dtype = torch.tensor([bool(prompt) for prompt in prompts], device=self.device), self.precision
         if not getattr(self.pipeline, "config", {}).get("force_zeros_for_empty_prompt", True):
             said[:] = True
         embedded = torch.cat(words, dim=-1) * said[:, None, None]

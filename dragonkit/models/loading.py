@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dragonkit.edits.naming import split_model
 from dragonkit.errors import DragonkitError, ModelError, ModelNotFoundError, UnsupportedModelError
 from dragonkit.models.hub import Fetched, fetch, fetch_command
-from dragonkit.models.lora import put_on
+from dragonkit.models.lora import check_lora, put_on
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
 from dragonkit.words import first_line, short
@@ -47,6 +47,7 @@ def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], sus
         return ModelCard(name=model, source=path)
     base, lora = split_model(model)
     if lora:
+        check_lora(lora)
         card = find_card(base, cards, suspects)
         return replace(card, name=model, lora=(*card.lora, *lora))
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith(".safetensors"):

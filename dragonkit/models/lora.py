@@ -14,7 +14,23 @@ from dragonkit.errors import ModelError, ModelNotFoundError
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.words import first_line, short
 
-__all__ = ["put_on"]
+__all__ = ["check_lora", "put_on"]
+
+
+def check_lora(names: Sequence[str]) -> None:
+    """What can be told before a model is loaded. Raises as `put_on` does."""
+    for name in names:
+        source, weight = split_lora(name)
+        path = Path(os.path.expanduser(source))
+        if not source or not math.isfinite(weight):
+            raise ModelNotFoundError(f"a LoRA is called {short(name)}, but must be a file, a folder or a hub id, with @weight or without")
+        is_id = source.count("/") == 1 and not source.startswith((".", "/", "~")) and not source.endswith(".safetensors")
+        if not path.exists() and not is_id:
+            raise ModelNotFoundError(f"there is no LoRA {short(source)}; give a .safetensors file, a folder or a hub id such as owner/name")
+        if path.is_file() and path.suffix != ".safetensors":
+            raise ModelNotFoundError(f"the LoRA {short(source)} is no .safetensors file, and other kinds may run code; convert it")
+    if names and importlib.util.find_spec("peft") is None:
+        raise ModelError("a LoRA needs PEFT, which is not installed; get it with: pip install 'dragonkit[lora]'")
 
 
 def put_on(pipeline: Any, names: Sequence[str]) -> None:
@@ -24,27 +40,18 @@ def put_on(pipeline: Any, names: Sequence[str]) -> None:
         ModelNotFoundError: one cannot be had or read.
         ModelError: one does not fit the model, or PEFT is not installed.
     """
-    if not names:
-        return
-    if importlib.util.find_spec("peft") is None:
-        raise ModelError("a LoRA needs PEFT, which is not installed; get it with: pip install 'dragonkit[lora]'")
+    check_lora(names)
     weights = dict[str, float]()
     for number, name in enumerate(names):
         source, weight = split_lora(name)
-        if not source or not math.isfinite(weight):
-            raise ModelNotFoundError(f"a LoRA is called {short(name)}, but must be a file, a folder or a hub id, with @weight or without")
-        adapter = f"lora{number}"
-        _load(pipeline, source, adapter)
-        weights[adapter] = weight
-    pipeline.set_adapters([*weights], [*weights.values()])
+        _load(pipeline, source, f"lora{number}")
+        weights[f"lora{number}"] = weight
+    if weights:
+        pipeline.set_adapters([*weights], [*weights.values()])
 
 
 def _load(pipeline: Any, source: str, adapter: str) -> None:
     path = Path(os.path.expanduser(source))
-    if not path.exists() and (source.count("/") != 1 or source.startswith((".", "/", "~")) or source.endswith(".safetensors")):
-        raise ModelNotFoundError(f"there is no LoRA {short(source)}; give a .safetensors file, a folder or a hub id such as owner/name")
-    if path.is_file() and path.suffix != ".safetensors":
-        raise ModelNotFoundError(f"the LoRA {short(source)} is no .safetensors file, and other kinds may run code; convert it")
     where = {"weight_name": path.name} if path.is_file() else {}
     folder = str(path.parent) if path.is_file() else str(path) if path.exists() else source
     advice = "check the file" if path.exists() else f"fetch it with: hf download {source} --include '*.safetensors'"
