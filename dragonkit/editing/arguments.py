@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.lending import state_of
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
@@ -71,6 +72,11 @@ def checked_source(source: Source, backbone: Backbone, prompt: str = "") -> Sour
         raise EditError(
             f"the source was made by another model: its latents have {channels} channels in {made.dtype} on {made.device}, "
             f"but this editor's have {own}; invert the picture with this editor"
+        )
+    if source.state and source.state != state_of(backbone):
+        raise EditError(
+            "the source was made before the model was changed, such as by a LoRA, other weights or another scheduler, or by another model; "
+            "invert the picture again"
         )
     return source
 

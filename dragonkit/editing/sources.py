@@ -8,6 +8,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from dragonkit.diffusion.backbone import Backbone, Condition, Prediction
 from dragonkit.diffusion.inversion import Progress, sample
+from dragonkit.diffusion.lending import state_of
 from dragonkit.diffusion.reconstruction import reconstructed
 from dragonkit.diffusion.replay import Replay, missed
 from dragonkit.diffusion.schedule import Schedule
@@ -42,20 +44,35 @@ class Sources:
 
     def __init__(self, backbone: Backbone, registry: PluginRegistry):
         self.backbone, self.registry = backbone, registry
+        self._state = ""
         self._inversions: OrderedDict[str, Source] = OrderedDict()
         self._banks: WeakKeyDictionary[Source, dict[tuple[int, tuple[str, ...]], Prediction]] = WeakKeyDictionary()
         self._negatives: WeakKeyDictionary[Source, dict[int, Tensor]] = WeakKeyDictionary()
+
+    def renew(self) -> None:
+        """Let go of all that the model made when it was another one: without this LoRA, say. Called before every call."""
+        state = state_of(self.backbone)
+        if state != self._state:
+            self._inversions.clear()
+            self.forget()
+            self._state = state
 
     def invert(self, photo: Photo, prompt: str, settings: Settings, check: bool, progress: Progress | None) -> Source:
         """The picture's source, as `Editor.invert` says."""
         plugin, inversion = self.registry.inversion(settings.inversion)
         picture, options = photo.picture, inversion.options_of(settings)
-        made_with = {"steps": settings.steps, "inversion": inversion.name, "options": options.model_dump_json(), "check": check}
+        made_with = {
+            "steps": settings.steps,
+            "inversion": inversion.name,
+            "options": options.model_dump_json(),
+            "check": check,
+            "size": settings.working_size,
+        }
         key = _digest(photo, {**made_with, "prompt": prompt})
         if key in self._inversions:
             self._inversions.move_to_end(key)
             return self._inversions[key]
-        backbone, size = self.backbone, fit_size(picture.size, self.backbone.model_size, self.backbone.size_multiple)
+        backbone, size = self.backbone, _working_size(picture.size, self.backbone, settings)
         schedule = backbone.schedule(settings.steps, size)
         condition, negative = (backbone.condition([words], size) for words in (prompt, ""))
         to_check, spent, callers = len(schedule) if check else 0, 0, list[Exception]()
@@ -78,7 +95,9 @@ class Sources:
             if error.__cause__ in callers:  # what the caller's progress raises is no plugin's fault
                 raise error.__cause__ from None  # type: ignore[misc]
             raise
-        inverted_with = {name: getattr(settings, name) for name in ("inversion", "inversion_iterations", "inversion_options")}
+        inverted_with = {
+            name: getattr(settings, name) for name in ("inversion", "inversion_iterations", "inversion_options", "working_size")
+        }
         if inversion.bound:
             inverted_with["guidance_scale"] = options.guidance_scale  # type: ignore[attr-defined]
         source = Source(
@@ -92,6 +111,7 @@ class Sources:
             autoencoder_psnr=psnr(to_image(backbone.decode(clean), picture.size), picture),
             inverted_with=inverted_with,
             replay=replay,
+            state=self._state,
             photo=photo,
         )
         if check:
@@ -105,8 +125,9 @@ class Sources:
 
     def generate(self, prompt: str, seed: int, settings: Settings, progress: Progress | None) -> Source:
         """A new picture, as `Editor.generate` says."""
-        backbone, side = self.backbone, self.backbone.model_size
-        size, cells = (side, side), side // self.backbone.pixels_per_latent
+        backbone, side = self.backbone, settings.working_size or self.backbone.model_size
+        size = _working_size((side, side), backbone, settings)
+        cells = size[0] // backbone.pixels_per_latent
         schedule = backbone.schedule(settings.steps, size)
         condition, negative = (backbone.condition([words], size) for words in (prompt, ""))
         # drawn on the CPU, so that a seed gives the same picture on every machine
@@ -115,7 +136,9 @@ class Sources:
         trajectory = sample(backbone, noise, condition, negative, schedule, settings.guidance_scale, progress)
         image = to_image(backbone.decode(trajectory[:1]))
         under = settings.guidance_scale
-        return Source(trajectory, schedule, prompt, condition, negative, np.asarray(image), size, seed=seed, guidance_scale=under)
+        made: dict[str, Any] = {"seed": seed, "guidance_scale": under, "state": self._state}
+        made["inverted_with"] = {"working_size": settings.working_size}
+        return Source(trajectory, schedule, prompt, condition, negative, np.asarray(image), size, **made)
 
     def guides(self, sources: Sequence[Source], settings: Settings) -> Callable[[int], list[Prediction]]:
         """The guidance branch at a noise level: one prediction for each different source, in their order."""
@@ -144,7 +167,7 @@ class Sources:
         @torch.no_grad()
         def miss(source: Source, level: int) -> Tensor:
             noise_pred, negative = self.guide(source, settings)(level).noise_pred, source.replay.negative(level, source.negative_condition)
-            if settings.guidance_scale != 1 and negative is not source.condition:
+            if settings.guidance_scale > 1 and negative is not source.condition:
                 unconditional = self._unconditional(source, level, negative, settings)
                 noise_pred = unconditional + settings.guidance_scale * (noise_pred - unconditional)
             return missed(source.schedule, source.trajectory, noise_pred, level, source.replay.eta)
@@ -165,6 +188,11 @@ class Sources:
         """Let go of what was kept of the guidance branches; inversions stay remembered."""
         self._banks.clear()
         self._negatives.clear()
+
+
+def _working_size(size: tuple[int, int], backbone: Backbone, settings: Settings) -> tuple[int, int]:
+    """(width, height) at which the model works on a picture of `size`."""
+    return fit_size(size, settings.working_size or backbone.model_size, backbone.size_multiple)
 
 
 def _digest(photo: Photo, made_with: dict[str, object]) -> str:
