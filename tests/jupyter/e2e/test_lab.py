@@ -138,7 +138,7 @@ def test_a_reload_finds_mask_and_result(lab: NotebookPage) -> None:
     result = result_of(lab)
     until_shown(lab, result, marks=0.03)
     lab.reload()
-    lab.canvas.wait_for(state="visible", timeout=LONG)
+    lab.until_open()
     until_shown(lab, result, marks=0.03)
     assert lab.editor.locator("img").count() >= 1, "the history has its thumbnail"
     assert np.array_equal(mask_of(lab), expected)
