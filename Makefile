@@ -29,7 +29,7 @@ test: lint  ## set up, then run everything but browsers: lint, types, floors, qu
 
 slow: $(VENV)/.test-ready  ## set up, then run the tests that take long, but need neither a browser nor a GPU
 	@echo "== tests: pytest -m 'slow and not e2e and not gpu'"
-	@$(BIN)/python -m pytest -m "slow and not e2e and not gpu"
+	@$(BIN)/python -m pytest -n auto --maxprocesses 2 --dist worksteal -m "slow and not e2e and not gpu"
 
 plugins: $(VENV)/.test-ready  ## set up, then run the packages' own tests in plugins/
 	@echo "== tests: pytest plugins"

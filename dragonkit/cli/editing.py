@@ -38,6 +38,15 @@ __all__ = [
 
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", metavar="PATH", help="The result, a PNG.", show_default=False)]
 ModelOption = Annotated[str, typer.Option("--model", metavar="NAME", help="A name from 'dragonkit models', a hub id, a folder or a file.")]
+LoraOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lora",
+        metavar="NAME",
+        help="A LoRA to put on the model: a .safetensors file, a folder or a hub id, with @WEIGHT where it is not 1; repeatable.",
+        show_default=False,
+    ),
+]
 PresetOption = Annotated[
     str, typer.Option("--preset", metavar="NAME", help="Settings by name: default, paper, reference or fast; single ones go on top.")
 ]
@@ -77,12 +86,13 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     """
     from dragonkit.cli.options import build, options_of
     from dragonkit.editing.layout import Layout
+    from dragonkit.edits.naming import with_lora
     from dragonkit.edits.prompts import checked_prompt
     from dragonkit.edits.settings import Settings
     from dragonkit.imaging.photo_files import open_photo
 
     edit_type, settings_fields = registry.edit_types()[mode], options_of(Settings)
-    ours = {"--out", "--overwrite", "--metadata", "--no-metadata", "--prompt", "--model", "--preset", "--device"}
+    ours = {"--out", "--overwrite", "--metadata", "--no-metadata", "--prompt", "--model", "--lora", "--preset", "--device"}
     ours |= {"--invert-mask", "--json", "--quiet", "--help"}
     taken = {field.option for field in settings_fields} | ours
     edit_fields = options_of(edit_type, taken, mode)
@@ -97,6 +107,7 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         no_metadata: NoMetadataOption = False,
         prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="What the picture shows.", show_default=False)] = "",
         model: ModelOption = "toybox",
+        lora: LoraOption = None,
         preset: PresetOption = "default",
         device: DeviceOption = None,
         invert_mask: InvertOption = False,
@@ -113,7 +124,7 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         if invert_mask and mask_field is not None:
             edit = _with_inverted_mask(edit, mask_field, photo.size)
         layout = Layout(registry, edit, photo.size)
-        editor = load_editor(registry, model, device, quiet)
+        editor = load_editor(registry, with_lora(model, lora or ()), device, quiet)
         with bars(quiet) as bar:
             source = opened(editor, photo, prompt, settings, bar("inverting"))
             advise(editor, source, layout)

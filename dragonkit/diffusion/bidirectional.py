@@ -28,7 +28,7 @@ def bdia(
         options: with gamma, and the guidance scale: only under that one the way down is the way up.
     """
     width, height = (side * backbone.pixels_per_latent for side in (clean.shape[3], clean.shape[2]))
-    negative = condition if options.guidance_scale == 1 else backbone.condition([""], (width, height))
+    negative = condition if options.guidance_scale <= 1 else backbone.condition([""], (width, height))
 
     def noise_at(latents: Latents, level: int) -> Latents:
         return guided_noise(backbone, latents, schedule.time(level), condition, negative, options.guidance_scale)

@@ -94,7 +94,7 @@ def energy_gradient(
             regions[id(region)] = region
     energies = _values(terms, summands, step)
     # spread over all positions and channels, an energy of 1 leaves each of them less than float16 can say
-    lift = HALF_PRECISION_LIFT if latents.dtype == torch.float16 else 1.0
+    lift = HALF_PRECISION_LIFT if any(maps.dtype == torch.float16 for maps in generated.values()) else 1.0
     wanted = {key: total for key, total in totals.items() if total.requires_grad}  # others are constant here
     gradient = torch.zeros_like(latents, dtype=torch.promote_types(latents.dtype, torch.float32))
     for key, total in wanted.items():

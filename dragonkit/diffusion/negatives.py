@@ -51,7 +51,7 @@ def null_text(
             f"null-text optimises words that are one tensor, as Stable Diffusion's, but this model's are {type(condition).__name__}; "
             "choose another inversion"
         )
-    if options.guidance_scale == 1:  # nothing is led away from
+    if options.guidance_scale <= 1:  # nothing is led away from
         return ddim(backbone, clean, condition, schedule, options, progress)
     steps = len(schedule)
     trajectory = ddim(backbone, clean, condition, schedule, options, progress and (lambda done, of: progress(done, 2 * of)))

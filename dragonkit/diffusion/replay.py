@@ -43,7 +43,7 @@ def guided_noise(
 ) -> Latents:
     """The noise in latents under classifier-free guidance; where both conditions are the same one, or the scale is 1, there is none."""
     noise_pred = backbone.predict(latents, time, condition).noise_pred
-    if guidance_scale == 1 or negative_condition is condition:
+    if guidance_scale <= 1 or negative_condition is condition:
         return noise_pred
     unconditional = backbone.predict(latents, time, negative_condition).noise_pred
     return unconditional + guidance_scale * (noise_pred - unconditional)

@@ -196,7 +196,7 @@ def _predict(
         prediction = backbone.predict(latents, time, plan.condition, features=plan.layers if guided else (), read=memory, form=form)
     noise_pred = prediction.noise_pred.detach()
     negative = plan.replay.negative(level, plan.negative_condition)
-    if plan.guidance_scale != 1 and negative is not plan.condition:
+    if plan.guidance_scale > 1 and negative is not plan.condition:
         with torch.no_grad():
             unconditional = backbone.predict(latents, time, negative, read=memory, form=form).noise_pred
         noise_pred = unconditional + plan.guidance_scale * (noise_pred - unconditional)

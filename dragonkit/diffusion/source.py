@@ -70,8 +70,9 @@ class Source:
         autoencoder_psnr: dB between the picture and the autoencoder's round trip: the most that a reconstruction can reach.
         seed: of the noise a generated picture came from; None for an inverted one.
         guidance_scale: what that picture was generated under.
-        inverted_with: the fields of `Settings` that say how it was inverted; none for a generated one.
+        inverted_with: the fields of `Settings` that say how it was made, and that an edit cannot change.
         replay: what brings it back besides z_T.
+        state: what the model said of itself then; "" when nothing.
         photo: the picture in its own kind: grey, transparent, of 16 bits; `pixels` when left out.
     """
 
@@ -88,6 +89,7 @@ class Source:
     guidance_scale: float | None = None
     inverted_with: Mapping[str, Any] = field(default_factory=dict)
     replay: Replay = field(default_factory=Replay)
+    state: str = field(default="", repr=False)
     photo: Photo = None  # type: ignore[assignment]  # set below
 
     def __post_init__(self) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.lending import state_of
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.words import short
 
-__all__ = ["checked_callback", "checked_seed", "checked_settings", "checked_source", "settings_apart"]
+__all__ = ["checked_callback", "checked_seed", "checked_settings", "checked_source", "refuse_changed", "settings_apart"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 LARGEST_SEED = 2**63 - 1
@@ -73,7 +74,17 @@ def checked_source(source: Source, backbone: Backbone, prompt: str = "") -> Sour
             f"the source was made by another model: its latents have {channels} channels in {made.dtype} on {made.device}, "
             f"but this editor's have {own}; invert the picture with this editor"
         )
+    refuse_changed(source.state, backbone)
     return source
+
+
+def refuse_changed(state: str, backbone: Backbone) -> None:
+    """Refuse to go on with what the model made when it was another one."""
+    if state and state != state_of(backbone):
+        raise EditError(
+            "the source was made before the model was changed, such as by a LoRA, other weights or another scheduler, or by another model; "
+            "invert the picture again"
+        )
 
 
 def _as_settings(given: dict[str, Any]) -> str:

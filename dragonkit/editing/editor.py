@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from dragonkit.diffusion.backbone import Backbone, checked_layers
 from dragonkit.diffusion.inversion import Progress
+from dragonkit.diffusion.lending import lent
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
+from dragonkit.diffusion.stable_diffusion_xl import backbone_of
 from dragonkit.diffusion.turns import turn_on
 from dragonkit.editing.advice import advice_of, advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
 from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, settings_apart
@@ -24,6 +27,7 @@ from dragonkit.editing.results import EditResult
 from dragonkit.editing.sources import Sources
 from dragonkit.editing.watching import Watch
 from dragonkit.edits.file import EditFile
+from dragonkit.edits.naming import with_lora
 from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, OutOfMemoryError
@@ -31,6 +35,7 @@ from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
 from dragonkit.models.devices import checked_device, checked_dtype, refuse_deleted_folder
+from dragonkit.models.families import card_of, with_family
 from dragonkit.models.hub import Fetched
 from dragonkit.models.loading import find_card, load_backbone
 from dragonkit.plugins.answers import Reference
@@ -66,10 +71,13 @@ class Editor:
         dtype: torch.dtype | None = None,
         registry: PluginRegistry | None = None,
         progress: Fetched | None = None,
+        lora: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     ) -> Editor:
         """Load a model: a name from `dragonkit models`, a hub id, a folder in diffusers' format, or a .safetensors file.
 
         Args:
+            model: may name LoRA as well: "sd15+style.safetensors@0.8", as edit files do.
+            lora: one or several .safetensors files, folders or hub ids, each with "@weight" where it is not 1.
             device: CUDA where there is one, else the CPU, when left out.
             dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
             progress: called with (bytes fetched, bytes in all) while the hub sends the model; raise `dragonkit.Cancelled` to stop.
@@ -78,12 +86,35 @@ class Editor:
             ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or its plugin fails; or the device is not.
         """
         registry = registry or get_registry()
-        card = find_card(model, registry.models(), registry.suspects("model"))
+        lora = (lora,) if isinstance(lora, (str, os.PathLike)) else lora
+        card = find_card(with_lora(model, lora) if lora else model, registry.models(), registry.suspects("model"))
         refuse_deleted_folder()
         with _advice_on_memory():
             device = checked_device(device)
             backbone = load_backbone(card, device, checked_dtype(dtype, device), progress)
-        return cls(backbone, card, registry)
+        return cls(backbone, with_family(card, backbone), registry)
+
+    @classmethod
+    def from_pipeline(cls, pipeline: Any, registry: PluginRegistry | None = None, name: str | None = None) -> Editor:
+        """Edit with a pipeline that you have loaded: with LoRA, textual inversion, another VAE, offloaded, for img2img or inpainting.
+
+        Its parts are used as they are and where they are, and are as they were after every call, also after an error. They may be
+        changed between two calls: what was inverted before is then inverted again, or refused.
+
+        Args:
+            pipeline: of diffusers, with the parts of Stable Diffusion 1, 2 or XL.
+            name: what edit files call the model; where the pipeline was loaded from, when left out.
+
+        Raises:
+            UnsupportedModelError: it lacks a part, or has one that edits would ignore.
+
+        Example:
+            pipe = StableDiffusionPipeline.from_pretrained("owner/name")
+            pipe.load_lora_weights("style.safetensors")
+            editor = dk.Editor.from_pipeline(pipe)
+        """
+        backbone = backbone_of(pipeline)
+        return cls(backbone, card_of(backbone, name or getattr(pipeline, "name_or_path", None) or type(pipeline).__name__), registry)
 
     def settings(self, settings: Settings | None = None) -> Settings:
         """The model's defaults with what `settings` sets itself on top. EditError for layers that the model lacks."""
@@ -235,10 +266,13 @@ class Editor:
             return self.generate(file.prompt, file.seed, file.settings.model_copy(update=own), progress)
         return self.open(file.photo(), file.prompt, file.settings, progress)
 
-    def _turn(self, progress: Progress | None, settings: Settings) -> AbstractContextManager[None]:
+    @contextmanager
+    def _turn(self, progress: Progress | None, settings: Settings) -> Iterator[None]:
         """Within this block the model is this call's alone."""
         checked_callback(progress, "progress", "(steps done, steps in all)")
-        return turn_on(self.backbone, None if progress is None else lambda: progress(0, settings.steps))
+        with turn_on(self.backbone, None if progress is None else lambda: progress(0, settings.steps)), lent(self.backbone):
+            self._sources.renew()
+            yield
 
     def _laid_out(
         self, source: Source | EditResult | ImageSource | Photo, edits: EditLike | Sequence[EditLike] | Layout, prompt: str

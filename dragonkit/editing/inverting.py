@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,8 +38,14 @@ class Inverting:
         self._plugin, self._inversion = registry.inversion(settings.inversion)
         self._options = self._inversion.options_of(settings)
         self.stepwise = self._inversion.stepwise
-        self.named = {"steps": settings.steps, "inversion": self._inversion.name, "options": self._options.model_dump_json()}
-        self.fields = {name: getattr(settings, name) for name in ("inversion", "inversion_iterations", "inversion_options")}
+        how = ("inversion", "inversion_iterations", "inversion_options", "working_size")
+        self.fields: dict[str, Any] = {name: getattr(settings, name) for name in how}
+        self.named = {
+            "steps": settings.steps,
+            "inversion": self._inversion.name,
+            "options": self._options.model_dump_json(),
+            "size": settings.working_size,
+        }
         if self._inversion.bound:
             self.fields["guidance_scale"] = self._options.guidance_scale  # type: ignore[attr-defined]
 

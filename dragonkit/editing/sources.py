@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,12 +15,14 @@ from torch import Tensor
 from dragonkit.diffusion.backbone import Backbone, Condition, Prediction
 from dragonkit.diffusion.bank import bank_on
 from dragonkit.diffusion.inversion import Progress, sample
+from dragonkit.diffusion.lending import lent, state_of
 from dragonkit.diffusion.overhearing import Overheard
 from dragonkit.diffusion.reconstruction import reconstructed
 from dragonkit.diffusion.replay import Replay, missed
 from dragonkit.diffusion.schedule import Part, Schedule
 from dragonkit.diffusion.source import Levels, Source, Way
 from dragonkit.diffusion.turns import turn_on
+from dragonkit.editing.arguments import refuse_changed
 from dragonkit.editing.inverting import Inverting, digest
 from dragonkit.edits.settings import Settings
 from dragonkit.imaging.images import fit_size, psnr, to_image, to_tensor
@@ -41,6 +44,7 @@ class Sources:
 
     def __init__(self, backbone: Backbone, registry: PluginRegistry):
         self.backbone, self.registry = backbone, registry
+        self._state = ""
         self._inversions: OrderedDict[str, Source] = OrderedDict()
         self._bank = bank_on(backbone.device)
         self._negatives: WeakKeyDictionary[Way, dict[int, Tensor]] = WeakKeyDictionary()
@@ -50,6 +54,14 @@ class Sources:
         inversion = Inverting(self.registry, settings)
         key = digest(photo, {**inversion.named, "prompt": prompt})
         return self._remembered(key, self._inversions.get(key) or self._begun(inversion, photo, prompt, settings, progress))
+
+    def renew(self) -> None:
+        """Let go of all that the model made when it was another one: without this LoRA, say. Called before every call."""
+        state = state_of(self.backbone)
+        if state != self._state:
+            self._inversions.clear()
+            self.forget()
+            self._state = state
 
     def invert(self, photo: Photo, prompt: str, settings: Settings, check: bool, progress: Progress | None) -> Source:
         """The picture's source with all of its way, as `Editor.invert` says."""
@@ -75,8 +87,9 @@ class Sources:
 
     def generate(self, prompt: str, seed: int, settings: Settings, progress: Progress | None) -> Source:
         """A new picture, as `Editor.generate` says; what its edits will need is recorded on the way."""
-        backbone, side = self.backbone, self.backbone.model_size
-        size, cells = (side, side), side // self.backbone.pixels_per_latent
+        backbone, side = self.backbone, settings.working_size or self.backbone.model_size
+        size = _working_size((side, side), backbone, settings)
+        cells = size[0] // backbone.pixels_per_latent
         schedule = backbone.schedule(settings.steps, size)
         condition, negative = (backbone.condition([words], size) for words in (prompt, ""))
         # drawn on the CPU, so that a seed gives the same picture on every machine
@@ -93,9 +106,10 @@ class Sources:
         trajectory = sample(backbone, way.levels.latents, condition, negative, schedule, settings.guidance_scale, progress)
         way.levels = Levels(trajectory)
         image = to_image(backbone.decode(trajectory[:1]))
-        return Source(
-            way, schedule, prompt, condition, negative, np.asarray(image), size, seed=seed, guidance_scale=settings.guidance_scale
-        )
+        under = settings.guidance_scale
+        made: dict[str, Any] = {"seed": seed, "guidance_scale": under, "state": self._state}
+        made["inverted_with"] = {"working_size": settings.working_size}
+        return Source(way, schedule, prompt, condition, negative, np.asarray(image), size, **made)
 
     def guides(self, source: Source, references: Sequence[Source], settings: Settings) -> Callable[[int, bool], list[Prediction]]:
         """The guidance branch by noise level: the source's prediction, then one for each different reference, in their order."""
@@ -131,7 +145,7 @@ class Sources:
         def miss(source: Source, level: int) -> Tensor:
             noise_pred = self.guide(source, settings)(level, False).noise_pred
             negative = source.replay.negative(level, source.negative_condition)
-            if settings.guidance_scale != 1 and negative is not source.condition:
+            if settings.guidance_scale > 1 and negative is not source.condition:
                 unconditional = self._unconditional(source, level, negative, settings)
                 noise_pred = unconditional + settings.guidance_scale * (noise_pred - unconditional)
             return missed(source.schedule, source.way.upto(level).latents, noise_pred, level, source.replay.eta)
@@ -168,7 +182,7 @@ class Sources:
     def _begun(self, inversion: Inverting, photo: Photo, prompt: str, settings: Settings, progress: Progress | None) -> Source:
         """A source of which nothing but the clean end is known yet; all of it, where its inversion goes the whole way only."""
         backbone, picture = self.backbone, photo.picture
-        size = fit_size(picture.size, backbone.model_size, backbone.size_multiple)
+        size = _working_size(picture.size, backbone, settings)
         schedule = backbone.schedule(settings.steps, size)
         condition, negative = (backbone.condition([words], size) for words in (prompt, ""))
         clean = backbone.encode(to_tensor(picture, size))
@@ -176,8 +190,11 @@ class Sources:
         first = Part(schedule, 0, 0) if inversion.stepwise else schedule
         trajectory, replay = inversion.climbed(backbone, clean, condition, first, progress)
 
+        state = self._state
+
         def climb(way: Way, level: int, progress: Progress | None) -> Levels:
-            with turn_on(backbone):
+            with turn_on(backbone), lent(backbone):
+                refuse_changed(state, backbone)
                 return self._climbed(way, level, inversion, condition, schedule, settings, replay, progress)
 
         return Source(
@@ -191,6 +208,7 @@ class Sources:
             autoencoder_psnr=psnr(to_image(backbone.decode(clean), picture.size), picture),
             inverted_with=inversion.fields,
             replay=replay,
+            state=state,
             photo=photo,
         )
 
@@ -225,6 +243,11 @@ class Sources:
                 if keep:
                     self._bank.put(way, low + 1, heard["last"][1])
         return Levels(torch.cat(latents), seen)
+
+
+def _working_size(size: tuple[int, int], backbone: Backbone, settings: Settings) -> tuple[int, int]:
+    """(width, height) at which the model works on a picture of `size`."""
+    return fit_size(size, settings.working_size or backbone.model_size, backbone.size_multiple)
 
 
 def _close(one: Tensor, other: Tensor) -> bool:

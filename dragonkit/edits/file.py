@@ -18,6 +18,7 @@ from pydantic import Field, JsonValue, PrivateAttr, field_validator, model_valid
 
 from dragonkit.edits.edit import Edit, unknown_mode
 from dragonkit.edits.limits import MAX_BYTES, MAX_EDITS, check_weight
+from dragonkit.edits.naming import split_lora, split_model
 from dragonkit.edits.paths import PathRule, Reach
 from dragonkit.edits.pictures import is_hash, kept_apart, matched, refuse_missing, replaced, texts_in
 from dragonkit.edits.prompts import Prompt
@@ -178,7 +179,8 @@ class EditFile(Model):
             seed_guidance_scale: what it was generated under.
         """
         photos: dict[str, Photo] = {} if isinstance(source, int) else {source.hash: source}
-        generated = {"seed": source, "seed_guidance_scale": seed_guidance_scale}
+        own = None if seed_guidance_scale == settings.guidance_scale else seed_guidance_scale
+        generated = {"seed": source, "seed_guidance_scale": own}
         named: dict[str, Any] = generated if isinstance(source, int) else {"image": source.hash}
         with kept_apart(photos):
             file = cls(model=model, prompt=prompt, settings=settings, edits=[edit.to_dict() for edit in edits], **named)
@@ -311,8 +313,11 @@ class EditFile(Model):
         Args:
             known: names that are no paths, whatever lies here under such a name.
         """
-        path = os.path.expanduser(self.model)
-        if self.model not in known and os.path.exists(path):
+        model, lora = split_model(self.model)
+        for name in (model, *(split_lora(one)[0] for one in lora)):
+            path = os.path.expanduser(name)
+            if name in known or not os.path.exists(path):
+                continue
             try:
                 PathRule(self._folder or Path(), self._reach).follow(os.path.abspath(path), "model", EditFileError, must_exist=False)
             except EditFileError as error:

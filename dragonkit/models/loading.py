@@ -6,11 +6,14 @@ import importlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dragonkit.edits.naming import split_model
 from dragonkit.errors import DragonkitError, ModelError, ModelNotFoundError, UnsupportedModelError
 from dragonkit.models.hub import Fetched, fetch, fetch_command
+from dragonkit.models.lora import check_lora, put_on
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
 from dragonkit.words import first_line, short
@@ -32,6 +35,8 @@ def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], sus
     Raises:
         ModelNotFoundError: no card has the name and nothing else fits.
     """
+    if hasattr(model, "components") and hasattr(model, "scheduler"):
+        raise ModelNotFoundError(f"a model is named by text or a path, not by a {type(model).__name__}; give it to Editor.from_pipeline")
     if not isinstance(model, (str, os.PathLike)) or not isinstance(os.fspath(model), str):
         raise ModelNotFoundError(f"a model is named by text or a path, not by {short(model)}; use one of {', '.join(sorted(cards))}, say")
     model = os.fspath(model)
@@ -40,6 +45,11 @@ def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], sus
     path = os.path.expanduser(model)  # which, like os.path.exists, takes any text
     if model and os.path.exists(path):
         return ModelCard(name=model, source=path)
+    base, lora = split_model(model)
+    if lora:
+        check_lora(lora)
+        card = find_card(base, cards, suspects)
+        return replace(card, name=model, lora=(*card.lora, *lora))
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith(".safetensors"):
         return ModelCard(name=model, source=model)
     raise ModelNotFoundError(
@@ -56,15 +66,17 @@ def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype, pro
 
     Raises:
         ModelNotFoundError: the weights cannot be had.
-        UnsupportedModelError: what is there is not a Stable Diffusion pipeline.
+        UnsupportedModelError: what is there is not of Stable Diffusion's kind.
         ModelError: some of its weights are missing; `card.load` names no function, or what it names fails or gives no backbone.
     """
 
     from dragonkit.diffusion.backbone import Backbone
-    from dragonkit.diffusion.stable_diffusion import StableDiffusion
+    from dragonkit.diffusion.stable_diffusion_xl import backbone_of
 
     if card.load is None:
-        return StableDiffusion(load_pipeline(card, device, dtype, progress))
+        return backbone_of(load_pipeline(card, device, dtype, progress))
+    if card.lora:
+        raise UnsupportedModelError(f"the model {card.name!r} is not of Stable Diffusion's kind, which alone takes LoRA; leave it out")
     loader = f"the model {card.name!r} is to be loaded by {card.load!r}"
     try:
         module, _, name = card.load.partition(":")
@@ -88,20 +100,27 @@ def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype, pro
 
 
 def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtype, progress: Fetched | None = None) -> Any:
-    """The `StableDiffusionPipeline` of a card.
+    """The pipeline of a card, of Stable Diffusion 1, 2 or XL, frozen, and without what edits do not use.
 
     Args:
         progress: called while it is fetched from the hub.
 
     Raises:
         ModelNotFoundError: the weights cannot be had.
-        UnsupportedModelError: what is there is not a Stable Diffusion pipeline.
+        UnsupportedModelError: what is there is of another kind; found out before it is fetched, where that can be.
         ModelError: some of its weights are missing.
     """
     import torch
 
+    from dragonkit.diffusion.fitting import refuse_pipeline
+    from dragonkit.models.parts import networks_of
+
     with _quiet():
         pipeline = _load(card, torch.device(device), dtype, progress)
+        refuse_pipeline(pipeline)
+        put_on(pipeline, card.lora)
+    for network in networks_of(pipeline).values():
+        network.requires_grad_(False).eval()
     if torch.device(device).type == "cpu":
         for part in (pipeline.unet, pipeline.vae):  # convolutions are faster this way: a twentieth in the UNet, a third in the autoencoder
             part.to(memory_format=torch.channels_last)
@@ -109,22 +128,21 @@ def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtyp
 
 
 def _load(card: ModelCard, device: torch.device, dtype: torch.dtype, progress: Fetched | None) -> Any:
-    from diffusers import StableDiffusionPipeline
-
-    from dragonkit.models.parts import refuse_meta
+    from dragonkit.models.parts import refuse_family, refuse_meta
 
     path = Path(card.source).expanduser()
     if path.is_file():
         advice = "check the file"
     elif path.exists():
         advice = "check the folder"
+        refuse_family(card.name, path)
     else:
+        refuse_family(card.name, fetch(card.source, progress, weights=False))
         path, advice = fetch(card.source, progress), f"fetch it again with: {fetch_command(card.source)}"
     try:
-        pipeline = _from_file(path, dtype, progress) if path.is_file() else _from_folder(card.name, path, dtype)
-        if isinstance(pipeline, StableDiffusionPipeline):
-            refuse_meta(card.name, pipeline)
-            pipeline.to(device)
+        pipeline = _from_file(card.name, path, dtype, progress) if path.is_file() else _from_folder(card.name, path, dtype)
+        refuse_meta(card.name, pipeline)
+        pipeline.to(device)
     except DragonkitError:
         raise
     except Exception as error:  # whatever the libraries say of files that are broken
@@ -133,10 +151,6 @@ def _load(card: ModelCard, device: torch.device, dtype: torch.dtype, progress: F
         raise ModelNotFoundError(
             f"the model {card.name!r} could not be loaded from {card.source}: {first_line(error)}; {advice}"
         ) from error
-    if not isinstance(pipeline, StableDiffusionPipeline):
-        raise UnsupportedModelError(
-            f"the model {card.name!r} is a {type(pipeline).__name__}; dragonkit edits with models of the StableDiffusionPipeline kind"
-        )
     return pipeline
 
 
@@ -149,10 +163,11 @@ def _from_folder(name: str, folder: Path, dtype: torch.dtype) -> Any:
     return DiffusionPipeline.from_pretrained(str(folder), dtype=dtype, local_files_only=True, **parts)
 
 
-def _from_file(file: Path, dtype: torch.dtype, progress: Fetched | None) -> Any:
+def _from_file(name: str, file: Path, dtype: torch.dtype, progress: Fetched | None) -> Any:
     """A single file holds weights only: how its networks are built is said by a model on the hub."""
-    from diffusers import StableDiffusionPipeline
     from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_single_file_checkpoint
+
+    from dragonkit.models.parts import pipeline_class, refuse_family, unused_in
 
     weights = load_single_file_checkpoint(str(file))
     if not any(name.startswith("model.diffusion_model.") for name in weights):
@@ -164,7 +179,9 @@ def _from_file(file: Path, dtype: torch.dtype, progress: Fetched | None) -> Any:
         config = fetch(like, progress, weights=False)
     except ModelNotFoundError as error:
         raise ModelNotFoundError(f"{file} holds weights only, and how they fit together is said by a model on the hub: {error}") from error
-    return StableDiffusionPipeline.from_single_file(str(file), dtype=dtype, config=str(config), local_files_only=True)
+    refuse_family(name, config)
+    kind = pipeline_class(config)
+    return kind.from_single_file(str(file), dtype=dtype, config=str(config), local_files_only=True, **unused_in(config))
 
 
 @contextmanager

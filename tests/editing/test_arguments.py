@@ -158,5 +158,5 @@ def test_float16_on_a_cpu_is_one_line_of_ours(tiny_pipeline: Any, tmp_path: path
     capfd.readouterr()
     with pytest.warns(UserWarning, match="float16 is slow on a CPU") as caught:
         editor = dk.Editor.from_pretrained(tmp_path / "model", "cpu", torch.float16, registry=isolated_registry())
-    assert len(caught) == 1 and editor.backbone.dtype == torch.float16
+    assert len(caught) == 1 and editor.backbone.unet.dtype == torch.float16
     assert capfd.readouterr() == ("", "")

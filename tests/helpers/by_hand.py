@@ -31,17 +31,19 @@ class Network:
         self.alphas = [float(scheduler.final_alpha_cumprod), *self.all[self.times].tolist()]
         self.read: dict | None = None
         self.beside, self.noted = False, dict[str, tuple[Tensor, Tensor]]()
-        self.unet.set_attn_processor({name: _Attention(self, name) for name in self.unet.attn_processors})
 
     def __call__(
         self, z: Tensor, time: int, words: Tensor, layers: Sequence[int] = (), read: dict | None = None, beside: bool = False
     ) -> tuple[Tensor, list[Tensor], dict]:
         """The noise in z, features of the up blocks, and keys and values by layer; `read` replaces these or stands `beside` them."""
         self.read, self.beside, self.noted, features = read, beside, {}, list[Tensor]()
+        before = self.unet.attn_processors  # which the engine leaves alone where they are nobody's it knows
+        self.unet.set_attn_processor({name: _Attention(self, name) for name in before})
         hooks = [self.unet.up_blocks[layer].register_forward_hook(lambda _m, _i, out: features.append(out)) for layer in layers]
         out = self.unet(z, time, encoder_hidden_states=words).sample
         for hook in hooks:
             hook.remove()
+        self.unet.set_attn_processor(before)
         alpha = float(self.all[time])
         return (alpha**0.5 * out + (1 - alpha) ** 0.5 * z if self.velocity else out), features, self.noted
 

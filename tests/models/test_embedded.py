@@ -102,4 +102,4 @@ def test_the_cards() -> None:
 def test_it_is_the_default() -> None:
     editor = Editor.from_pretrained(registry=PluginRegistry(discover=False), device="cpu")
     assert editor.card.name == "toybox"
-    assert (editor.backbone.device.type, editor.backbone.dtype) == ("cpu", default_dtype(torch.device("cpu")))
+    assert (editor.backbone.device.type, editor.backbone.unet.dtype) == ("cpu", default_dtype(torch.device("cpu")))
