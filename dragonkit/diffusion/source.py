@@ -67,6 +67,7 @@ class Source:
         pixels: uint8 (H, W, 3), the picture as it was given, in RGB.
         size: (width, height) in pixels at which the model works on it.
         reconstruction_psnr: dB between the picture and what comes back from z_T without any edit; None when it was not checked.
+        checked_under: the guidance scale of that way back.
         autoencoder_psnr: dB between the picture and the autoencoder's round trip: the most that a reconstruction can reach.
         seed: of the noise a generated picture came from; None for an inverted one.
         guidance_scale: what that picture was generated under.
@@ -84,6 +85,7 @@ class Source:
     pixels: np.ndarray
     size: tuple[int, int]
     reconstruction_psnr: float | None = None
+    checked_under: float | None = None
     autoencoder_psnr: float | None = None
     seed: int | None = None
     guidance_scale: float | None = None

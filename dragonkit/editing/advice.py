@@ -14,7 +14,7 @@ from dragonkit.imaging.images import MAX_ASPECT
 from dragonkit.plugins.card import ModelCard
 from dragonkit.words import short
 
-__all__ = ["advice_of", "advice_on", "advice_on_plan", "advice_on_prompt", "carries", "settings_for"]
+__all__ = ["advice_of", "advice_on", "advice_on_guidance", "advice_on_plan", "advice_on_prompt", "carries", "settings_for"]
 
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
@@ -56,6 +56,16 @@ def advice_on(source: Source, card: ModelCard) -> Iterator[str]:
         yield (
             f"one side of the picture is {longer / shorter:.3g} times the other, and the model sees it squeezed to {width}x{height}: "
             "what it paints comes out stretched; edit a part of the picture instead"
+        )
+
+
+def advice_on_guidance(source: Source, settings: Settings) -> Iterator[str]:
+    """A sentence where a source came back under weaker guidance than an edit of it runs with, which may lose it."""
+    checked, runs = source.checked_under, settings.guidance_scale
+    if checked is not None and runs > max(checked, 1):
+        yield (
+            f"that the source comes back was checked under guidance_scale={checked:g}, but this edit runs under {runs:g}, where less may; "
+            f"invert with Settings(guidance_scale={runs:g}) to see"
         )
 
 

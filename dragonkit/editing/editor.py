@@ -16,7 +16,7 @@ from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.stable_diffusion_xl import backbone_of
 from dragonkit.diffusion.turns import turn_on
-from dragonkit.editing.advice import advice_of, advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
+from dragonkit.editing.advice import advice_of, advice_on, advice_on_guidance, advice_on_plan, advice_on_prompt, carries, settings_for
 from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, settings_apart
 from dragonkit.editing.energies import idle_terms
 from dragonkit.editing.finishing import finish
@@ -142,7 +142,7 @@ class Editor:
         Args:
             image: path, PIL image, array or tensor, of any size: it is resized for the model, and results are resized back.
             prompt: what the picture shows.
-            check: also denoise it again without any edit, and note how well the picture comes back.
+            check: also denoise it again without any edit, under the settings' guidance_scale, and note how well the picture comes back.
             progress: called with (steps done, steps in all).
 
         Raises:
@@ -242,8 +242,8 @@ class Editor:
         # where the autoencoder fails all is held for that reason, which the advice names
         notes = advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()
         photo = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
-        warnings = [*self.advice(source, layout), *notes, *idle_terms(plan.sampling.terms)]
-        report = watch.report(self.card.name, layout, source, warnings)
+        warnings = [*self.advice(source, layout), *advice_on_guidance(source, settings), *notes, *idle_terms(plan.sampling.terms)]
+        report = watch.report(self.card.name, layout, source, settings, warnings)
         picture = source.photo if source.seed is None else source.seed
         file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits, source.guidance_scale)
         return EditResult(photo.image, report, file, plan.region, photo)

@@ -42,7 +42,7 @@ class Report(BaseModel):
         image_size: (width, height) of the picture as given, and of the result.
         working_size: (width, height) that the model saw; the picture was resized to it and back where they differ.
         steps: every step with its energies.
-        reconstruction_psnr: dB, how well the source comes back without any edit; None when that was not checked.
+        reconstruction_psnr: dB, how well the source comes back without any edit; None when that was not checked under this edit's guidance.
         autoencoder_psnr: dB, the most that it could be.
         network_evaluations: UNet calls of this edit, counted per picture in the batch; an inversion made earlier is not in it.
         seconds: wall time of this edit.

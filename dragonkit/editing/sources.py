@@ -68,7 +68,8 @@ class Sources:
         inversion, spent = Inverting(self.registry, settings), 0
         key = digest(photo, {**inversion.named, "prompt": prompt})
         source = self._inversions.get(key)
-        to_check = settings.steps if check and (source is None or source.reconstruction_psnr is None) else 0
+        under = inversion.fields.get("guidance_scale", settings.guidance_scale)
+        to_check = settings.steps if check and (source is None or source.checked_under != under) else 0
 
         def report(done: int, of: int) -> None:
             nonlocal spent
@@ -80,9 +81,9 @@ class Sources:
         source.way.upto(len(source.schedule), report)
         if to_check:
             told = None if progress is None else lambda step: progress(spent + step.done, spent + to_check)
-            back = reconstructed(self.backbone, source, source.inverted_with.get("guidance_scale", 1.0), told)
+            back = reconstructed(self.backbone, source, under, told)
             reached = psnr(to_image(self.backbone.decode(back), photo.picture.size), photo.picture)
-            source = dataclasses.replace(source, reconstruction_psnr=reached)
+            source = dataclasses.replace(source, reconstruction_psnr=reached, checked_under=under)
         return self._remembered(key, source)
 
     def generate(self, prompt: str, seed: int, settings: Settings, progress: Progress | None) -> Source:

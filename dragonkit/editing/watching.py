@@ -13,6 +13,7 @@ from dragonkit.diffusion.source import Source
 from dragonkit.editing.layout import Layout
 from dragonkit.editing.places import places_of
 from dragonkit.editing.results import Report, StepReport
+from dragonkit.edits.settings import Settings
 from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["Watch"]
@@ -44,7 +45,7 @@ class Watch:
         if self._progress is not None:
             self._progress(step.done, step.total)
 
-    def report(self, model: str, layout: Layout, source: Source, warnings: Sequence[str]) -> Report:
+    def report(self, model: str, layout: Layout, source: Source, settings: Settings, warnings: Sequence[str]) -> Report:
         return Report(
             model=model,
             modes=tuple(edit.mode for edit in layout.edits),
@@ -52,7 +53,7 @@ class Watch:
             image_size=source.image_size,
             working_size=source.size,
             steps=tuple(self._steps),
-            reconstruction_psnr=source.reconstruction_psnr,
+            reconstruction_psnr=source.reconstruction_psnr if source.checked_under == settings.guidance_scale else None,
             autoencoder_psnr=source.autoencoder_psnr,
             network_evaluations=self._backbone.calls - self._calls,
             seconds=time.perf_counter() - self._begun,

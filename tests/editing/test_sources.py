@@ -284,6 +284,21 @@ def test_a_check_asked_for_later_costs_the_check_alone() -> None:
     assert editor.invert(PICTURE, "a fish") is editor.invert(PICTURE, "a fish", check=False) is checked
 
 
+def test_the_way_back_is_checked_under_the_guidance_that_is_asked_for() -> None:
+    """An inversion without guidance comes back without it; under guidance it wanders off, and the figure says so."""
+    editor, strong = editor_with(), Settings(guidance_scale=4.0)
+    plain = editor.invert(PICTURE, "a fish")
+    result = editor.edit(plain, MOVE, strong)
+    assert result.report.reconstruction_psnr is None
+    assert any("checked under guidance_scale=1, but this edit runs under 4" in words for words in result.report.warnings)
+    guided = editor.invert(PICTURE, "a fish", strong)
+    assert guided.way is plain.way and guided.reconstruction_psnr and plain.reconstruction_psnr
+    assert guided.reconstruction_psnr < plain.reconstruction_psnr - 1
+    report = editor.edit(guided, MOVE, strong).report
+    assert report.reconstruction_psnr == guided.reconstruction_psnr
+    assert not any("was checked under" in words for words in report.warnings)
+
+
 def test_an_open_picture_finds_its_way_when_somebody_asks() -> None:
     editor = editor_with()
     source = editor.open(PICTURE, "a fish")
