@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.isolation import isolated
+from helpers.isolation import isolation  # noqa: F401 - a fixture of every test
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -41,15 +41,6 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture(autouse=True)
-def isolation(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No connections and no processes in quick tests that do not say so."""
-    marks = {mark.name for mark in request.node.iter_markers()}
-    free = bool(marks & {"slow", "e2e", "gpu"})
-    with isolated(free or "sockets" in marks, free or "processes" in marks):
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import socket
@@ -9,11 +10,11 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from helpers.isolation import ForbiddenError
+from helpers.isolation import ForbiddenError, isolated, pardoned
 
 FORBIDDEN: dict[str, Callable[[], Any]] = {
     "a process": lambda: subprocess.run([sys.executable, "-c", ""], check=False),
@@ -25,6 +26,18 @@ FORBIDDEN: dict[str, Callable[[], Any]] = {
     "a server": lambda: socket.socket().bind(("127.0.0.1", 0)),
     "a page": lambda: urllib.request.urlopen("http://127.0.0.1:9/", timeout=1),
 }
+
+
+@pytest.fixture(autouse=True)
+def on_purpose() -> Iterator[None]:
+    yield
+    pardoned()
+
+
+def test_it_is_not_swallowed() -> None:
+    told, swallowed = pytest.raises(ForbiddenError, match=r"1 times: subprocess\.Popen"), contextlib.suppress(Exception)
+    with told, isolated(sockets=False, processes=False), swallowed:
+        FORBIDDEN["a process"]()
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)

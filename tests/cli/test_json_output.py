@@ -56,7 +56,10 @@ def test_every_command_with_json_is_read_strictly_in_some_test() -> None:
         for name, inner in getattr(command, "commands", {}).items():
             yield from names(inner, f"{path} {name}".strip())
 
-    bench = {f"bench {name}" for name in ("toybox", "paper", "selectors", "cost", "drag", "fills", "inversions", "model", "tune", "scale")}
+    bench = {
+        f"bench {name}"
+        for name in ("toybox", "paper", "selectors", "cost", "drag", "fills", "inversions", "model", "tune", "scale", "speed")
+    }
     assert set(names(typer.main.get_command(app))) == {"run", "modes", "plugins", "models", "inversions", "doctor", *bench}
 
 

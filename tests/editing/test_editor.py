@@ -239,7 +239,9 @@ def test_a_source_knows_how_well_it_comes_back(editor: Editor, source: Source) -
     [(30.0, 32.0, False), (28.0, 32.0, True), (19.0, 19.5, True), (None, None, False), (30.0, 35.5, True)],
 )
 def test_a_bad_reconstruction_is_worth_a_warning(editor: Editor, source: Source, back: Any, most: Any, warned: bool) -> None:
-    result = editor.edit(replace(source, reconstruction_psnr=back, checked_under=1.0, autoencoder_psnr=most), MOVE, Settings(energy_scale=0))
+    result = editor.edit(
+        replace(source, reconstruction_psnr=back, checked_under=1.0, autoencoder_psnr=most), MOVE, Settings(energy_scale=0)
+    )
     assert bool(result.report.warnings) == warned
     if warned:
         limited = f"autoencoder reproduces this picture at {most:.1f} dB only"

@@ -336,6 +336,7 @@ def test_weights_of_the_video_model_will_do(tmp_path: Path, monkeypatch: pytest.
 # --- the plugin ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_it_keeps_the_rules_of_plugins() -> None:
     check_plugin("dragonkit_sam")
 
@@ -351,6 +352,7 @@ def test_a_mask_goes_into_an_edit() -> None:
     assert dk.Move.from_dict(dk.Move(mask=mask, shift=(5, 0)).to_dict()) == dk.Move(mask=mask, shift=(5, 0))
 
 
+@pytest.mark.processes
 def test_it_loads_nothing_before_it_is_used() -> None:
     code = (
         "import sys, dragonkit_sam; dragonkit_sam.dragonkit_selectors(); "
