@@ -25,7 +25,7 @@ from helpers.boat import (
     until_shown,
     wait_for,
 )  # fmt: skip
-from helpers.notebook_page import LONG, NotebookPage
+from helpers.notebook_page import NotebookPage
 from PIL import Image
 
 pytestmark = pytest.mark.e2e
