@@ -22,14 +22,14 @@ demo: $(VENV)/.demo-ready  ## set up, then run every edit mode on scenes with kn
 
 test: lint  ## set up, then run everything but browsers: lint, types, floors, quick tests, docs (MARKERS="not gpu" for all tests)
 	@echo "== tests: pytest -m '$(MARKERS)'"
-	@$(BIN)/python -m pytest -m "$(MARKERS)"
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m "$(MARKERS)"
 	@echo "== docs: mkdocs build --strict"
 	@site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(BIN)/python -m mkdocs build --quiet --strict --site-dir "$$site"
 	@echo "== all good"
 
 slow: $(VENV)/.test-ready  ## set up, then run the tests that take long, but need neither a browser nor a GPU
 	@echo "== tests: pytest -m 'slow and not e2e and not gpu'"
-	@$(BIN)/python -m pytest -m "slow and not e2e and not gpu"
+	@$(BIN)/python -m pytest -n auto --maxprocesses 2 --dist worksteal -m "slow and not e2e and not gpu"
 
 plugins: $(VENV)/.test-ready  ## set up, then run the packages' own tests in plugins/
 	@echo "== tests: pytest plugins"

@@ -56,6 +56,7 @@ _HOMES = {
     "ReferencePrompt": "modes.referring",
     "ReferringEdit": "modes.referring",
     "Region": "edits.values",
+    "Replay": "diffusion.replay",
     "Schedule": "diffusion.schedule",
     "Selector": "plugins.selector",
     "ShapeError": "errors",
@@ -142,6 +143,7 @@ __all__ = [
     "ReferencePrompt",
     "ReferringEdit",
     "Region",
+    "Replay",
     "Schedule",
     "Selector",
     "ShapeError",
@@ -186,6 +188,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from dragonkit.diffusion.backbone import Backbone, Prediction
+    from dragonkit.diffusion.replay import Replay
     from dragonkit.diffusion.schedule import Schedule
     from dragonkit.edits.edit import Edit
     from dragonkit.edits.file import EditFile

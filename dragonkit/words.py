@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["closest", "place", "quoted", "short"]
+__all__ = ["closest", "first_line", "place", "quoted", "short"]
 
 
 def closest(word: str, known: Sequence[str]) -> str:
@@ -33,3 +33,9 @@ def quoted(path: Any) -> str:
 def place(point: Any) -> str:
     """A position, a sequence or array (x, y), with four digits each."""
     return f"({point[0]:.4g}, {point[1]:.4g})"
+
+
+def first_line(error: BaseException) -> str:
+    """An error's first line without its full stop, at most 200 characters of it; its class where it says nothing."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (line if len(line) <= 200 else f"{line[:200]}...").rstrip(".")

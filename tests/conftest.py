@@ -1,4 +1,4 @@
-"""What every test runs under: shape checks on, network off, two threads, the same seeds."""
+"""What every test runs under: shape checks on, no network, no other processes, one thread, the same seeds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.isolation import isolation  # noqa: F401 - a fixture of every test
 from hypothesis import settings
 from jaxtyping import install_import_hook
 

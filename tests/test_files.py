@@ -75,6 +75,7 @@ for number in range(10**9):
 """
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.name == "nt", reason="kills")
 def test_a_process_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
     """Twelve times, at moments that nobody chose."""

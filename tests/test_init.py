@@ -19,10 +19,12 @@ def loaded_after(code: str) -> set[str]:
 HEAVY = {"torch", "diffusers", "transformers", "numpy", "PIL", "pydantic", "ipywidgets", "typer"}
 
 
+@pytest.mark.processes
 def test_importing_loads_nothing_heavy() -> None:
     assert not loaded_after("import dragonkit; dir(dragonkit); dragonkit.__version__") & HEAVY
 
 
+@pytest.mark.processes
 def test_edits_and_settings_need_no_torch() -> None:
     code = "import dragonkit as dk; dk.Move; dk.Settings; dk.EditFile; dk.EditMasks; dk.EnergyTerm; dk.errors; dk.images; dk.masks"
     assert not loaded_after(code) & {"torch", "diffusers", "transformers"}

@@ -18,7 +18,7 @@ NAMES = [
     "EditFileError", "EditMasks", "EditWeight", "EnergyTerm", "Features", "Fill", "Grid", "ImageError", "InpaintWeight", "Inversion",
     "InversionOptions", "Mask", "MaskError", "ModelCard", "ModelError", "ModelNotFoundError", "MovingEdit", "ObjectMask", "Options",
     "Picture", "Placement", "PluginRegistry", "PointError", "Points", "Prediction", "PreserveWeight", "Reference", "ReferenceMask",
-    "ReferencePicture", "ReferencePrompt", "ReferringEdit", "Region", "Schedule", "Selector", "ShapeError", "Shift",
+    "ReferencePicture", "ReferencePrompt", "ReferringEdit", "Region", "Replay", "Schedule", "Selector", "ShapeError", "Shift",
     "UnsupportedModelError",
     "affine_about", "affine_through", "bounding_box", "cell_coverage", "center_of", "contrast", "dilate", "erode", "feather", "gather",
     "get_registry", "global_similarity", "hookimpl", "identity_correspondence", "inpaint", "inverse_affine", "inverse_energy",
@@ -27,7 +27,7 @@ NAMES = [
     "vacating_terms", "warp", "warp_mask",
 ]  # fmt: skip
 
-LOAD_TORCH = {"Backbone", "Prediction", "Schedule", "gather", "global_similarity", "inverse_energy", "local_similarity", "warp"}
+LOAD_TORCH = {"Backbone", "Prediction", "Replay", "Schedule", "gather", "global_similarity", "inverse_energy", "local_similarity", "warp"}
 
 
 def test_its_names_are_a_promise() -> None:
@@ -39,6 +39,7 @@ def test_every_name_is_there(name: str) -> None:
     assert getattr(plugin_api, name) is not None
 
 
+@pytest.mark.processes
 def test_only_energies_and_models_load_torch() -> None:
     names = ", ".join(sorted(set(NAMES) - LOAD_TORCH))
     code = f"from dragonkit.plugin_api import {names}\nimport sys\nprint([name for name in ('torch', 'diffusers') if name in sys.modules])"

@@ -21,7 +21,6 @@ import torch
 
 from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.tasks.catalogue import move_task
-from dragonkit.diffusion.attention import xformers_attention
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
@@ -29,7 +28,7 @@ from dragonkit.imaging.images import psnr
 from dragonkit.modes.move import Move
 from dragonkit.plugins.card import ModelCard
 
-__all__ = ["DTYPES", "SHAPES", "Case", "Cost", "cases", "measure_case", "measure_costs", "sd15_shape"]
+__all__ = ["DTYPES", "SHAPES", "Case", "Cost", "cases", "measure_case", "measure_costs", "sd15_shape", "timed"]
 
 DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Memory = Literal["bank", "recompute"]
@@ -52,7 +51,7 @@ class Cost:
     """What a case took.
 
     Attributes:
-        attention: whose kernel computed it, "xformers" or "torch".
+        attention: whose kernel computed it, as `Report.attention` says.
         inversion, edit: seconds.
         generations: the edit in plain generations: the same model, steps and guidance scale in the same process.
         evaluations: UNet calls of the edit.
@@ -61,7 +60,7 @@ class Cost:
     """
 
     case: Case
-    attention: Literal["xformers", "torch"]
+    attention: str
     inversion: float
     edit: float
     generations: float
@@ -99,15 +98,14 @@ def measure_case(case: Case) -> Cost:
     values: dict[str, Any] = {"memory": case.memory} | ({} if case.steps is None else {"steps": case.steps})
     settings = Settings.preset(case.preset, **values)
 
-    source, inversion = _timed(lambda: editor.invert(task.scene.image, task.scene.caption, settings, check=False))
-    _, generation = _timed(lambda: editor.generate(task.scene.caption, settings=settings))
+    source, inversion = timed(lambda: editor.invert(task.scene.image, task.scene.caption, settings, check=False))
+    _, generation = timed(lambda: editor.generate(task.scene.caption, settings=settings.model_copy(update={"memory": "recompute"})))
     if case.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
-    result, edit = _timed(lambda: editor.edit(source, Move(**task.edits[0][1]), settings))
-    on_xformers = case.device.startswith("cuda") and xformers_attention() is not None
+    result, edit = timed(lambda: editor.edit(source, Move(**task.edits[0][1]), settings))
     return Cost(
         case,
-        "xformers" if on_xformers else "torch",
+        result.report.attention or "the model's own",
         inversion,
         edit,
         edit / generation,
@@ -158,7 +156,8 @@ def sd15_shape(device: str, dtype: torch.dtype) -> Editor:
 SHAPES: Mapping[str, Callable[[str, torch.dtype], Editor]] = {"sd15-shape": sd15_shape}
 
 
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What it gives, and how many seconds it took."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     begun = time.perf_counter()
@@ -169,6 +168,7 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _peak(device: str) -> float:
+    """MiB: the most that tensors took on a GPU, or the process on a CPU; nan where the system does not tell."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / 2**20
     try:

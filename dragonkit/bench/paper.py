@@ -112,7 +112,7 @@ def _levels(editor: Editor, seed: int) -> Row:
             guided=GuidanceSchedule().guided(settings.steps),
             energy_scale=0.05,
         )
-        latents = guided_sampling(backbone, source.schedule, plan, lambda level: [guides[level]])
+        latents = guided_sampling(backbone, source.schedule, plan, lambda level, _: [guides[level]])
         result = to_image(backbone.decode(latents))
         made, asked = (seen(source.schedule.add_noise(clean, noise, 5), 5).features for clean in (latents, source.latents_at(0)))
         likeness = [

@@ -16,12 +16,13 @@ from dragonkit.cli import editing, listing, scaffold
 from dragonkit.cli.batch import batch
 from dragonkit.cli.bench.app import bench
 from dragonkit.cli.console import interrupts_told, load_registry, run_guarded, warn
+from dragonkit.cli.doctor import doctor
 from dragonkit.cli.json_output import only_json
 from dragonkit.cli.lab import lab
 from dragonkit.cli.places import OverwriteOption
 from dragonkit.errors import DragonkitError
 from dragonkit.files import free_name
-from dragonkit.models.loading import refuse_deleted_folder
+from dragonkit.models.devices import refuse_deleted_folder
 
 __all__ = ["app", "main"]
 
@@ -162,6 +163,7 @@ app.command()(listing.modes)
 app.command()(listing.plugins)
 app.command()(listing.models)
 app.command()(listing.inversions)
+app.command()(doctor)
 app.command()(scaffold.new_plugin)
 app.command()(lab)
 app.add_typer(bench, name="bench")

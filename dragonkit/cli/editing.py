@@ -17,8 +17,11 @@ from dragonkit.cli.reporting import advise, report
 
 if TYPE_CHECKING:
     from dragonkit.cli.options import Option
+    from dragonkit.diffusion.source import Source
     from dragonkit.editing.editor import Editor
     from dragonkit.edits.edit import Edit
+    from dragonkit.edits.settings import Settings
+    from dragonkit.imaging.photos import Photo
     from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = [
@@ -35,6 +38,15 @@ __all__ = [
 
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", metavar="PATH", help="The result, a PNG.", show_default=False)]
 ModelOption = Annotated[str, typer.Option("--model", metavar="NAME", help="A name from 'dragonkit models', a hub id, a folder or a file.")]
+LoraOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lora",
+        metavar="NAME",
+        help="A LoRA to put on the model: a .safetensors file, a folder or a hub id, with @WEIGHT where it is not 1; repeatable.",
+        show_default=False,
+    ),
+]
 PresetOption = Annotated[
     str, typer.Option("--preset", metavar="NAME", help="Settings by name: default, paper, reference or fast; single ones go on top.")
 ]
@@ -74,12 +86,13 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     """
     from dragonkit.cli.options import build, options_of
     from dragonkit.editing.layout import Layout
+    from dragonkit.edits.naming import with_lora
     from dragonkit.edits.prompts import checked_prompt
     from dragonkit.edits.settings import Settings
     from dragonkit.imaging.photo_files import open_photo
 
     edit_type, settings_fields = registry.edit_types()[mode], options_of(Settings)
-    ours = {"--out", "--overwrite", "--metadata", "--no-metadata", "--prompt", "--model", "--preset", "--device"}
+    ours = {"--out", "--overwrite", "--metadata", "--no-metadata", "--prompt", "--model", "--lora", "--preset", "--device"}
     ours |= {"--invert-mask", "--json", "--quiet", "--help"}
     taken = {field.option for field in settings_fields} | ours
     edit_fields = options_of(edit_type, taken, mode)
@@ -94,6 +107,7 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         no_metadata: NoMetadataOption = False,
         prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="What the picture shows.", show_default=False)] = "",
         model: ModelOption = "toybox",
+        lora: LoraOption = None,
         preset: PresetOption = "default",
         device: DeviceOption = None,
         invert_mask: InvertOption = False,
@@ -110,12 +124,11 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         if invert_mask and mask_field is not None:
             edit = _with_inverted_mask(edit, mask_field, photo.size)
         layout = Layout(registry, edit, photo.size)
-        editor = load_editor(registry, model, device, quiet)
+        editor = load_editor(registry, with_lora(model, lora or ()), device, quiet)
         with bars(quiet) as bar:
-            source = editor.invert(photo, prompt, settings, progress=bar("inverting"))
+            source = opened(editor, photo, prompt, settings, bar("inverting"))
             advise(editor, source, layout)
-            editing = bar("editing")
-            result = editor.edit(source, layout, settings, on_step=lambda step: editing(step.done, step.total))
+            result = editor.edit(source, layout, settings, progress=bar("editing"))
         report(result, place.save(result), as_json, quiet)
 
     image, *common = (part for part in inspect.signature(command, eval_str=True).parameters.values() if part.kind is part.KEYWORD_ONLY)
@@ -180,11 +193,13 @@ def run(
     layout = Layout(registry, edits, edit_file.photo().size) if edit_file.image else None
     editor = load_editor(registry, model, device, quiet)
     with bars(quiet) as bar:
-        source = editor.source_of(edit_file, bar("inverting" if edit_file.image else "generating"))
+        if edit_file.image:
+            source = opened(editor, edit_file.photo(), edit_file.prompt, edit_file.settings, bar("inverting"))
+        else:
+            source = editor.source_of(edit_file, bar("generating"))
         layout = layout or Layout(registry, edits, source.image_size)
         advise(editor, source, layout)
-        editing = bar("editing")
-        result = editor.edit(source, layout, edit_file.settings, on_step=lambda step: editing(step.done, step.total))
+        result = editor.edit(source, layout, edit_file.settings, progress=bar("editing"))
     report(result, place.save(result), as_json, quiet)
 
 
@@ -210,6 +225,13 @@ def parameter_for(field: Option, name: str, panel: str, default: str) -> inspect
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+def opened(editor: Editor, photo: Photo, prompt: str, settings: Settings, progress: Callable[[int, int], None]) -> Source:
+    """The picture's source, inverted ahead and checked where energies alone keep what is not edited: then a loss there is worth a word."""
+    if editor.settings(settings).keep == "energy":
+        return editor.invert(photo, prompt, settings, progress=progress)
+    return editor.open(photo, prompt, settings, progress)
 
 
 def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet: bool) -> Editor:

@@ -15,14 +15,15 @@ from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import ImageTensor, Latents
 from dragonkit.words import closest
 
-__all__ = ["Backbone", "Condition", "KeyValues", "Prediction", "Reader", "checked_layers"]
+__all__ = ["Adviser", "Backbone", "Condition", "KeyValues", "Prediction", "Reader", "checked_layers"]
 
 Condition: TypeAlias = Any
 """What a backbone made of words: opaque, only the backbone that made it looks inside."""
 
-KeyValues = dict[str, tuple[Tensor, Tensor]]
-"""Keys and values (batch, tokens, channels) of self-attention layers, by the layer's name. Tokens are cells in reading order, of the
-latents' size or of that halved a few times, rounded up."""
+KeyValues = dict[str, tuple[Tensor, ...]]
+"""What keys and values of self-attention layers are made from, by the layer's name: tensors (batch, tokens, channels), which only the
+backbone that gave them looks into: keys and values, say, or the hidden states that both come from. Tokens are cells in reading order, of
+the latents' size or of that halved a few times, rounded up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,8 @@ class Backbone(Protocol):
         read: KeyValues | None = None,
         form: AttentionForm = "replace",
     ) -> Prediction:
-        """Predict the noise in latents. Gradients flow to them as the caller's autograd mode says, also after the call.
+        """Predict the noise in latents. Gradients flow to them as the caller's autograd mode says, also after the call;
+        where features are asked for, those of the features may be all that do.
 
         Args:
             latents: (b, c, h, w).
@@ -122,6 +124,14 @@ class Reader(Protocol):
 
     def unread(self, prompt: str) -> str:
         """The words at the end of a prompt that the text encoder has no room for; "" when it reads all."""
+
+
+@runtime_checkable
+class Adviser(Protocol):
+    """What a backbone may offer besides, so that nothing about the model's own state goes unsaid."""
+
+    def advice(self) -> Iterable[str]:
+        """Sentences worth reading before an edit."""
 
 
 def checked_layers(layers: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:

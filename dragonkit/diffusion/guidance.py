@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -82,22 +83,18 @@ def energy_gradient(
     summands: list[tuple[PlannedTerm, Tensor]] = []
     totals: dict[int, Tensor] = {}  # by region, told apart by identity
     regions: dict[int, Tensor | None] = {}
-    energies = {planned.label: 0.0 for planned in terms}
     for layer in generated:
         features = Features(on_grid(generated[layer], size), on_grid(source[layer], size).detach(), None, layer)
         others = [replace(features, reference=on_grid(maps[layer], grid.shape).detach(), reference_grid=grid) for maps, grid in references]
         for planned in terms:
-            label, term, reference, region, origin, _ = planned
+            _, term, reference, region, *_ = planned
             energy = term.weight * term.function(features if reference is None else others[reference])
-            value = float(energy.detach())
-            if not torch.isfinite(energy).all():
-                raise NonFiniteEnergyError(label, step, value, origin)
-            energies[label] += value
             summands.append((planned, energy))
             totals[id(region)] = totals.get(id(region), torch.zeros((), device=latents.device)) + energy
             regions[id(region)] = region
+    energies = _values(terms, summands, step)
     # spread over all positions and channels, an energy of 1 leaves each of them less than float16 can say
-    lift = HALF_PRECISION_LIFT if latents.dtype == torch.float16 else 1.0
+    lift = HALF_PRECISION_LIFT if any(maps.dtype == torch.float16 for maps in generated.values()) else 1.0
     wanted = {key: total for key, total in totals.items() if total.requires_grad}  # others are constant here
     gradient = torch.zeros_like(latents, dtype=torch.promote_types(latents.dtype, torch.float32))
     for key, total in wanted.items():
@@ -114,6 +111,20 @@ def energy_gradient(
         region = regions[key]
         gradient = gradient + (_wide(part) if region is None else _wide(part) * region) / lift
     return Guidance(gradient, energies)
+
+
+def _values(terms: Sequence[PlannedTerm], summands: Sequence[tuple[PlannedTerm, Tensor]], step: int) -> dict[str, float]:
+    """Every term's energy, summed over layers; asked of the device all at once, as it stops for every answer."""
+    energies = {planned.label: 0.0 for planned in terms}
+    if not summands:
+        return energies
+    device = next((energy.device for _, energy in summands if energy.device.type != "cpu"), summands[0][1].device)
+    values = torch.stack([energy.detach().to(device, torch.float64) for _, energy in summands]).tolist()
+    for (planned, _), value in zip(summands, values, strict=True):
+        if not math.isfinite(value):
+            raise NonFiniteEnergyError(planned.label, step, value, planned.origin)
+        energies[planned.label] += value
+    return energies
 
 
 def _differentiate_each(summands: Sequence[tuple[PlannedTerm, Tensor]], latents: Latents) -> None:
@@ -142,10 +153,9 @@ def normalized(gradient: Latents, latents: Latents, energy_scale: float) -> Late
     """
     gradient = _wide(gradient)
     peak = gradient.abs().max()
-    if peak == 0:
-        return torch.zeros_like(latents)
     unit = gradient / peak  # the square of a small gradient would be zero
-    return (unit * (energy_scale * _rms(_wide(latents)) / _rms(unit))).to(latents.dtype)
+    scaled = unit * (energy_scale * _rms(_wide(latents)) / _rms(unit))
+    return torch.where(peak == 0, 0, scaled).to(latents.dtype)  # chosen on the device: asking it would stop it
 
 
 def _rms(tensor: Tensor) -> Tensor:

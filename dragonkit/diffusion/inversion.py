@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from dragonkit.diffusion.backbone import Backbone, Condition
+from dragonkit.diffusion.replay import Replay, guided_noise
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.plugins.inversion import InversionOptions
 from dragonkit.shapes import Latents, Trajectory
@@ -23,8 +24,8 @@ class InversionFunction(Protocol):
 
     def __call__(
         self, backbone: Backbone, clean: Latents, condition: Condition, schedule: Schedule, options: Any, progress: Progress
-    ) -> Trajectory:
-        """Latents at every level.
+    ) -> Trajectory | tuple[Trajectory, Replay]:
+        """Latents at every level, and what else brings the picture back.
 
         Args:
             backbone: predicts the noise.
@@ -36,7 +37,7 @@ class InversionFunction(Protocol):
 
         Returns:
             (n + 1, c, h, w), z_0 to z_T, `clean` first. Edits start at z_T, hold cells at what lies between, and see the picture's features
-            there.
+            there. Where the loop shall do more than to come down from z_T, beside it a `Replay`.
         """
 
 
@@ -84,10 +85,7 @@ def sample(
     """
     trajectory = [latents]
     for level in range(len(schedule), 0, -1):
-        noise_pred = backbone.predict(latents, schedule.time(level), condition).noise_pred
-        if guidance_scale != 1:
-            unconditional = backbone.predict(latents, schedule.time(level), negative_condition).noise_pred
-            noise_pred = unconditional + guidance_scale * (noise_pred - unconditional)
+        noise_pred = guided_noise(backbone, latents, schedule.time(level), condition, negative_condition, guidance_scale)
         latents = schedule.move(latents, noise_pred, level, level - 1)
         trajectory.append(latents)
         if progress is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,18 +22,32 @@ class PlannedAttention:
 
     plan: AttentionPlan
     reference: int | None = None
-    _tokens: dict[tuple[str, tuple[int, int], torch.device], Tensor] = field(default_factory=dict, repr=False)
+    _places: dict[tuple[object, ...], Tensor | None] = field(default_factory=dict, repr=False)
 
-    def tokens(self, which: Literal["source_mask", "reference_mask"], size: tuple[int, int], device: torch.device) -> Tensor | None:
-        """One of the plan's masks as bool (tokens,) of a layer of `size` (height, width); None without a mask. Worked out once."""
+    def tokens(self, which: Literal["source_mask", "reference_mask"], size: tuple[int, int]) -> Tensor | None:
+        """One of the plan's masks as bool (tokens,) of a layer of `size` (height, width); None without a mask."""
         mask = getattr(self.plan, which)
         if mask is None:
             return None
-        if (which, size, device) not in self._tokens:
-            height, width = size
-            cells = to_grid(mask, Grid(width, height, mask.shape[1], mask.shape[0]))
-            self._tokens[which, size, device] = torch.from_numpy(cells.ravel()).to(device)
-        return self._tokens[which, size, device]
+        height, width = size
+        return torch.from_numpy(to_grid(mask, Grid(width, height, mask.shape[1], mask.shape[0])).ravel())
+
+    def places(
+        self,
+        which: Literal["source_mask", "reference_mask"],
+        size: tuple[int, int],
+        others: Sequence[PlannedAttention],
+        device: torch.device,
+    ) -> Tensor | None:
+        """Numbers of a layer's tokens at which this plan's mask and the others' are True; None where none has a mask.
+
+        Worked out once: to count them stops the device.
+        """
+        key = (which, size, device, *map(id, others))
+        if key not in self._places:
+            masks = [tokens for one in (self, *others) if (tokens := one.tokens(which, size)) is not None]
+            self._places[key] = torch.stack(masks).all(0).nonzero()[:, 0].to(device) if masks else None
+        return self._places[key]
 
 
 def merged_memory(
@@ -62,26 +76,22 @@ def merged_memory(
             if one.reference is not None and one.plan.reference_mask is not None:
                 other = recorded[1 + one.reference].keys_values[layer]
                 parts.append(_read(other, "reference_mask", [one], sizes[1 + one.reference]))
-        memory[layer] = (torch.cat([key for key, _ in parts], dim=1), torch.cat([value for _, value in parts], dim=1))
-    if not all(keys.shape[1] for keys, _ in memory.values()):  # a softmax over nothing is NaN
+        memory[layer] = tuple(torch.cat(tensors, dim=1) for tensors in zip(*parts, strict=True)) if len(parts) > 1 else parts[0]
+    if not all(tokens.shape[1] for tokens, *_ in memory.values()):  # a softmax over nothing is NaN
         form = "concatenate"
     return memory, form
 
 
 def _read(
-    keys_values: tuple[Tensor, Tensor],
+    keys_values: tuple[Tensor, ...],
     which: Literal["source_mask", "reference_mask"],
-    planned: Iterable[PlannedAttention],
+    planned: Sequence[PlannedAttention],
     size: tuple[int, int],
-) -> tuple[Tensor, Tensor]:
-    """The keys and values (1, tokens, channels) at the places where all plans' masks are True; all of them without a mask."""
-    keys, values = keys_values
-    layer = _layer_size(keys.shape[1], size)
-    masks = [tokens for one in planned if (tokens := one.tokens(which, layer, keys.device)) is not None]
-    if not masks:
-        return keys_values
-    chosen = torch.stack(masks).all(0)
-    return keys[:, chosen], values[:, chosen]
+) -> tuple[Tensor, ...]:
+    """What was recorded (1, tokens, channels) at the places where all plans' masks are True; all of it without a mask."""
+    first, *others = planned
+    chosen = first.places(which, _layer_size(keys_values[0].shape[1], size), others, keys_values[0].device)
+    return keys_values if chosen is None else tuple(part.index_select(1, chosen) for part in keys_values)
 
 
 def _layer_size(tokens: int, size: tuple[int, int]) -> tuple[int, int]:

@@ -12,11 +12,15 @@ from torch import Tensor
 from dragonkit.diffusion.backbone import Backbone, Condition, Prediction
 from dragonkit.diffusion.guidance import PlannedTerm, energy_gradient, normalized
 from dragonkit.diffusion.reading import PlannedAttention, merged_memory
+from dragonkit.diffusion.replay import Replay, stepped
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
 from dragonkit.shapes import Latents
 
-__all__ = ["Anchor", "SamplingPlan", "Step", "guided_sampling"]
+__all__ = ["Anchor", "Guide", "SamplingPlan", "Step", "first_open_step", "guided_sampling"]
+
+Guide = Callable[[int, bool], Sequence[Prediction]]
+"""(level, whether its features are wanted as well) -> what the network sees of the source there, then of every reference picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +29,7 @@ class Anchor:
 
     Attributes:
         mask: bool (h, w).
-        trajectory: (n + 1, c, h, w), clean first.
+        trajectory: (m + 1, c, h, w), clean first, as far up as the loop starts.
         stop: fraction of the steps, 0 to 1, during which it holds.
     """
 
@@ -43,7 +47,7 @@ class SamplingPlan:
     """Everything the loop needs to know about an edit.
 
     Attributes:
-        latents: (1, c, h, w), z_T of the generation branch.
+        latents: (1, c, h, w), z_T of the generation branch; anything where anchors give all of the first step.
         condition, negative_condition: of the prompt, and of no words for classifier-free guidance.
         terms: the energy's; empty for plain sampling.
         layers: names of those whose features the energies compare.
@@ -58,6 +62,8 @@ class SamplingPlan:
         noise: eta of the step inside the region, by step; 0 where it is missing.
         rounds: how often a step is done, by step; once where it is missing.
         seed: of that noise.
+        replay: what the source asks of the loop.
+        missed: level -> (1, c, h, w), added to the step down from there where the source is retraced.
     """
 
     latents: Tensor
@@ -76,6 +82,8 @@ class SamplingPlan:
     noise: Mapping[int, float] = field(default_factory=dict)
     rounds: Mapping[int, int] = field(default_factory=dict)
     seed: int = 0
+    replay: Replay = field(default_factory=Replay)
+    missed: Callable[[int], Tensor] | None = None
 
     def free(self, done: int, steps: int) -> Tensor:
         """Where no anchor holds after `done` of `steps` steps: bool (h, w)."""
@@ -109,11 +117,24 @@ class Step:
     preview: Callable[[], Tensor] = field(repr=False)
 
 
+def first_open_step(held: Sequence[tuple[Tensor, float]], steps: int) -> int:
+    """The first step whose outcome is not given in every cell, the last one where there is none: those before it need not be done.
+
+    Args:
+        held: masks, bool (h, w), and until which fraction of the steps each one holds.
+    """
+    for index in range(steps - 1):
+        masks = [mask for mask, stop in held if index + 1 <= stop * steps]
+        if not masks or not torch.stack(masks).any(0).all():
+            return index
+    return steps - 1
+
+
 def guided_sampling(
     backbone: Backbone,
     schedule: Schedule,
     plan: SamplingPlan,
-    guide: Callable[[int], Sequence[Prediction]],
+    guide: Guide,
     on_step: Callable[[Step], None] | None = None,
 ) -> Latents:
     """Denoise z_T to z_0 under energy guidance (DragonDiffusion, arXiv 2307.02421, section 3 and equation 6).
@@ -122,17 +143,17 @@ def guided_sampling(
     z_t is added to the noise that predicts the clean picture, and the direction term keeps the unguided noise.
 
     Args:
-        guide: level -> the guidance branch at that level: the source, then every reference picture.
+        guide: the guidance branch by level.
         on_step: called after every step; what it raises ends the loop.
 
     Returns:
         z_0 (1, c, h, w).
     """
     steps = len(schedule)
-    # a step whose outcome is given in every cell need not be done; the last one always is
-    first = next((index for index in range(steps - 1) if plan.free(index + 1, steps).any()), steps - 1)
+    first = first_open_step([(anchor.mask, anchor.stop) for anchor in plan.anchors], steps)
     latents = anchored(plan.latents, plan.anchors, steps, first)
     random = torch.Generator().manual_seed(plan.seed)  # on the CPU, so that a seed means the same on every machine
+    above = anchored(plan.latents, plan.anchors, steps, first - 1) if first and plan.replay.bidirectional else None
     for index in range(first, steps):
         level = steps - index
         for again in range(plan.rounds.get(index, 1)):
@@ -140,12 +161,14 @@ def guided_sampling(
                 latents = anchored(_undone(backbone, schedule, plan, latents, level), plan.anchors, steps, index)
             noise_pred, guided_noise_pred, energies = _predict(backbone, schedule, plan, guide, latents, index)
             clean = schedule.predict_clean(latents, guided_noise_pred, level)
-            latents = schedule.add_noise(clean, noise_pred, level - 1)
+            here, latents = latents, stepped(schedule, clean, noise_pred, level, plan.replay.eta)
+            latents = latents + _replayed(schedule, plan, here, above, noise_pred, level)
             if index in plan.noise and plan.region is not None:  # DiffEditor: random only where the picture shall change
                 fresh = torch.randn(latents.shape, generator=random).to(latents)
                 noisy = schedule.noisy_step(clean, noise_pred, level, plan.noise[index], fresh)
                 latents = torch.where(plan.region, noisy, latents)
             latents = anchored(latents, plan.anchors, steps, index + 1)
+        above = here
         if on_step is not None:
             done, total = index - first + 1, steps - first
             on_step(Step(index, steps, done, total, schedule.time(level), energies, clean, partial(backbone.decode, clean)))
@@ -156,7 +179,7 @@ def _predict(
     backbone: Backbone,
     schedule: Schedule,
     plan: SamplingPlan,
-    guide: Callable[[int], Sequence[Prediction]],
+    guide: Guide,
     latents: Latents,
     index: int,
 ) -> tuple[Latents, Latents, dict[str, float]]:
@@ -164,7 +187,7 @@ def _predict(
     steps, level = len(schedule), len(schedule) - index
     time, guided = schedule.time(level), bool(plan.terms) and index in plan.guided
     reading = any(one.plan.holds(index, steps) for one in plan.attention)
-    recorded = guide(level) if guided or reading else ()
+    recorded = guide(level, guided) if guided or reading else ()
     sizes = [(latents.shape[2], latents.shape[3]), *((grid.height // 2, grid.width // 2) for grid in plan.references)]
     memory, form = merged_memory(plan.attention, index, steps, recorded, sizes)
 
@@ -172,9 +195,10 @@ def _predict(
     with torch.set_grad_enabled(guided):
         prediction = backbone.predict(latents, time, plan.condition, features=plan.layers if guided else (), read=memory, form=form)
     noise_pred = prediction.noise_pred.detach()
-    if plan.guidance_scale != 1:
+    negative = plan.replay.negative(level, plan.negative_condition)
+    if plan.guidance_scale > 1 and negative is not plan.condition:
         with torch.no_grad():
-            unconditional = backbone.predict(latents, time, plan.negative_condition, read=memory, form=form).noise_pred
+            unconditional = backbone.predict(latents, time, negative, read=memory, form=form).noise_pred
         noise_pred = unconditional + plan.guidance_scale * (noise_pred - unconditional)
     if not guided:
         return noise_pred, noise_pred, {}
@@ -182,6 +206,17 @@ def _predict(
     references = list(zip(others, plan.references, strict=True))
     guidance = energy_gradient(plan.terms, prediction.features, source, latents, plan.feature_size, index, references)
     return noise_pred, noise_pred + normalized(guidance.gradient, latents.detach(), plan.energy_scale), guidance.energies
+
+
+def _replayed(
+    schedule: Schedule, plan: SamplingPlan, latents: Latents, above: Latents | None, noise_pred: Latents, level: int
+) -> Latents | float:
+    """What is added to the step down from `level`, as `plan.replay` says; `above` is what came before the latents, one level higher."""
+    if plan.missed is not None and plan.replay.retraces(level, len(schedule)):
+        return plan.missed(level)
+    if plan.replay.bidirectional and above is not None:  # Zhang et al., 2024, "BDIA"
+        return plan.replay.bidirectional * (above - schedule.move(latents, noise_pred, level, level + 1))
+    return 0.0
 
 
 @torch.no_grad()

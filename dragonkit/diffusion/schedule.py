@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from diffusers import DDIMScheduler
 from torch import Tensor
 
-from dragonkit.errors import EditError
+from dragonkit.errors import EditError, UnsupportedModelError
 
-__all__ = ["DDIM", "Schedule", "ddim_of"]
+__all__ = ["DDIM", "Part", "Schedule", "noise_levels"]
 
+NO_SIGNAL = 1e-6
+"""Below this, noise levels end at 0 (zero terminal signal-to-noise ratio, Lin et al., 2024), where noise says nothing of the picture."""
 LEAST_ALPHA = 1e-4
-"""Some models' noise levels end at 0 (zero terminal signal-to-noise ratio, Lin et al., 2024), where noise says nothing of the picture.
-At a hundredth of the signal it does, and no network tells the difference."""
+"""What such levels are raised to: at a hundredth of the signal noise does say something, and no network tells the difference."""
 
 
 @runtime_checkable
@@ -52,11 +53,71 @@ class Schedule(Protocol):
         return self.add_noise(self.predict_clean(latents, noise_pred, level), noise_pred, to)
 
 
-def ddim_of(scheduler: Any) -> DDIMScheduler:
-    """DDIM with the noise levels of this scheduler's configuration, none of them below `LEAST_ALPHA`."""
-    ddim = DDIMScheduler.from_config(scheduler.config)
-    ddim.alphas_cumprod = ddim.alphas_cumprod.clamp(min=LEAST_ALPHA)
-    return ddim
+@dataclass(frozen=True, eq=False)
+class Part(Schedule):
+    """The levels `low` to `high` of a schedule, counted from 0 again."""
+
+    whole: Schedule
+    low: int
+    high: int
+
+    def __len__(self) -> int:
+        return self.high - self.low
+
+    def time(self, level: int) -> float:
+        return self.whole.time(self.low + level)
+
+    def predict_clean(self, latents: Tensor, noise_pred: Tensor, level: int) -> Tensor:
+        return self.whole.predict_clean(latents, noise_pred, self.low + level)
+
+    def add_noise(self, clean: Tensor, noise: Tensor, level: int) -> Tensor:
+        return self.whole.add_noise(clean, noise, self.low + level)
+
+    def noise_in(self, latents: Tensor, clean: Tensor, level: int) -> Tensor:
+        return self.whole.noise_in(latents, clean, self.low + level)
+
+    def noisy_step(self, clean: Tensor, noise_pred: Tensor, level: int, eta: float, noise: Tensor) -> Tensor:
+        return self.whole.noisy_step(clean, noise_pred, self.low + level, eta, noise)
+
+    def move(self, latents: Tensor, noise_pred: Tensor, level: int, to: int) -> Tensor:
+        return self.whole.move(latents, noise_pred, self.low + level, self.low + to)
+
+
+def noise_levels(scheduler: Any) -> Tensor:
+    """float64 (timesteps,): the cumulative alpha of every timestep that the model was trained on, as the scheduler itself has them.
+
+    Raises:
+        UnsupportedModelError: it has none, or goes through others than it says.
+    """
+    alphas, config, name = getattr(scheduler, "alphas_cumprod", None), getattr(scheduler, "config", {}), type(scheduler).__name__
+    advice = "give the pipeline the scheduler of its checkpoint, or DDIMScheduler with that one's noise levels"
+    if not isinstance(alphas, Tensor) or alphas.ndim != 1 or len(alphas) < 2:
+        raise UnsupportedModelError(
+            f"the scheduler is a {name}, which has no alphas_cumprod: flow matching and continuous noise levels are not read; {advice}"
+        )
+    other = {"use_flow_sigmas": True, "timestep_type": "continuous"}
+    for option, value in other.items():
+        if config.get(option) == value:
+            raise UnsupportedModelError(f"the scheduler is a {name} with {option}={value!r}, whose noise levels are not read; {advice}")
+    spacing = config.get("timestep_spacing", "leading")
+    if spacing not in _SPACINGS:
+        raise UnsupportedModelError(
+            f"the scheduler's timestep_spacing is {spacing!r}, but must be one of {', '.join(_SPACINGS)}; set it so"
+        )
+    alphas = alphas.detach().cpu().double()
+    if not (torch.isfinite(alphas).all() and (alphas[0] <= 1) and (alphas[1:] <= alphas[:-1]).all() and alphas[-1] >= 0):
+        raise UnsupportedModelError(
+            f"the noise levels of the scheduler, a {name}, do not go from clean to noisy: alphas_cumprod must descend from 1 to 0; {advice}"
+        )
+    return alphas.clamp(min=LEAST_ALPHA) if alphas[-1] < NO_SIGNAL else alphas
+
+
+_SPACINGS = {
+    "leading": lambda steps, known: np.arange(steps) * (known // steps),
+    "trailing": lambda steps, known: np.round(np.arange(known, 0, -known / steps)).astype(np.int64)[:steps][::-1] - 1,
+    "linspace": lambda steps, known: np.round(np.linspace(0, known - 1, steps)).astype(np.int64),
+}
+"""Which of the known timesteps a run visits, ascending (Lin et al., 2024, table 2)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,21 +134,24 @@ class DDIM(Schedule):
 
     @classmethod
     def of(cls, scheduler: Any, steps: int) -> DDIM:
-        """The levels that diffusers' `DDIMScheduler` would visit with this scheduler's configuration.
+        """The levels that diffusers' `DDIMScheduler` would visit with this scheduler's noise levels and spacing.
 
         Raises:
             EditError: the model was trained on fewer timesteps.
+            UnsupportedModelError: its noise levels are not DDIM's kind.
         """
-        ddim = ddim_of(scheduler)
-        known = len(ddim.alphas_cumprod)
+        alphas, config = noise_levels(scheduler), scheduler.config
+        known, spacing = len(alphas), config.get("timestep_spacing", "leading")
         if steps > known:
             raise EditError(f"steps is {steps}, but the model knows {known} timesteps only; ask for at most {known}")
-        ddim.set_timesteps(steps)
-        timesteps = ddim.timesteps.cpu().long().flip(0)
+        timesteps = torch.from_numpy(_SPACINGS[spacing](steps, known).copy())
+        if spacing == "leading":
+            timesteps = timesteps + int(config.get("steps_offset") or 0)
         # with an offset, as many steps as there are timesteps would run past the last: then all begin so much earlier
         timesteps = timesteps - max(int(timesteps[-1]) - (known - 1), 0)
-        alphas = torch.cat([ddim.final_alpha_cumprod.reshape(1), ddim.alphas_cumprod[timesteps]]).double()
-        return cls(timesteps, alphas)
+        clean = bool(config.get("set_alpha_to_one", True)) and config.get("final_sigmas_type", "zero") == "zero"
+        end = torch.ones(1, dtype=torch.float64) if clean or timesteps[0] == 0 else alphas[:1]  # else the last step would do nothing
+        return cls(timesteps, torch.cat([end, alphas[timesteps]]))
 
     def __len__(self) -> int:
         return len(self.timesteps)

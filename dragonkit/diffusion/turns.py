@@ -39,7 +39,7 @@ def turn_on(backbone: Any, waiting: Callable[[], Any] | None = None) -> Iterator
 
 
 def calls_on(network: object) -> Any:
-    """The lock for a single call, which puts hooks and processors on the network and takes them off: threads without a turn may call."""
+    """The lock for a single call, which puts hooks and processors on the network: a thread without a turn may make one, too."""
     return _lock(_calls, network)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from dragonkit.diffusion.backbone import Backbone, Reader
+from dragonkit.diffusion.backbone import Adviser, Backbone, Reader
 from dragonkit.diffusion.sampling import SamplingPlan
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
@@ -14,7 +14,7 @@ from dragonkit.imaging.images import MAX_ASPECT
 from dragonkit.plugins.card import ModelCard
 from dragonkit.words import short
 
-__all__ = ["advice_on", "advice_on_plan", "advice_on_prompt", "carries", "settings_for"]
+__all__ = ["advice_of", "advice_on", "advice_on_guidance", "advice_on_plan", "advice_on_prompt", "carries", "settings_for"]
 
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
@@ -57,6 +57,21 @@ def advice_on(source: Source, card: ModelCard) -> Iterator[str]:
             f"one side of the picture is {longer / shorter:.3g} times the other, and the model sees it squeezed to {width}x{height}: "
             "what it paints comes out stretched; edit a part of the picture instead"
         )
+
+
+def advice_on_guidance(source: Source, settings: Settings) -> Iterator[str]:
+    """A sentence where a source came back under weaker guidance than an edit of it runs with, which may lose it."""
+    checked, runs = source.checked_under, settings.guidance_scale
+    if checked is not None and runs > max(checked, 1):
+        yield (
+            f"that the source comes back was checked under guidance_scale={checked:g}, but this edit runs under {runs:g}, where less may; "
+            f"invert with Settings(guidance_scale={runs:g}) to see"
+        )
+
+
+def advice_of(backbone: Backbone) -> Iterable[str]:
+    """What the model itself says of its state; backbones that cannot tell say nothing."""
+    return backbone.advice() if isinstance(backbone, Adviser) else ()
 
 
 def advice_on_prompt(backbone: Backbone, prompt: str, what: str = "prompt") -> Iterator[str]:

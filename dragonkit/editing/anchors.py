@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from dragonkit.imaging.matting import RIM
 from dragonkit.plugins.answers import EditMasks
 from dragonkit.plugins.registry import PluginRegistry
 
-__all__ = ["Placed", "anchors_of", "initial_latents", "moved_noise"]
+__all__ = ["Hold", "Placed", "anchors_of", "holds_of", "initial_latents", "moved_misses", "moved_noise"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +83,23 @@ def moved_noise(cells: EditMasks, source: Source, reference: Source | None = Non
     return torch.where(to_mask(cells.target, own), moved, left)
 
 
-def anchors_of(
-    source: Source,
-    grid: Grid,
-    placed: Sequence[Placed],
-    pasted_latents: Tensor,
-    known: np.ndarray,
-    untouched: np.ndarray,
-    settings: Settings,
-) -> list[Anchor]:
+class Hold(NamedTuple):
+    """Cells that are given instead of sampled.
+
+    Attributes:
+        mask: bool (h, w).
+        stop: until which fraction of the steps.
+        own: whether they are the source's own, else the pasted picture's.
+    """
+
+    mask: Tensor
+    stop: float
+    own: bool = False
+
+
+def holds_of(
+    grid: Grid, placed: Sequence[Placed], pasted_latents: Tensor, known: np.ndarray, untouched: np.ndarray, settings: Settings
+) -> list[Hold]:
     """What is given instead of sampled: the untouched part is the source's, the edited part the pasted picture's for a while.
 
     A cell counts as moved content when it has the least bit of it, so that no half-covered cell on an object's rim is left to chance.
@@ -104,35 +114,72 @@ def anchors_of(
     pasted = ~untouched & ~vacated & (cell_coverage(known == 0, grid) == 0)
     guesses = np.logical_or.reduce([one.pixels.target & ~one.certain for one in placed] or [known == 0])
     guessed = cell_coverage(guesses, grid) > 0
-    anchors = []
-    if settings.keep != "energy":
-        anchors.append(Anchor(to_mask(untouched, pasted_latents), source.trajectory))
+    holds = [] if settings.keep == "energy" else [Hold(to_mask(untouched, pasted_latents), 1.0, own=True)]
     if placed:
-        trajectory = _noised(source, pasted_latents, placed, settings.seed)
         for mask, hold in ((vacated, settings.hold_vacated), (pasted & guessed, settings.hold_guess), (pasted & ~guessed, settings.hold)):
             if hold > 0:
-                anchors.append(Anchor(to_mask(mask, trajectory), trajectory, hold))
-    return anchors
+                holds.append(Hold(to_mask(mask, pasted_latents), hold))
+    return holds
 
 
-def _noised(source: Source, clean: Tensor, placed: Sequence[Placed], seed: int) -> Tensor:
-    """The trajectory (n + 1, c, h, w) that the pasted picture would have: its clean latents under the noise of what was pasted.
+def anchors_of(
+    holds: Sequence[Hold], source: Source, placed: Sequence[Placed], pasted_latents: Tensor, level: int, seed: int
+) -> list[Anchor]:
+    """The holds with what they hold, up to a level: above, nobody looks."""
+    own = source.way.upto(level).latents
+    pasted = own if all(hold.own for hold in holds) else _noised(source, pasted_latents, placed, level, seed)
+    return [Anchor(hold.mask, own if hold.own else pasted, hold.stop) for hold in holds]
+
+
+def _noised(source: Source, clean: Tensor, placed: Sequence[Placed], highest: int, seed: int) -> Tensor:
+    """The trajectory (highest + 1, c, h, w) that the pasted picture would have: its clean latents under the noise of what was pasted.
 
     Moving latents by whole cells would place content up to half a cell wrong, and latents do not turn or scale. Pasting pixels and
     encoding them is exact; only the noise is looked up cell by cell. Vacated cells get new noise, as at the start.
     """
-    fresh = _fresh(clean, seed)
-    vacated = to_mask(np.logical_or.reduce([one.cells.vacated for one in placed]), clean)
+    fresh, carry = _fresh(clean, seed), _carrier(source, placed)
+    levels = [clean]
+    for level in range(1, highest + 1):
+        levels.append(source.schedule.add_noise(clean, carry(partial(_noise, level=level), fresh), level))
+    return torch.cat(levels)
+
+
+def moved_misses(source: Source, placed: Sequence[Placed], misses: Callable[[Source, int], Tensor], seed: int) -> Callable[[int], Tensor]:
+    """What the source's step down from a level misses, moved along with the content; vacated cells get what a random step would give them.
+
+    Args:
+        misses: (source, level) -> (1, c, h, w).
+        seed: of that random step.
+    """
+    carry, nothing = _carrier(source, placed), torch.zeros_like(source.latents_at(0))
+
+    def moved(level: int) -> Tensor:
+        fresh = nothing
+        if source.replay.eta:
+            unit = _fresh(nothing, (seed + level) % 2**63)
+            fresh = source.schedule.noisy_step(nothing, nothing, level, source.replay.eta, unit)
+        return carry(lambda origin: misses(origin, level), fresh)
+
+    return moved
+
+
+def _carrier(source: Source, placed: Sequence[Placed]) -> Callable[[Callable[[Source], Tensor], Tensor], Tensor]:
+    """(what each source has at its cells, what vacated cells get) -> the same as the edits place it, looked up without interpolation."""
+    like = source.latents_at(0)
+    vacated = [to_mask(one.cells.vacated, like) for one in placed]
     origins = [one.reference or source for one in placed]
     places = [one.cells.correspondence_on(latent_grid(origin)) for one, origin in zip(placed, origins, strict=True)]
-    targets = [to_mask(one.cells.target, clean) for one in placed]
-    levels = [clean]
-    for level in range(1, len(source.schedule) + 1):
-        mixed = torch.where(vacated, fresh, _noise(source, level))
+    targets = [to_mask(one.cells.target, like) for one in placed]
+
+    def carry(field: Callable[[Source], Tensor], fresh: Tensor) -> Tensor:
+        mixed = field(source)
+        for mask in vacated:
+            mixed = torch.where(mask, fresh, mixed)
         for origin, place, target in zip(origins, places, targets, strict=True):
-            mixed = torch.where(target, warp(_noise(origin, level)[0], place, mode="nearest")[None], mixed)
-        levels.append(source.schedule.add_noise(clean, mixed, level))
-    return torch.cat(levels)
+            mixed = torch.where(target, warp(field(origin)[0], place, mode="nearest")[None], mixed)
+        return mixed
+
+    return carry
 
 
 def _fresh(like: Tensor, seed: int) -> Tensor:

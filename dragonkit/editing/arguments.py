@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.lending import state_of
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.words import short
 
-__all__ = ["checked_callback", "checked_seed", "checked_settings", "checked_source", "settings_apart"]
+__all__ = ["checked_callback", "checked_seed", "checked_settings", "checked_source", "refuse_changed", "settings_apart"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 LARGEST_SEED = 2**63 - 1
@@ -58,15 +59,32 @@ def checked_seed(seed: Any) -> int:
     return number
 
 
-def checked_source(source: Source, backbone: Backbone) -> Source:
-    """Refuse a source that another model made, as far as its latents can tell."""
-    channels, made = source.trajectory.shape[1], source.trajectory
-    if (channels, made.dtype, made.device.type) != (backbone.latent_channels, backbone.dtype, backbone.device.type):
+def checked_source(source: Source, backbone: Backbone, prompt: str = "") -> Source:
+    """Refuse a source that another model made, as far as its latents can tell, or one of other words than are asked for."""
+    if prompt and prompt != source.prompt:
         raise EditError(
-            f"the source is another model's: its latents have {channels} channels in {made.dtype} on {made.device}, but this editor's "
-            f"have {backbone.latent_channels} in {backbone.dtype} on {backbone.device}; invert the picture with this editor"
+            f"the prompt is {short(prompt)}, but the source was made with {short(source.prompt)}, which an edit cannot change; "
+            "leave it out, or give the picture instead of its source"
         )
+    made = source.latents_at(0)
+    channels = made.shape[1]
+    if (channels, made.dtype, made.device.type) != (backbone.latent_channels, backbone.dtype, backbone.device.type):
+        own = f"{backbone.latent_channels} channels in {backbone.dtype} on {backbone.device}"
+        raise EditError(
+            f"the source was made by another model: its latents have {channels} channels in {made.dtype} on {made.device}, "
+            f"but this editor's have {own}; invert the picture with this editor"
+        )
+    refuse_changed(source.state, backbone)
     return source
+
+
+def refuse_changed(state: str, backbone: Backbone) -> None:
+    """Refuse to go on with what the model made when it was another one."""
+    if state and state != state_of(backbone):
+        raise EditError(
+            "the source was made before the model was changed, such as by a LoRA, other weights or another scheduler, or by another model; "
+            "invert the picture again"
+        )
 
 
 def _as_settings(given: dict[str, Any]) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from dragonkit.diffusion.backbone import Backbone, checked_layers
 from dragonkit.diffusion.inversion import Progress
+from dragonkit.diffusion.lending import lent
 from dragonkit.diffusion.sampling import Step, guided_sampling
 from dragonkit.diffusion.source import Source
+from dragonkit.diffusion.stable_diffusion_xl import backbone_of
 from dragonkit.diffusion.turns import turn_on
-from dragonkit.editing.advice import advice_on, advice_on_plan, advice_on_prompt, carries, settings_for
+from dragonkit.editing.advice import advice_of, advice_on, advice_on_guidance, advice_on_plan, advice_on_prompt, carries, settings_for
 from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, settings_apart
 from dragonkit.editing.energies import idle_terms
 from dragonkit.editing.finishing import finish
@@ -24,14 +27,17 @@ from dragonkit.editing.results import EditResult
 from dragonkit.editing.sources import Sources
 from dragonkit.editing.watching import Watch
 from dragonkit.edits.file import EditFile
+from dragonkit.edits.naming import with_lora
 from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, OutOfMemoryError
 from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
+from dragonkit.models.devices import checked_device, checked_dtype, refuse_deleted_folder
+from dragonkit.models.families import card_of, with_family
 from dragonkit.models.hub import Fetched
-from dragonkit.models.loading import checked_device, checked_dtype, find_card, load_backbone, refuse_deleted_folder
+from dragonkit.models.loading import find_card, load_backbone
 from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
@@ -65,10 +71,13 @@ class Editor:
         dtype: torch.dtype | None = None,
         registry: PluginRegistry | None = None,
         progress: Fetched | None = None,
+        lora: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     ) -> Editor:
         """Load a model: a name from `dragonkit models`, a hub id, a folder in diffusers' format, or a .safetensors file.
 
         Args:
+            model: may name LoRA as well: "sd15+style.safetensors@0.8", as edit files do.
+            lora: one or several .safetensors files, folders or hub ids, each with "@weight" where it is not 1.
             device: CUDA where there is one, else the CPU, when left out.
             dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
             progress: called with (bytes fetched, bytes in all) while the hub sends the model; raise `dragonkit.Cancelled` to stop.
@@ -77,12 +86,35 @@ class Editor:
             ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or its plugin fails; or the device is not.
         """
         registry = registry or get_registry()
-        card = find_card(model, registry.models(), registry.suspects("model"))
+        lora = (lora,) if isinstance(lora, (str, os.PathLike)) else lora
+        card = find_card(with_lora(model, lora) if lora else model, registry.models(), registry.suspects("model"))
         refuse_deleted_folder()
         with _advice_on_memory():
             device = checked_device(device)
             backbone = load_backbone(card, device, checked_dtype(dtype, device), progress)
-        return cls(backbone, card, registry)
+        return cls(backbone, with_family(card, backbone), registry)
+
+    @classmethod
+    def from_pipeline(cls, pipeline: Any, registry: PluginRegistry | None = None, name: str | None = None) -> Editor:
+        """Edit with a pipeline that you have loaded: with LoRA, textual inversion, another VAE, offloaded, for img2img or inpainting.
+
+        Its parts are used as they are and where they are, and are as they were after every call, also after an error. They may be
+        changed between two calls: what was inverted before is then inverted again, or refused.
+
+        Args:
+            pipeline: of diffusers, with the parts of Stable Diffusion 1, 2 or XL.
+            name: what edit files call the model; where the pipeline was loaded from, when left out.
+
+        Raises:
+            UnsupportedModelError: it lacks a part, or has one that edits would ignore.
+
+        Example:
+            pipe = StableDiffusionPipeline.from_pretrained("owner/name")
+            pipe.load_lora_weights("style.safetensors")
+            editor = dk.Editor.from_pipeline(pipe)
+        """
+        backbone = backbone_of(pipeline)
+        return cls(backbone, card_of(backbone, name or getattr(pipeline, "name_or_path", None) or type(pipeline).__name__), registry)
 
     def settings(self, settings: Settings | None = None) -> Settings:
         """The model's defaults with what `settings` sets itself on top. EditError for layers that the model lacks."""
@@ -105,10 +137,12 @@ class Editor:
     ) -> Source:
         """Find the noise a picture would have come from; the last few inversions are remembered.
 
+        `edit` does as much of it by itself as it needs; what this adds is the check.
+
         Args:
             image: path, PIL image, array or tensor, of any size: it is resized for the model, and results are resized back.
             prompt: what the picture shows.
-            check: also denoise it again without any edit, and note how well the picture comes back.
+            check: also denoise it again without any edit, under the settings' guidance_scale, and note how well the picture comes back.
             progress: called with (steps done, steps in all).
 
         Raises:
@@ -116,8 +150,25 @@ class Editor:
             EditError: there is no such inversion, or it has no such option.
         """
         settings, prompt = self.settings(settings), checked_prompt(prompt)
-        with _advice_on_memory(), self._turn(progress, settings):
+        with _advice_on_memory(self._sources), self._turn(progress, settings):
             return self._sources.invert(open_photo(image), prompt, settings, check, progress)
+
+    @settings_apart
+    def open(
+        self, image: ImageSource | Photo, prompt: str = "", settings: Settings | None = None, progress: Progress | None = None
+    ) -> Source:
+        """A picture as `edit` takes it: of the way to noise, every edit finds as much as it reads, and nothing is checked.
+
+        Args:
+            image, prompt, settings: as in `invert`.
+            progress: called while an inversion goes all the way at once, as some must.
+
+        Raises:
+            ImageError, EditError: as in `invert`.
+        """
+        settings, prompt = self.settings(settings), checked_prompt(prompt)
+        with _advice_on_memory(self._sources), self._turn(progress, settings):
+            return self._sources.open(open_photo(image), prompt, settings, progress)
 
     def advice(self, source: Source, layout: Layout | None = None) -> list[str]:
         """What is worth knowing before an edit of this source; the report of every edit of it says the same.
@@ -125,7 +176,7 @@ class Editor:
         Args:
             layout: the edits, where they are known.
         """
-        said = [*advice_on(source, self.card), *advice_on_prompt(self.backbone, source.prompt)]
+        said = [*advice_on(source, self.card), *advice_of(self.backbone), *advice_on_prompt(self.backbone, source.prompt)]
         for reference in () if layout is None else layout.references:
             if reference is not None and reference.prompt is not None:
                 said += advice_on_prompt(self.backbone, reference.prompt, "reference_prompt")
@@ -139,7 +190,7 @@ class Editor:
     def generate(self, prompt: str, seed: int = 0, settings: Settings | None = None, progress: Progress | None = None) -> Source:
         """A new picture from words, as a Source whose trajectory is its own sampling: nothing is lost to inversion."""
         settings, prompt, seed = self.settings(settings), checked_prompt(prompt), checked_seed(seed)
-        with _advice_on_memory(), self._turn(progress, settings):
+        with _advice_on_memory(self._sources), self._turn(progress, settings):
             return self._sources.generate(prompt, seed, settings, progress)
 
     @settings_apart
@@ -155,24 +206,24 @@ class Editor:
         """Edit a picture. Several edits run in one pass.
 
         Args:
-            source: from `invert` or `generate`, an earlier result, or a picture, which is inverted with `prompt` first.
+            source: from `invert` or `generate`, an earlier result, or a picture, which is inverted with `prompt` as far as this edit asks.
             edits: one or several, or dicts as `Edit.to_dict` writes them; or their `Layout`, where it has been made already.
             settings: what differs from the model's defaults. How a Source was made stays as it was: see Raises.
             on_step: called after every step with a `Step`; raise `dragonkit.Cancelled` in it to stop at once.
             progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself.
 
         Raises:
-            EditError: an edit does not fit the picture; or the settings ask for other steps or another inversion than the Source's.
+            EditError: an edit does not fit the picture; or a Source was made with other words, steps or inversion than are asked for.
             Cancelled: `on_step`, `progress` or a plugin said so.
         """
         given, settings, prompt = settings, self.settings(settings), checked_prompt(prompt)
         checked_callback(on_step, "on_step", "a Step")
-        with _advice_on_memory():
+        with _advice_on_memory(self._sources):
             picture, layout, prompt = self._laid_out(source, edits, prompt)
-            if isinstance(picture, Source):
-                settings_for(checked_source(picture, self.backbone), settings, self.card, given)  # refused before anybody waits
+            if isinstance(picture, Source):  # what it was not made for is refused before anybody waits
+                settings_for(checked_source(picture, self.backbone, prompt), settings, self.card, given)
             with self._turn(progress, settings):
-                inverted = picture if isinstance(picture, Source) else self.invert(picture, prompt, settings, progress=progress)
+                inverted = picture if isinstance(picture, Source) else self._sources.open(picture, prompt, settings, progress)
                 return self._edited(inverted, layout, settings_for(inverted, settings, self.card, given), on_step, progress)
 
     def _edited(
@@ -180,16 +231,21 @@ class Editor:
     ) -> EditResult:
         references = [None if one is None else self._inverted(one, source, settings, progress) for one in layout.references]
         watch = Watch(self.backbone, self.registry, on_step, progress)
-        plan = plan_edits(self.registry, self.backbone, source, layout, settings, references)
-        guide = self._sources.guides([source, *(one for one in references if one is not None)], settings)
+
+        def reach(one: Source, level: int) -> None:
+            with watch.apart():
+                one.way.upto(level, progress)
+
+        plan = plan_edits(self.registry, self.backbone, source, layout, settings, references, self._sources.misses(settings), reach)
+        guide = self._sources.guides(source, [one for one in references if one is not None], settings)
         latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
         # where the autoencoder fails all is held for that reason, which the advice names
         notes = advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()
         photo = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
-        warnings = [*self.advice(source, layout), *notes, *idle_terms(plan.sampling.terms)]
-        report = watch.report(self.card.name, layout, source, warnings)
+        warnings = [*self.advice(source, layout), *advice_on_guidance(source, settings), *notes, *idle_terms(plan.sampling.terms)]
+        report = watch.report(self.card.name, layout, source, settings, warnings)
         picture = source.photo if source.seed is None else source.seed
-        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits)
+        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits, source.guidance_scale)
         return EditResult(photo.image, report, file, plan.region, photo)
 
     def run(
@@ -206,13 +262,17 @@ class Editor:
     def source_of(self, file: EditFile, progress: Progress | None = None) -> Source:
         """The source that an edit file names: its picture inverted, or generated from its seed."""
         if file.seed is not None and not file.image:
-            return self.generate(file.prompt, file.seed, file.settings, progress)
-        return self.invert(file.photo(), file.prompt, file.settings, progress=progress)
+            own = {} if file.seed_guidance_scale is None else {"guidance_scale": file.seed_guidance_scale}
+            return self.generate(file.prompt, file.seed, file.settings.model_copy(update=own), progress)
+        return self.open(file.photo(), file.prompt, file.settings, progress)
 
-    def _turn(self, progress: Progress | None, settings: Settings) -> AbstractContextManager[None]:
+    @contextmanager
+    def _turn(self, progress: Progress | None, settings: Settings) -> Iterator[None]:
         """Within this block the model is this call's alone."""
         checked_callback(progress, "progress", "(steps done, steps in all)")
-        return turn_on(self.backbone, None if progress is None else lambda: progress(0, settings.steps))
+        with turn_on(self.backbone, None if progress is None else lambda: progress(0, settings.steps)), lent(self.backbone):
+            self._sources.renew()
+            yield
 
     def _laid_out(
         self, source: Source | EditResult | ImageSource | Photo, edits: EditLike | Sequence[EditLike] | Layout, prompt: str
@@ -230,14 +290,21 @@ class Editor:
 
     def _inverted(self, reference: Reference, source: Source, settings: Settings, progress: Progress | None) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt
-        return self.invert(reference.image, prompt, settings, check=False, progress=progress)
+        return self._sources.open(open_photo(reference.image), checked_prompt(prompt), settings, progress)
 
 
 @contextmanager
-def _advice_on_memory() -> Iterator[None]:
+def _advice_on_memory(sources: Sources | None = None) -> Iterator[None]:
+    """Within this block running out of memory is told with what helps, once what was kept of pictures is let go of."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemoryError("use Settings(memory='recompute'), fewer layers, a smaller picture or dtype=torch.float16") from error
+        again = ""
+        if sources is not None and sources.keeps_anything:
+            sources.forget()
+            again = "try again, as what was kept of pictures for later edits is let go of now; if that is not enough, "
+        raise OutOfMemoryError(
+            f"{again}use Settings(memory='recompute'), fewer layers, a smaller picture or dtype=torch.float16"
+        ) from error

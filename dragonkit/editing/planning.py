@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.diffusion.reading import PlannedAttention
-from dragonkit.diffusion.sampling import SamplingPlan
+from dragonkit.diffusion.sampling import SamplingPlan, first_open_step
 from dragonkit.diffusion.source import Source, feature_grid, latent_grid
-from dragonkit.editing.anchors import Placed, anchors_of, initial_latents
+from dragonkit.editing.anchors import Placed, anchors_of, holds_of, initial_latents, moved_misses
 from dragonkit.editing.energies import planned_term
 from dragonkit.editing.layout import Layout
 from dragonkit.editing.pasting import Cutout, cut_and_paste, edit_region, free_pixels, resized, to_mask
@@ -62,12 +62,16 @@ def plan_edits(
     layout: Layout,
     settings: Settings,
     references: Sequence[Source | None] | None = None,
+    misses: Callable[[Source, int], Tensor] | None = None,
+    reach: Callable[[Source, int], object] = lambda source, level: source.way.upto(level),
 ) -> EditPlan:
     """Plan several edits in one pass: energies add up, masks combine, attention plans merge, each changes its part of z_T.
 
     Args:
         layout: the edits, on a picture of the source's size.
         references: the inverted reference picture of every edit, None for edits without one.
+        misses: (source, level) -> what the source's own step down from there misses, for sources that are retraced.
+        reach: finds a source's levels, as far up as the edit starts.
 
     Raises:
         PluginHookError: a plugin's answer is of no use.
@@ -106,9 +110,19 @@ def plan_edits(
         for place, (edit, masks) in enumerate(zip(edits, feature_masks, strict=True))
         for plugin, term in registry.energy_terms(edit, masks)
     ]
+    steps = len(source.schedule)
+    holds = holds_of(latent_cells, placed, pasted_latents, known, untouched, settings)
+    first = first_open_step([(hold.mask, hold.stop) for hold in holds], steps)
+    top = min(steps - first + (source.replay.bidirectional > 0), steps)  # which looks back by a level
+    for each in (source, *inverted):
+        reach(each, top)
+    if first == 0:
+        start = initial_latents(registry, source, edits, latent_masks, references, settings.seed if settings.start == "picture" else None)
+    else:  # all of it is held where the loop begins
+        start = torch.zeros_like(pasted_latents)
     guided = settings.schedule.guided(settings.steps) if terms and settings.energy_scale else frozenset[int]()
     sampling = SamplingPlan(
-        latents=initial_latents(registry, source, edits, latent_masks, references, settings.seed if settings.start == "picture" else None),
+        latents=start,
         condition=source.condition,
         negative_condition=source.negative_condition,
         terms=terms,
@@ -121,13 +135,15 @@ def plan_edits(
             for plan, reference in attention
             if plan is not None
         ],
-        anchors=anchors_of(source, latent_cells, placed, pasted_latents, known, untouched, settings),
+        anchors=anchors_of(holds, source, placed, pasted_latents, top, settings.seed),
         guidance_scale=settings.guidance_scale,
         energy_scale=settings.energy_scale,
         region=to_mask(~np.logical_and.reduce([masks.preserve for masks in latent_masks]), pasted_latents),
         noise=settings.schedule.noise_at(settings.steps),
         rounds=settings.schedule.rounds_at(settings.steps) if guided else {},
         seed=settings.seed,
+        replay=source.replay,
+        missed=None if misses is None else moved_misses(source, placed, misses, settings.seed),
     )
     given_latents = torch.where(to_mask(untouched, pasted_latents), source.latents_at(0), pasted_latents)
     held = np.zeros(region.shape, bool)

@@ -42,11 +42,12 @@ class Report(BaseModel):
         image_size: (width, height) of the picture as given, and of the result.
         working_size: (width, height) that the model saw; the picture was resized to it and back where they differ.
         steps: every step with its energies.
-        reconstruction_psnr: dB, how well the source comes back without any edit; None when that was not checked.
+        reconstruction_psnr: dB, how well the source comes back without any edit; None when that was not checked under this edit's guidance.
         autoencoder_psnr: dB, the most that it could be.
         network_evaluations: UNet calls of this edit, counted per picture in the batch; an inversion made earlier is not in it.
         seconds: wall time of this edit.
         warnings: sentences worth reading.
+        attention: whose kernels computed attention: "torch", "xformers", or both; None where the model does not tell.
         places: where each edit acts: how much of the picture its mask covers, how much may change, and which borders cut its target.
     """
 
@@ -64,6 +65,7 @@ class Report(BaseModel):
     seconds: float
     warnings: tuple[str, ...] = ()
     places: tuple[PlaceReport, ...] = ()
+    attention: str | None = None
 
     @property
     def resized(self) -> bool:

@@ -18,6 +18,7 @@ from pydantic import Field, JsonValue, PrivateAttr, field_validator, model_valid
 
 from dragonkit.edits.edit import Edit, unknown_mode
 from dragonkit.edits.limits import MAX_BYTES, MAX_EDITS, check_weight
+from dragonkit.edits.naming import split_lora, split_model
 from dragonkit.edits.paths import PathRule, Reach
 from dragonkit.edits.pictures import is_hash, kept_apart, matched, refuse_missing, replaced, texts_in
 from dragonkit.edits.prompts import Prompt
@@ -60,6 +61,9 @@ class EditFile(Model):
     )
     prompt: Prompt = Field(default="", description="what the image shows")
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1, description="the source is generated from the prompt and this seed")
+    seed_guidance_scale: float | None = Field(
+        default=None, ge=0, le=100, description="guidance_scale that the source is generated under; the settings' when left out"
+    )
     settings: Settings = Field(default_factory=Settings)
     edits: list[dict[str, JsonValue]] = Field(description="the edits, each with its mode and its fields")
 
@@ -159,14 +163,25 @@ class EditFile(Model):
         return file
 
     @classmethod
-    def of(cls, model: str, source: Photo | int, prompt: str, settings: Settings, edits: Sequence[Edit]) -> Self:
+    def of(
+        cls,
+        model: str,
+        source: Photo | int,
+        prompt: str,
+        settings: Settings,
+        edits: Sequence[Edit],
+        seed_guidance_scale: float | None = None,
+    ) -> Self:
         """The edit file of a run. It names pictures by their hashes, and holds them beside that.
 
         Args:
             source: the picture, or the seed that it was generated from.
+            seed_guidance_scale: what it was generated under.
         """
         photos: dict[str, Photo] = {} if isinstance(source, int) else {source.hash: source}
-        named = {"seed": source} if isinstance(source, int) else {"image": source.hash}
+        own = None if seed_guidance_scale == settings.guidance_scale else seed_guidance_scale
+        generated = {"seed": source, "seed_guidance_scale": own}
+        named: dict[str, Any] = generated if isinstance(source, int) else {"image": source.hash}
         with kept_apart(photos):
             file = cls(model=model, prompt=prompt, settings=settings, edits=[edit.to_dict() for edit in edits], **named)
         file._photos = photos
@@ -298,8 +313,11 @@ class EditFile(Model):
         Args:
             known: names that are no paths, whatever lies here under such a name.
         """
-        path = os.path.expanduser(self.model)
-        if self.model not in known and os.path.exists(path):
+        model, lora = split_model(self.model)
+        for name in (model, *(split_lora(one)[0] for one in lora)):
+            path = os.path.expanduser(name)
+            if name in known or not os.path.exists(path):
+                continue
             try:
                 PathRule(self._folder or Path(), self._reach).follow(os.path.abspath(path), "model", EditFileError, must_exist=False)
             except EditFileError as error:

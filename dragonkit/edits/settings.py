@@ -30,7 +30,7 @@ class Settings(Model):
     """
 
     steps: int = Field(default=50, ge=1, le=1000, description="denoising steps")
-    guidance_scale: float = Field(default=1.0, ge=0, le=100, description="classifier-free guidance; 1 switches it off")
+    guidance_scale: float = Field(default=1.0, ge=0, le=100, description="classifier-free guidance; at 1 and below there is none")
     energy_scale: float = Field(default=0.03, ge=0, le=10, description="RMS of the energy gradient, as a fraction of the latents' RMS")
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="seed of the new noise that vacated places get")
     schedule: GuidanceSchedule = Field(
@@ -39,7 +39,11 @@ class Settings(Model):
     )
     attention: bool = Field(default=True, description="let the decoder read the source's keys and values, as the modes ask (eq. 11)")
     memory: Literal["bank", "recompute"] = Field(
-        default="bank", description="keep the source's features, keys and values after the first edit, or compute them again in every edit"
+        default="bank",
+        description="keep what the network sees of pictures for later edits while there is room, or compute it again in every edit",
+    )
+    working_size: int | None = Field(
+        default=None, ge=8, le=8192, description="shorter side in pixels at which the model works on the picture; its own when left out"
     )
     keep: Literal["pixels", "latents", "energy"] = Field(
         default="pixels", description="how the untouched part is kept: bit for bit, in the latents, or by the preserve energy only"

@@ -42,4 +42,10 @@ def dragonkit_models() -> list[ModelCard]:
             "Stable Diffusion 2.1 base, 512 px; downloaded from the hub",
             {"guidance_scale": 4.0, "inversion_iterations": 1},
         ),
+        ModelCard(
+            "sdxl",
+            "stabilityai/stable-diffusion-xl-base-1.0",
+            "Stable Diffusion XL, 1024 px; downloaded from the hub",
+            {"guidance_scale": 4.0, "inversion_iterations": 1, "layers": ("up.0", "up.1")},
+        ),
     ]

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub, brought into its cache on this machine: with progress, a way to stop, and a limit on silence."""
+"""Models on the Hugging Face hub, brought into its cache here: with progress, a way to stop, and an end when the hub is silent."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dragonkit.errors import Cancelled, ModelNotFoundError
+from dragonkit.words import first_line
 
 __all__ = ["Fetched", "fetch", "fetch_command"]
 
@@ -20,8 +21,10 @@ SILENCE = 30.0
 """Seconds without a byte after which the hub is given up."""
 POLL = 0.1
 
+_UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 _CONFIGS = r"([\w-]+/)?[\w.-]+\.(json|txt|model)"
 _WEIGHTS = r"[\w-]+/(model|diffusion_pytorch_model)(-\d+-of-\d+)?\.safetensors"
+_HALF = r"[\w-]+/(model|diffusion_pytorch_model)\.fp16(-\d+-of-\d+)?\.safetensors"
 _PICKLED = r"[\w-]+/(pytorch_model|diffusion_pytorch_model)(-\d+-of-\d+)?\.bin"
 
 
@@ -61,16 +64,15 @@ def fetch(repo: str, progress: Fetched | None = None, weights: bool = True) -> P
             raise ModelNotFoundError(
                 f"the hub has no model {repo}, or it is not for everybody; check the name, and log in with 'hf auth login' if it is yours"
             ) from error
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ModelNotFoundError(
-            f"the model {repo} is not on this machine, and the hub cannot be reached ({why}); check the network and fetch it with: "
-            f"{fetch_command(repo, weights)}"
+            f"the model {repo} is not on this machine, and the hub cannot be reached ({first_line(error)}); "
+            f"check the network and fetch it with: {fetch_command(repo, weights)}"
         ) from error
 
 
 def fetch_command(repo: str, weights: bool = True) -> str:
     """What fetches a model in a shell, and nothing that is not needed."""
-    networks = " '*/model*.safetensors' '*/diffusion_pytorch_model*.safetensors'" if weights else ""
+    networks = " '*/model*.safetensors' '*/diffusion_pytorch_model*.safetensors' --exclude 'safety_checker/*'" if weights else ""
     return f"hf download {repo} --include '*.json' '*.txt'{networks}"
 
 
@@ -125,16 +127,19 @@ class _Download(threading.Thread):
             self._error = error
 
     def _chosen(self, names: Iterable[str]) -> list[str]:
-        """The files that are wanted; pickled weights only where a part has no others."""
-        names = sorted(names)
+        """The files that are wanted: of each part in use the weights in full, else in half precision, else pickled."""
+        names = sorted(name for name in names if name.partition("/")[0] not in _UNUSED)
         if "model_index.json" not in names:
             raise ModelNotFoundError(f"the hub's {self._repo} has no model_index.json: it is not in diffusers' format; give another one")
         chosen = [name for name in names if re.fullmatch(_CONFIGS, name)]
         if not self._weights:
             return chosen
-        safe = [name for name in names if re.fullmatch(_WEIGHTS, name)]
-        parts = {name.partition("/")[0] for name in safe}
-        return [*chosen, *safe, *(n for n in names if re.fullmatch(_PICKLED, n) and n.partition("/")[0] not in parts)]
+        parts = set[str]()
+        for pattern in (_WEIGHTS, _HALF, _PICKLED):
+            found = [name for name in names if re.fullmatch(pattern, name) and name.partition("/")[0] not in parts]
+            chosen += found
+            parts |= {name.partition("/")[0] for name in found}
+        return chosen
 
     def _moved(self) -> None:
         self._heard = time.monotonic()

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import importlib
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dragonkit.edits.naming import split_model
 from dragonkit.errors import DragonkitError, ModelError, ModelNotFoundError, UnsupportedModelError
 from dragonkit.models.hub import Fetched, fetch, fetch_command
+from dragonkit.models.lora import check_lora, put_on
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
-from dragonkit.words import short
+from dragonkit.words import first_line, short
 
 if TYPE_CHECKING:
     import torch
 
     from dragonkit.diffusion.backbone import Backbone
 
-__all__ = ["checked_device", "checked_dtype", "default_dtype", "find_card", "load_backbone", "load_pipeline", "refuse_deleted_folder"]
+__all__ = ["find_card", "load_backbone", "load_pipeline"]
 
 
 def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], suspects: str = "") -> ModelCard:
@@ -33,6 +35,8 @@ def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], sus
     Raises:
         ModelNotFoundError: no card has the name and nothing else fits.
     """
+    if hasattr(model, "components") and hasattr(model, "scheduler"):
+        raise ModelNotFoundError(f"a model is named by text or a path, not by a {type(model).__name__}; give it to Editor.from_pipeline")
     if not isinstance(model, (str, os.PathLike)) or not isinstance(os.fspath(model), str):
         raise ModelNotFoundError(f"a model is named by text or a path, not by {short(model)}; use one of {', '.join(sorted(cards))}, say")
     model = os.fspath(model)
@@ -41,6 +45,11 @@ def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], sus
     path = os.path.expanduser(model)  # which, like os.path.exists, takes any text
     if model and os.path.exists(path):
         return ModelCard(name=model, source=path)
+    base, lora = split_model(model)
+    if lora:
+        check_lora(lora)
+        card = find_card(base, cards, suspects)
+        return replace(card, name=model, lora=(*card.lora, *lora))
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith(".safetensors"):
         return ModelCard(name=model, source=model)
     raise ModelNotFoundError(
@@ -57,22 +66,24 @@ def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype, pro
 
     Raises:
         ModelNotFoundError: the weights cannot be had.
-        UnsupportedModelError: what is there is not a Stable Diffusion pipeline.
+        UnsupportedModelError: what is there is not of Stable Diffusion's kind.
         ModelError: some of its weights are missing; `card.load` names no function, or what it names fails or gives no backbone.
     """
 
     from dragonkit.diffusion.backbone import Backbone
-    from dragonkit.diffusion.stable_diffusion import StableDiffusion
+    from dragonkit.diffusion.stable_diffusion_xl import backbone_of
 
     if card.load is None:
-        return StableDiffusion(load_pipeline(card, device, dtype, progress))
+        return backbone_of(load_pipeline(card, device, dtype, progress))
+    if card.lora:
+        raise UnsupportedModelError(f"the model {card.name!r} is not of Stable Diffusion's kind, which alone takes LoRA; leave it out")
     loader = f"the model {card.name!r} is to be loaded by {card.load!r}"
     try:
         module, _, name = card.load.partition(":")
         function = getattr(importlib.import_module(module), name)
     except (Exception, SystemExit) as error:  # whatever a stranger's module does while it is imported
         raise ModelError(
-            f"{loader}, which cannot be found ({type(error).__name__}: {_first_line(error)}); "
+            f"{loader}, which cannot be found ({type(error).__name__}: {first_line(error)}); "
             "ModelCard.load must be 'module:function', of an installed module"
         ) from error
     try:
@@ -82,94 +93,34 @@ def load_backbone(card: ModelCard, device: torch.device, dtype: torch.dtype, pro
     except (Exception, SystemExit) as error:
         if is_out_of_memory(error):
             raise
-        raise ModelError(f"{loader}, which failed ({type(error).__name__}: {_first_line(error)}); tell its plugin's author") from error
+        raise ModelError(f"{loader}, which failed ({type(error).__name__}: {first_line(error)}); tell its plugin's author") from error
     if not isinstance(backbone, Backbone):
         raise ModelError(f"{loader}, which gave a {type(backbone).__name__}; it must give a dragonkit.plugin_api.Backbone")
     return backbone
 
 
-def refuse_deleted_folder() -> None:
-    """ModelError when the current folder has been deleted: Intel's MKL, which PyTorch computes with, ends the process there."""
-    try:
-        os.getcwd()
-    except OSError as error:
-        raise ModelError(f"the current folder cannot be used ({error.strerror}); go to one that is there, such as with cd ~") from error
-
-
-def checked_device(device: Any = None, what: str = "the device") -> torch.device:
-    """The device of that name; CUDA where there is one, else the CPU, when left out.
-
-    Args:
-        what: what messages call it.
-
-    Raises:
-        ModelError: there is no such device here.
-    """
-    import torch
-
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ModelError(
-            f"{what} is {short(device)}, but must be such as cpu, cuda, cuda:1 or mps; leave it out to take what is there"
-        ) from error
-    try:
-        torch.zeros(1, device=found).cpu()
-    except Exception as error:  # each kind of device has its own way to say that it is not there
-        if is_out_of_memory(error):
-            raise
-        raise ModelError(
-            f"{what} is {short(str(device))}, which PyTorch cannot use here ({_first_line(error)}); leave it out to take what is there"
-        ) from error
-    return found
-
-
-def checked_dtype(dtype: Any, device: torch.device) -> torch.dtype:
-    """The precision asked for, or `default_dtype`. ModelError where it is none; a warning where it does no good."""
-    import torch
-
-    if dtype is None:
-        return default_dtype(device)
-    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise ModelError(
-            f"dtype must be a floating-point torch.dtype such as torch.float32, got {short(dtype)}; leave it out to take what suits"
-        )
-    if dtype == torch.float16 and device.type == "cpu":
-        warnings.warn("float16 is slow on a CPU and gains nothing there; leave dtype out", stacklevel=3)
-    return dtype
-
-
-def default_dtype(device: torch.device) -> torch.dtype:
-    """The precision a model runs in where nobody asks for another: float16 on CUDA; bfloat16 on a CPU that multiplies it natively, which
-    is a sixth faster there and slower elsewhere; float32 otherwise."""
-    import torch
-
-    if device.type == "cuda":
-        return torch.float16
-    if device.type == "cpu":
-        capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 cannot say
-        if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
-            return torch.bfloat16
-    return torch.float32
-
-
 def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtype, progress: Fetched | None = None) -> Any:
-    """The `StableDiffusionPipeline` of a card.
+    """The pipeline of a card, of Stable Diffusion 1, 2 or XL, frozen, and without what edits do not use.
 
     Args:
         progress: called while it is fetched from the hub.
 
     Raises:
         ModelNotFoundError: the weights cannot be had.
-        UnsupportedModelError: what is there is not a Stable Diffusion pipeline.
+        UnsupportedModelError: what is there is of another kind; found out before it is fetched, where that can be.
         ModelError: some of its weights are missing.
     """
     import torch
 
+    from dragonkit.diffusion.fitting import refuse_pipeline
+    from dragonkit.models.parts import networks_of
+
     with _quiet():
         pipeline = _load(card, torch.device(device), dtype, progress)
+        refuse_pipeline(pipeline)
+        put_on(pipeline, card.lora)
+    for network in networks_of(pipeline).values():
+        network.requires_grad_(False).eval()
     if torch.device(device).type == "cpu":
         for part in (pipeline.unet, pipeline.vae):  # convolutions are faster this way: a twentieth in the UNet, a third in the autoencoder
             part.to(memory_format=torch.channels_last)
@@ -177,34 +128,29 @@ def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtyp
 
 
 def _load(card: ModelCard, device: torch.device, dtype: torch.dtype, progress: Fetched | None) -> Any:
-    from diffusers import StableDiffusionPipeline
-
-    from dragonkit.models.parts import refuse_meta
+    from dragonkit.models.parts import refuse_family, refuse_meta
 
     path = Path(card.source).expanduser()
     if path.is_file():
         advice = "check the file"
     elif path.exists():
         advice = "check the folder"
+        refuse_family(card.name, path)
     else:
+        refuse_family(card.name, fetch(card.source, progress, weights=False))
         path, advice = fetch(card.source, progress), f"fetch it again with: {fetch_command(card.source)}"
     try:
-        pipeline = _from_file(path, dtype, progress) if path.is_file() else _from_folder(card.name, path, dtype)
-        if isinstance(pipeline, StableDiffusionPipeline):
-            refuse_meta(card.name, pipeline)
-            pipeline.to(device)
+        pipeline = _from_file(card.name, path, dtype, progress) if path.is_file() else _from_folder(card.name, path, dtype)
+        refuse_meta(card.name, pipeline)
+        pipeline.to(device)
     except DragonkitError:
         raise
     except Exception as error:  # whatever the libraries say of files that are broken
         if is_out_of_memory(error):
             raise
         raise ModelNotFoundError(
-            f"the model {card.name!r} could not be loaded from {card.source}: {_first_line(error)}; {advice}"
+            f"the model {card.name!r} could not be loaded from {card.source}: {first_line(error)}; {advice}"
         ) from error
-    if not isinstance(pipeline, StableDiffusionPipeline):
-        raise UnsupportedModelError(
-            f"the model {card.name!r} is a {type(pipeline).__name__}; dragonkit edits with models of the StableDiffusionPipeline kind"
-        )
     return pipeline
 
 
@@ -217,10 +163,11 @@ def _from_folder(name: str, folder: Path, dtype: torch.dtype) -> Any:
     return DiffusionPipeline.from_pretrained(str(folder), dtype=dtype, local_files_only=True, **parts)
 
 
-def _from_file(file: Path, dtype: torch.dtype, progress: Fetched | None) -> Any:
+def _from_file(name: str, file: Path, dtype: torch.dtype, progress: Fetched | None) -> Any:
     """A single file holds weights only: how its networks are built is said by a model on the hub."""
-    from diffusers import StableDiffusionPipeline
     from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_single_file_checkpoint
+
+    from dragonkit.models.parts import pipeline_class, refuse_family, unused_in
 
     weights = load_single_file_checkpoint(str(file))
     if not any(name.startswith("model.diffusion_model.") for name in weights):
@@ -232,7 +179,9 @@ def _from_file(file: Path, dtype: torch.dtype, progress: Fetched | None) -> Any:
         config = fetch(like, progress, weights=False)
     except ModelNotFoundError as error:
         raise ModelNotFoundError(f"{file} holds weights only, and how they fit together is said by a model on the hub: {error}") from error
-    return StableDiffusionPipeline.from_single_file(str(file), dtype=dtype, config=str(config), local_files_only=True)
+    refuse_family(name, config)
+    kind = pipeline_class(config)
+    return kind.from_single_file(str(file), dtype=dtype, config=str(config), local_files_only=True, **unused_in(config))
 
 
 @contextmanager
@@ -253,8 +202,3 @@ def _quiet() -> Iterator[None]:
             library.set_verbosity(level)
             if bars:
                 library.enable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return (line if len(line) <= 200 else f"{line[:200]}...").rstrip(".")

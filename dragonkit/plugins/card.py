@@ -23,6 +23,8 @@ class ModelCard:
         settings: fields of `Settings` whose defaults differ for this model.
         load: "module:function", for a model of another family than Stable Diffusion: `function(card, device, dtype)` gives its
             `dragonkit.plugin_api.Backbone`. The module is imported when the model is loaded.
+        lora: what is put on a model of Stable Diffusion's kind: .safetensors files, folders or hub ids, each with `@weight` where it is
+            not 1.
         autoencoder_psnr: dB of the autoencoder's round trip of pictures of the model's own kind; None where nobody measured it.
 
     Raises:
@@ -35,6 +37,7 @@ class ModelCard:
     settings: Mapping[str, Any] = field(default_factory=dict)
     load: str | None = None
     autoencoder_psnr: float | None = None
+    lora: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in {"name": self.name, "source": self.source, "description": self.description, "load": self.load}.items():

@@ -23,6 +23,7 @@ class InversionOptions(Model):
     """The base of an inversion's options, and those of one that has no others.
 
     `iterations` is `Settings.inversion_iterations`; further fields are what `Settings.inversion_options` may set, and carry a default.
+    One named `guidance_scale` is `Settings.guidance_scale` where those leave it out, and binds later edits of the source to it.
     """
 
     iterations: int = Field(default=3, ge=1, description="network calls per step")
@@ -36,8 +37,11 @@ class Inversion:
         name: what `Settings.inversion` says: lower-case letters, digits, "-" and "_".
         description: one line for people.
         function: `function(backbone, clean, condition, schedule, options, progress)` gives the trajectory, a tensor (n + 1, c, h, w);
-            `dragonkit.diffusion.inversion.InversionFunction` has the types, shapes and meanings. It imports torch when it is called.
+            `dragonkit.diffusion.inversion.InversionFunction` has the types, shapes and meanings, and what it may give besides. It imports
+            torch when it is called.
         options: the class of its options.
+        stepwise: whether it climbs level by level, each from the one below alone, so that it may be asked for a part of the way: it gets
+            a schedule of that part, and latents of its lower end as `clean`. What is replayed must not depend on the part.
 
     Raises:
         EditError: a field is unusable.
@@ -50,6 +54,7 @@ class Inversion:
     description: str
     function: Callable[..., Any]
     options: type[InversionOptions] = InversionOptions
+    stepwise: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -64,7 +69,14 @@ class Inversion:
                 f"got {short(self.options)}. Derive it."
             )
 
+    @property
+    def bound(self) -> bool:
+        """Whether what it gives holds for one guidance scale only."""
+        return "guidance_scale" in self.options.model_fields
+
     def options_of(self, settings: Settings) -> InversionOptions:
         """What the settings tell it. EditError for an option that it lacks, or a value out of range."""
-        given: dict[str, Any] = {"iterations": settings.inversion_iterations, **settings.inversion_options}
-        return self.options(**given)
+        given: dict[str, Any] = {"iterations": settings.inversion_iterations}
+        if self.bound:
+            given["guidance_scale"] = settings.guidance_scale
+        return self.options(**{**given, **settings.inversion_options})

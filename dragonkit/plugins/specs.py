@@ -206,7 +206,7 @@ def dragonkit_inversions() -> Iterable[Inversion]:  # type: ignore[empty-body]
     """Ways to find the noise that a picture may have come from. Collecting; `Settings.inversion` chooses one by name.
 
     Returns:
-        Inversions; two of one name are an error.
+        Inversions, with names unique among all plugins: of two of one name the first is kept, and the other plugin is listed as broken.
 
     Example:
         @hookimpl

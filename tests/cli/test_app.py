@@ -52,6 +52,7 @@ def test_help_of_a_mode_is_made_from_its_fields(invoke: Invoke, nudge: NudgePlug
     assert text.index("Nudge:") < text.index("Options:") < text.index("Settings:")
 
 
+@pytest.mark.processes
 def test_answers_that_need_no_torch() -> None:
     """In a process of their own, one after the other."""
     words = [
@@ -80,6 +81,7 @@ def test_answers_that_need_no_torch() -> None:
     assert done.stderr.splitlines()[-1] == "[0, 0, 0, 0, 0, 0, 0, 2] []"
 
 
+@pytest.mark.processes
 def test_python_minus_m() -> None:
     done = subprocess.run([sys.executable, "-m", "dragonkit", "--version"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, f"dragonkit {dragonkit.__version__}\n")
@@ -112,9 +114,11 @@ def test_plugins(invoke: Invoke, registry: PluginRegistry, nudge: NudgePlugin) -
 
 def test_inversions(invoke: Invoke) -> None:
     assert "ddim" in invoke("inversions").stdout and "--inversion-iterations" in invoke("inversions").stdout
-    (ddim,) = read_json(invoke("inversions", "--json").stdout)
-    assert ddim["name"] == "ddim" and ddim["description"]
-    assert [option["name"] for option in ddim["options"]] == ["iterations"]
+    found = {one["name"]: one for one in read_json(invoke("inversions", "--json").stdout)}
+    assert found.keys() == {"ddim", "direct", "negative-prompt", "null-text", "bdia", "edit-friendly"}
+    assert all(one["description"] for one in found.values())
+    assert [option["name"] for option in found["ddim"]["options"]] == ["iterations"]
+    assert [option["name"] for option in found["bdia"]["options"]] == ["iterations", "guidance_scale", "gamma"]
 
 
 def test_models(invoke: Invoke) -> None:

@@ -56,11 +56,14 @@ def test_every_command_with_json_is_read_strictly_in_some_test() -> None:
         for name, inner in getattr(command, "commands", {}).items():
             yield from names(inner, f"{path} {name}".strip())
 
-    bench = {f"bench {name}" for name in ("toybox", "paper", "selectors", "cost", "drag", "fills", "model", "tune", "scale")}
-    assert set(names(typer.main.get_command(app))) == {"run", "modes", "plugins", "models", "inversions", *bench}
+    bench = {
+        f"bench {name}"
+        for name in ("toybox", "paper", "selectors", "cost", "drag", "fills", "inversions", "model", "tune", "scale", "speed")
+    }
+    assert set(names(typer.main.get_command(app))) == {"run", "modes", "plugins", "models", "inversions", "doctor", *bench}
 
 
-@pytest.mark.parametrize("command", ["modes", "plugins", "models", "inversions"])
+@pytest.mark.parametrize("command", ["modes", "plugins", "models", "inversions", "doctor"])
 def test_listings(command: str, invoke: Invoke, registry: PluginRegistry) -> None:
     registry.register(Chatterbox(), "chatterbox")
     result = invoke(command, "--json")
@@ -116,6 +119,7 @@ def test_stdout_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("[1]\nafter\n", "noise\n")
 
 
+@pytest.mark.processes
 def test_a_real_process_keeps_stdout_for_json_below_python_too(tmp_path: Path) -> None:
     code = (
         "import os, subprocess, sys\n"

@@ -22,6 +22,8 @@ from typer.testing import Result
 from dragonkit.cli import lab
 from dragonkit.errors import EditError
 
+pytestmark = pytest.mark.processes  # the stand-in runs in one
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = {path.name: path.read_bytes() for path in (ROOT / "notebooks").glob("*.ipynb")}
 

@@ -36,6 +36,8 @@ MOVE = ["move", "photo.png", "--mask", "mask.png", "--shift", "8,0"]
         (["spare.png"], "Got unexpected extra argument"),
         (["--mask", "gone.png"], "mask cannot be read: the picture 'gone.png'"),
         (["--model", "nope"], "file is called 'nope'"),
+        (["--lora", "nowhere.safetensors"], "there is no LoRA 'nowhere.safetensors'"),
+        (["--lora", "photo.png@0.5"], "the LoRA 'photo.png' is no .safetensors file"),
         (["--device", "gpu"], "--device is 'gpu', but must be"),
         (["--device", "cpu:7"], "--device is 'cpu:7', but PyTorch finds 1"),
         (["--out", "out.jpg"], "--out is 'out.jpg', but must end"),

@@ -54,6 +54,7 @@ def test_it_writes_where_it_is_told(invoke: Invoke, folder: Path) -> None:
         assert "dragonkit_turn_over.py" in files_in(folder / place)
 
 
+@pytest.mark.processes
 def test_it_needs_no_torch(tmp_path: Path) -> None:
     code = "import sys; from dragonkit.cli import main\ntry: main()\nfinally: print('torch' in sys.modules)"
     words = [sys.executable, "-c", code, "new-plugin", "turn-over"]
@@ -115,6 +116,7 @@ def test_nothing_is_overwritten(refuse: Refuse, folder: Path) -> None:
 # -- what is written ---------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", NAMES)
 def test_the_code_is_tidy(name: str, tmp_path: Path) -> None:
     write_plugin(name, tmp_path)
@@ -157,6 +159,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Any]]:
         sys.modules.pop(name, None)
 
 
+@pytest.mark.processes
 def test_its_tests_pass(tmp_path: Path, load: Callable[[Path], Any]) -> None:
     """In this process; the next test does it as a reader would."""
     write_plugin("turn-over", tmp_path)

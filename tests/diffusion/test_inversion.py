@@ -87,5 +87,7 @@ def test_sampling_is_what_the_pipeline_does(
 def test_sampling_without_guidance_asks_once_a_step(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor) -> None:
     sample(backbone, latents[:1], embeds, embeds, backbone.schedule(4, SIZE))
     assert backbone.calls == 4
-    sample(backbone, latents[:1], embeds, embeds, backbone.schedule(4, SIZE), guidance_scale=2.0)
+    sample(backbone, latents[:1], embeds, embeds.clone(), backbone.schedule(4, SIZE), guidance_scale=2.0)
     assert backbone.calls == 4 + 8
+    sample(backbone, latents[:1], embeds, embeds, backbone.schedule(4, SIZE), guidance_scale=2.0)  # away from itself: nowhere
+    assert backbone.calls == 4 + 8 + 4

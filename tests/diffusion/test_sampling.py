@@ -55,7 +55,7 @@ class Setting:
         self.embeds, self.negative = guide.embeds, guide.negative
         self.plan = SamplingPlan(noise, self.embeds, self.negative, layers=LAYERS, feature_size=(16, 16))
 
-    def guide(self, level: int) -> list[Prediction]:
+    def guide(self, level: int, _guided: bool) -> list[Prediction]:
         self.asked.append(level)
         return [self.recorded[level]]
 

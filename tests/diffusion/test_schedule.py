@@ -10,7 +10,7 @@ from diffusers import DDIMScheduler, PNDMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragonkit.diffusion.schedule import DDIM, ddim_of
+from dragonkit.diffusion.schedule import DDIM, noise_levels
 from dragonkit.errors import EditError
 
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1, "clip_sample": False}
@@ -52,7 +52,7 @@ def test_noise_without_any_signal_is_taken_as_next_to_none() -> None:
     schedule = DDIM.of(ddim, 20)
     assert ddim.alphas_cumprod[int(schedule.time(20))] == 0 < schedule.alphas[20]
     latents, timestep = torch.randn(1, 4, 8, 8), int(schedule.time(20))
-    out, alpha = network(latents, timestep), ddim_of(ddim).alphas_cumprod[timestep]
+    out, alpha = network(latents, timestep), noise_levels(ddim)[timestep]
     ours = schedule.move(latents, alpha.sqrt() * out + (1 - alpha).sqrt() * latents, 20, 19)
     assert torch.allclose(ours, ddim.step(out, timestep, latents).prev_sample, atol=0.02)
     back = schedule.move(schedule.move(ours, torch.ones_like(ours), 19, 20), torch.ones_like(ours), 20, 19)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from dragonkit.diffusion.source import Source
+from dragonkit.diffusion.source import Levels, Source, Way
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 
 
 @pytest.fixture
 def source(backbone: StableDiffusion) -> Source:
     pixels = np.zeros((37, 50, 3), np.uint8)
-    return Source(torch.randn(4, 4, 8, 8), backbone.schedule(3, (32, 32)), "", None, None, pixels, (32, 32))
+    return Source(Way(Levels(torch.randn(4, 4, 8, 8))), backbone.schedule(3, (32, 32)), "", None, None, pixels, (32, 32))
 
 
 def test_levels_are_rows_of_the_trajectory(source: Source) -> None:

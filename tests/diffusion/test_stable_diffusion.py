@@ -119,17 +119,49 @@ def test_features_are_the_up_blocks_outputs(backbone: StableDiffusion, latents: 
 
 def test_gradients_flow_when_the_caller_wants_them(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor) -> None:
     start = latents[:1].clone().requires_grad_()
-    prediction = backbone.predict(start, 300.0, embeds, features=["up.2"])
-    (gradient,) = torch.autograd.grad(prediction.features["up.2"].sum() + prediction.noise_pred.sum(), start)
-    assert gradient.abs().min() > 0
+    for output in (
+        backbone.predict(start, 300.0, embeds, features=["up.2"]).features["up.2"],
+        backbone.predict(start, 300.0, embeds).noise_pred,
+    ):
+        (gradient,) = torch.autograd.grad(output.sum(), start)
+        assert gradient.abs().min() > 0
     with torch.no_grad():
         assert not backbone.predict(start, 300.0, embeds, features=["up.2"]).features["up.2"].requires_grad
 
 
-def test_the_models_own_weights_are_frozen(backbone: StableDiffusion) -> None:
-    for module in (backbone.unet, backbone.vae, backbone.text_encoder):
-        assert not module.training
-        assert not any(parameter.requires_grad for parameter in module.parameters())
+def test_behind_the_last_layer_asked_for_nothing_is_kept_for_a_gradient(
+    backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor
+) -> None:
+    """Noise and gradient are the same to the bit as with the whole way kept; the mode of gradients is the caller's again afterwards."""
+
+    def looked(layers: list[str]) -> tuple[torch.Tensor, torch.Tensor, int]:
+        start, kept = latents[:1].clone().requires_grad_(), dict[int, int]()
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            kept[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            prediction = backbone.predict(start, 300.0, embeds, features=layers)
+        assert torch.is_grad_enabled() and not prediction.noise_pred.requires_grad
+        return prediction.noise_pred, torch.autograd.grad(prediction.features["up.2"].square().sum(), start)[0], sum(kept.values())
+
+    noise_pred, gradient, kept = looked(["up.1", "up.2"])
+    other_noise_pred, other_gradient, more = looked(["up.1", "up.2", "up.3"])
+    assert torch.equal(noise_pred, other_noise_pred) and torch.equal(gradient, other_gradient)
+    assert kept < 0.8 * more
+
+
+def test_the_models_own_weights_are_frozen_for_the_length_of_a_call(backbone: StableDiffusion) -> None:
+    parameters = [parameter for network in backbone.networks for parameter in network.parameters()]
+    backbone.unet.train()
+    with pytest.raises(RuntimeError, match="stop"), backbone.lent():
+        assert not any(module.training for network in backbone.networks for module in network.modules())
+        assert not any(parameter.requires_grad for parameter in parameters)
+        raise RuntimeError("stop")
+    assert all(module.training for module in backbone.unet.modules())  # as they were, also after an error
+    assert all(parameter.requires_grad for parameter in parameters)
+    backbone.unet.eval()
 
 
 @torch.no_grad()
@@ -157,14 +189,14 @@ def test_hooks_are_removed_after_an_error(backbone: StableDiffusion, latents: to
 
 def test_encoding_is_the_scaled_mean(backbone: StableDiffusion) -> None:
     picture = torch.rand(1, 3, 32, 64) * 2 - 1
-    expected = backbone.vae.encode(picture).latent_dist.mean * 0.5  # the tiny model's scaling factor
+    expected = backbone.autoencoder.vae.encode(picture).latent_dist.mean * 0.5  # the tiny model's scaling factor
     assert torch.equal(backbone.encode(picture), expected)
     assert torch.equal(backbone.encode(picture), backbone.encode(picture))
     assert expected.shape == (1, 4, 8, 16)
 
 
 def test_decoding_undoes_the_scale_and_stays_in_range(backbone: StableDiffusion, latents: torch.Tensor) -> None:
-    expected = backbone.vae.decode(latents / 0.5).sample
+    expected = backbone.autoencoder.vae.decode(latents / 0.5).sample
     assert torch.equal(backbone.decode(latents), expected.clamp(-1, 1))
     assert backbone.decode(100 * latents).abs().max() == 1
     assert backbone.decode(latents).dtype == torch.float32

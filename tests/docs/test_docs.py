@@ -303,6 +303,7 @@ def test_the_plugin_runs(mirror: Path, quick: dk.Editor, folder: Path, monkeypat
     assert dk.EditFile.load(folder / "mirrored.png").edits[0]["mode"] == "mirror"
 
 
+@pytest.mark.processes
 def test_the_plugin_keeps_the_rules(mirror: Path) -> None:
     mask = np.zeros((32, 48), bool)
     mask[8:20, 6:18] = mask[20:24, 6:10] = True

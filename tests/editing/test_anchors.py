@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dragonkit.diffusion.source import Source, latent_grid
+from dragonkit.diffusion.source import Levels, Source, Way, latent_grid
 from dragonkit.editing.anchors import moved_noise
 from dragonkit.edits.edit import Edit
 from dragonkit.imaging.masks import Grid, to_grid
@@ -35,7 +35,7 @@ def source_with(noise: torch.Tensor) -> Source:
     height, width = noise.shape[2:]
     pixels, words = np.zeros((4 * height, 4 * width, 3), np.uint8), torch.zeros(1, 1, 1)
     trajectory = torch.cat([torch.full_like(noise, torch.nan), noise])
-    return Source(trajectory, SCHEDULE, "", words, words, pixels, (4 * width, 4 * height))
+    return Source(Way(Levels(trajectory)), SCHEDULE, "", words, words, pixels, (4 * width, 4 * height))
 
 
 def started(edit: Edit, noise: torch.Tensor, seed: int = 0) -> torch.Tensor:

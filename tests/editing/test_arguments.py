@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import dragonkit as dk
+from dragonkit.diffusion.source import Levels, Way
 from dragonkit.errors import DragonkitError, EditError, ImageError, MaskError, ModelError, ModelNotFoundError
 from dragonkit.testing import isolated_registry, tiny_editor
 
@@ -59,6 +60,11 @@ REFUSED: dict[str, tuple[Call, type[DragonkitError], str]] = {
     "a dict with a wrong field": (lambda e, s: e.edit(s, {"mode": "move", "mask": MASK, "shfit": (1, 2)}), EditError, "no field 'shfit'"),
     "a dict with a bad mode": (lambda e, s: e.edit(s, {"mode": 3}), EditError, "must name its mode"),
     "no prompt": (lambda e, s: e.edit(PICTURE, MOVE, prompt=None), EditError, "the prompt is None, but must be text"),
+    "other words than the source's": (
+        lambda e, s: e.edit(s, MOVE, prompt="a bird"),
+        EditError,
+        "'a bird', but the source was made with 'a fish'",
+    ),
     "no prompt to invert": (lambda e, s: e.invert(PICTURE, None), EditError, "the prompt is None, but must be text"),
     "prompts": (lambda e, s: e.generate(["a fish"]), EditError, r"the prompt is \['a fish'\]"),
     "bytes for a prompt": (lambda e, s: e.invert(PICTURE, b"a fish"), EditError, "but must be text"),
@@ -107,8 +113,8 @@ def test_numbers_of_numpy_are_seeds(editor: dk.Editor) -> None:
 @pytest.mark.parametrize("changes", [{"dtype": torch.float64}, {"channels": 3}], ids=["another precision", "other channels"])
 def test_a_source_of_another_model_is_refused(changes: dict[str, Any], editor: dk.Editor, source: dk.Source) -> None:
     trajectory = source.trajectory[:, : changes.get("channels", 4)].to(changes.get("dtype", torch.float32))
-    with pytest.raises(EditError, match=r"the source is another model.s: .*; invert the picture with this editor"):
-        editor.edit(replace(source, trajectory=trajectory), MOVE)
+    with pytest.raises(EditError, match=r"the source was made by another model: .*; invert the picture with this editor"):
+        editor.edit(replace(source, way=Way(Levels(trajectory))), MOVE)
 
 
 # --- loading ------------------------------------------------------------------------------------------------------------
@@ -152,5 +158,5 @@ def test_float16_on_a_cpu_is_one_line_of_ours(tiny_pipeline: Any, tmp_path: path
     capfd.readouterr()
     with pytest.warns(UserWarning, match="float16 is slow on a CPU") as caught:
         editor = dk.Editor.from_pretrained(tmp_path / "model", "cpu", torch.float16, registry=isolated_registry())
-    assert len(caught) == 1 and editor.backbone.dtype == torch.float16
+    assert len(caught) == 1 and editor.backbone.unet.dtype == torch.float16
     assert capfd.readouterr() == ("", "")

@@ -61,7 +61,7 @@ class Bench:
         source = editor.invert(self.picture, "a red fish", settings, check=False)
         layout = Layout(editor.registry, edit, source.image_size)
         plan = plan_edits(editor.registry, editor.backbone, source, layout, settings)
-        guide = Sources(editor.backbone, editor.registry).guides([source], settings)
+        guide = Sources(editor.backbone, editor.registry).guides(source, [], settings)
         return guided_sampling(editor.backbone, source.schedule, plan.sampling, guide)
 
     def by_hand(self, edit: by_hand.Edit, steps: int) -> torch.Tensor:

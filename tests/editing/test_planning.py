@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dragonkit.diffusion.sampling import anchored
-from dragonkit.diffusion.source import Source
+from dragonkit.diffusion.source import Levels, Source, Way
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.layout import Layout
 from dragonkit.editing.planning import EditPlan, plan_edits
@@ -86,7 +86,7 @@ def source(backbone: StableDiffusion) -> Source:
     pixels = np.full((SIZE, SIZE, 3), 60, np.uint8)
     pixels[4:12, 4:12], pixels[20:28, 20:28] = (250, 40, 40), (40, 250, 40)
     trajectory = torch.randn(STEPS + 1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
-    return Source(trajectory, backbone.schedule(STEPS, (SIZE, SIZE)), "a fish", embeds[:1], embeds[1:], pixels, (SIZE, SIZE))
+    return Source(Way(Levels(trajectory)), backbone.schedule(STEPS, (SIZE, SIZE)), "a fish", embeds[:1], embeds[1:], pixels, (SIZE, SIZE))
 
 
 def box(left: int, top: int, side: int = 8) -> np.ndarray:
@@ -100,7 +100,9 @@ MOVE = Move(mask=box(4, 4), shift=(8, 0))
 
 @pytest.fixture
 def plan(backbone: StableDiffusion, source: Source) -> Callable[..., EditPlan]:
-    def plan(*edits: Edit, registry: PluginRegistry | None = None, **settings: Any) -> EditPlan:
+    own = source
+
+    def plan(*edits: Edit, registry: PluginRegistry | None = None, source: Source = own, **settings: Any) -> EditPlan:
         registry = registry or PluginRegistry(discover=False)
         layout = Layout(registry, edits, source.image_size)
         return plan_edits(registry, backbone, source, layout, Settings(steps=STEPS, **settings))
@@ -212,7 +214,7 @@ CORNER = Move(mask=box(2, 2, 6), shift=(6, 0))  # leaves the far corner in peace
 
 @pytest.mark.parametrize("keep", ["pixels", "latents"])
 def test_what_no_edit_touches_stays_the_sources_own(plan: Callable[..., EditPlan], source: Source, keep: str) -> None:
-    anchors = plan(CORNER, keep=keep).sampling.anchors
+    anchors = plan(CORNER, keep=keep, hold_vacated=0.0).sampling.anchors
     for done in range(STEPS + 1):
         latents = anchored(torch.zeros(1, 4, 8, 8), anchors, STEPS, done)
         assert torch.equal(latents[..., 6:, :], source.latents_at(STEPS - done)[..., 6:, :])
@@ -231,7 +233,7 @@ def test_the_target_is_held_for_the_fraction_asked(plan: Callable[..., EditPlan]
 
 
 def test_held_content_is_the_pasted_picture_under_the_sources_moved_noise(plan: Callable[..., EditPlan], source: Source) -> None:
-    moved = plan(Move(mask=box(0, 0, 8), shift=(8, 0)), hold=1.0)  # two whole cells
+    moved = plan(Move(mask=box(0, 0, 8), shift=(8, 0)), hold=1.0, hold_vacated=0.0)  # two whole cells
     for level in (0, 4, STEPS):
         latents = anchored(torch.zeros(1, 4, 8, 8), moved.sampling.anchors, STEPS, STEPS - level)[..., :2, 2:4]
         clean = moved.given_latents[..., :2, 2:4]
@@ -272,7 +274,8 @@ def test_what_one_edit_changes_no_other_preserves(plan: Callable[..., EditPlan])
 
 
 def test_every_edit_changes_its_part_of_the_sources_own_noise(plan: Callable[..., EditPlan], source: Source) -> None:
-    swapped = plan(Move(mask=box(0, 0), shift=(24, 24)), Move(mask=box(24, 24), shift=(-24, -24))).sampling.latents
+    edits = Move(mask=box(0, 0), shift=(24, 24)), Move(mask=box(24, 24), shift=(-24, -24))
+    swapped = plan(*edits, hold=0.0).sampling.latents
     own = source.latents_at(STEPS)
     assert torch.equal(swapped[..., 6:, 6:], own[..., :2, :2]) and torch.equal(swapped[..., :2, :2], own[..., 6:, 6:])
     assert torch.equal(swapped[..., 2:6, :], own[..., 2:6, :])
@@ -346,7 +349,7 @@ def reference(backbone: StableDiffusion, source: Source) -> Source:
     pixels = np.zeros((SIZE, 2 * SIZE, 3), np.uint8)
     pixels[:8, :8] = (20, 90, 200)
     trajectory = torch.randn(STEPS + 1, 4, 8, 16, generator=torch.Generator().manual_seed(3))
-    return replace(source, trajectory=trajectory, pixels=pixels, size=(2 * SIZE, SIZE))
+    return replace(source, way=Way(Levels(trajectory)), pixels=pixels, size=(2 * SIZE, SIZE))
 
 
 @pytest.fixture
@@ -367,9 +370,26 @@ def test_content_and_noise_come_from_the_reference(borrowed: Callable[..., EditP
     expected = source.pixels.copy()
     expected[4:12, 20:28] = (20, 90, 200)
     assert np.abs(pasted - expected).max() <= 1
-    held = anchored(torch.zeros(1, 4, 8, 8), plan.sampling.anchors, STEPS, 0)[..., 1:3, 5:7]
-    noise = reference.schedule.noise_in(reference.latents_at(STEPS), reference.latents_at(0), STEPS)[..., :2, :2]
-    assert torch.allclose(held, reference.schedule.add_noise(plan.given_latents[..., 1:3, 5:7], noise, STEPS), atol=1e-5)
+    held = anchored(torch.zeros(1, 4, 8, 8), plan.sampling.anchors, STEPS, STEPS - 1)[..., 1:3, 5:7]
+    noise = reference.schedule.noise_in(reference.latents_at(1), reference.latents_at(0), 1)[..., :2, :2]
+    assert torch.allclose(held, reference.schedule.add_noise(plan.given_latents[..., 1:3, 5:7], noise, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("hold_vacated", "top"), [(0.0, STEPS), (0.3, STEPS - 3), (0.99, 1), (1.0, 1)])
+def test_a_source_is_asked_no_higher_than_the_first_open_step(
+    plan: Callable[..., EditPlan], source: Source, hold_vacated: float, top: int
+) -> None:
+    asked: list[int] = []
+
+    def climb(_way: Way, level: int, _progress: Any) -> Levels:
+        asked.append(level)
+        return Levels(source.trajectory[: level + 1])
+
+    lazy = replace(source, way=Way(Levels(source.trajectory[:1]), climb))
+    plans = [plan(CORNER, source=one, hold=1.0, hold_vacated=hold_vacated) for one in (lazy, source)]
+    assert asked == [top]
+    for done in range(STEPS - top, STEPS + 1):
+        assert torch.equal(*(anchored(torch.zeros(1, 4, 8, 8), one.sampling.anchors, STEPS, done) for one in plans))
 
 
 def test_noise_comes_from_the_reference_where_nothing_is_held(borrowed: Callable[..., EditPlan], source: Source, reference: Source) -> None:

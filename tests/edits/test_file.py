@@ -269,6 +269,7 @@ def test_modes_are_scriptable_unless_they_say_otherwise() -> None:
     assert "scriptable" not in Nudge.model_fields and Nudge(mask=MASK).to_dict().keys() == {"mode", "mask", "shift", "weight", "note"}
 
 
+@pytest.mark.processes
 def test_importing_edits_loads_no_torch() -> None:
     code = "import sys, dragonkit.edits.file; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

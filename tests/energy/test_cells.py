@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import torch
 
 from dragonkit.energy.cells import Cells
@@ -27,6 +28,7 @@ def test_arrays_come_to_a_device_once_and_are_what_they_were() -> None:
     assert elsewhere.device.type == "meta" and cells("target", like).device.type == "cpu"
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.energy.cells; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "False"

@@ -202,6 +202,7 @@ def test_other_sizes_are_equation_9_but_for_half_a_cell() -> None:
         assert abs(ours - equation_9(generated, smooth, mask, 1.4, (beside, 5))) > 0.006
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.energy.terms; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

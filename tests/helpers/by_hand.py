@@ -6,6 +6,7 @@ What the released code of DragonDiffusion and DiffEditor does otherwise than dra
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,24 +23,27 @@ class Network:
     """The UNet of a Stable Diffusion pipeline: noise, features of up blocks, and the decoder's self-attention, to be noted or replaced."""
 
     def __init__(self, pipeline: Any, steps: int):
-        scheduler, self.unet = pipeline.scheduler, pipeline.unet
+        # of its own: processors stay where they are put, and the engine leaves those that it does not know alone
+        scheduler, self.unet = pipeline.scheduler, copy.deepcopy(pipeline.unet)
         self.velocity = scheduler.config.prediction_type == "v_prediction"
         stride, self.all = scheduler.config.num_train_timesteps // steps, scheduler.alphas_cumprod.double()
         self.times = [stride * step + scheduler.config.steps_offset for step in range(steps)]
         self.alphas = [float(scheduler.final_alpha_cumprod), *self.all[self.times].tolist()]
         self.read: dict | None = None
         self.beside, self.noted = False, dict[str, tuple[Tensor, Tensor]]()
-        self.unet.set_attn_processor({name: _Attention(self, name) for name in self.unet.attn_processors})
 
     def __call__(
         self, z: Tensor, time: int, words: Tensor, layers: Sequence[int] = (), read: dict | None = None, beside: bool = False
     ) -> tuple[Tensor, list[Tensor], dict]:
         """The noise in z, features of the up blocks, and keys and values by layer; `read` replaces these or stands `beside` them."""
         self.read, self.beside, self.noted, features = read, beside, {}, list[Tensor]()
+        before = self.unet.attn_processors  # which the engine leaves alone where they are nobody's it knows
+        self.unet.set_attn_processor({name: _Attention(self, name) for name in before})
         hooks = [self.unet.up_blocks[layer].register_forward_hook(lambda _m, _i, out: features.append(out)) for layer in layers]
         out = self.unet(z, time, encoder_hidden_states=words).sample
         for hook in hooks:
             hook.remove()
+        self.unet.set_attn_processor(before)
         alpha = float(self.all[time])
         return (alpha**0.5 * out + (1 - alpha) ** 0.5 * z if self.velocity else out), features, self.noted
 

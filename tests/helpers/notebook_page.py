@@ -60,6 +60,17 @@ class NotebookPage:
     def run_cells(self) -> None:
         self.command("notebook:run-all-cells")
 
+    def until_open(self) -> None:
+        """Wait for the editor that a cell opens; where it does not come, say what the notebook shows instead."""
+        from playwright.sync_api import TimeoutError as TooLong  # not there on every machine
+
+        try:
+            self.canvas.wait_for(state="visible", timeout=LONG)
+        except TooLong:
+            shown = self.page.locator(".jp-Notebook").first.inner_text()
+            self.page.screenshot(path=str(self._pictures / f"{self.name}-without-editor.png"))
+            raise AssertionError(f"no editor was shown; JavaScript's errors: {self.errors}; the notebook reads: {shown[-3000:]}") from None
+
     def command(self, name: str) -> None:
         """Run one of JupyterLab's commands."""
         self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)

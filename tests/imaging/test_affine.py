@@ -327,6 +327,7 @@ def test_a_mask_of_another_size_is_refused() -> None:
         moved_along(np.ones((16, 16), bool), affine_about((8, 8), 2)).on(IMAGE)
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.imaging.affine; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -280,6 +280,7 @@ def test_the_distance_to_a_hull_is_how_far_a_place_sticks_out(points: list[Any],
     assert found[0] == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.imaging.deform; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -92,6 +92,7 @@ def test_nothing_is_nothing_and_the_picture_given_is_left_alone() -> None:
     assert np.array_equal(picture, before)
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.imaging.matting; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "False"

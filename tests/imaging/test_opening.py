@@ -90,6 +90,7 @@ def test_ghostscript_never_runs(data: bytes, no_programs: Path, tmp_path: Path) 
     assert not (no_programs / "ran").exists()
 
 
+@pytest.mark.processes
 def test_the_ghostscript_of_these_tests_would_run(no_programs: Path, tmp_path: Path) -> None:
     (tmp_path / "photo.eps").write_bytes(in_format("EPS"))
     with pytest.raises((OSError, SyntaxError, subprocess.CalledProcessError)), Image.open(tmp_path / "photo.eps") as image:

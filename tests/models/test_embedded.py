@@ -14,8 +14,8 @@ from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
 from dragonkit.imaging.images import to_tensor
+from dragonkit.models.devices import default_dtype
 from dragonkit.models.embedded import TOYBOX
-from dragonkit.models.loading import default_dtype
 from dragonkit.plugins.registry import PluginRegistry
 
 
@@ -102,4 +102,4 @@ def test_the_cards() -> None:
 def test_it_is_the_default() -> None:
     editor = Editor.from_pretrained(registry=PluginRegistry(discover=False), device="cpu")
     assert editor.card.name == "toybox"
-    assert (editor.backbone.device.type, editor.backbone.dtype) == ("cpu", default_dtype(torch.device("cpu")))
+    assert (editor.backbone.device.type, editor.backbone.unet.dtype) == ("cpu", default_dtype(torch.device("cpu")))

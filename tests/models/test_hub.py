@@ -28,11 +28,14 @@ FILES = {
     "unet/diffusion_pytorch_model.bin": b"pickle",
     "vae/config.json": b"{}",
     "vae/diffusion_pytorch_model.bin": b"only this",
+    "text_encoder/model.fp16.safetensors": b"half" * 50,
+    "text_encoder/pytorch_model.bin": b"pickle",
+    "safety_checker/model.safetensors": b"unused" * 1000,
     "tokenizer/merges.txt": b"a b",
     "whole-model.safetensors": b"y" * 1000,
 }
 WANTED = {"model_index.json", "unet/config.json", "vae/config.json", "tokenizer/merges.txt"}
-WEIGHTS = {"unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.bin"}
+WEIGHTS = {"unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.bin", "text_encoder/model.fp16.safetensors"}
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.errors import EditError, ModelError, ModelNotFoundError
-from dragonkit.models.loading import default_dtype, find_card, load_backbone, load_pipeline
+from dragonkit.models.loading import find_card, load_backbone, load_pipeline
 from dragonkit.plugins.card import ModelCard
 from dragonkit.words import short
 
@@ -79,29 +79,6 @@ def test_a_folder_in_diffusers_format_loads(folder: Path, tiny_pipeline: Any) ->
     for name, value in tiny_pipeline.unet.state_dict().items():
         assert torch.equal(pipeline.unet.state_dict()[name], value)
     assert load_pipeline(ModelCard("mine", str(folder)), "cpu", torch.float64).unet.dtype == torch.float64
-
-
-@pytest.mark.parametrize(
-    "capabilities, expected",
-    [
-        ({"avx512_bf16": True}, torch.bfloat16),
-        ({"amx_bf16": True, "avx512_bf16": False}, torch.bfloat16),
-        ({"avx2": True, "avx512_bf16": False}, torch.float32),
-        ({}, torch.float32),
-    ],
-)
-def test_a_cpu_works_in_bfloat16_where_it_multiplies_that(
-    capabilities: dict[str, bool], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert default_dtype(torch.device("cpu")) == expected
-
-
-def test_a_gpu_works_in_float16_and_others_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_dtype(torch.device("cuda", 1)) == torch.float16
-    assert default_dtype(torch.device("mps")) == torch.float32
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # as before torch 2.11
-    assert default_dtype(torch.device("cpu")) == torch.float32
 
 
 def test_convolutions_on_a_cpu_are_channels_last(folder: Path) -> None:

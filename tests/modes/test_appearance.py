@@ -218,6 +218,7 @@ def test_attention() -> None:
 # --- a plugin like any other --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_it_keeps_the_rules_of_plugins() -> None:
     check_plugin(appearance, [edit(box(10, 8, 20, 16))])
 
@@ -228,6 +229,7 @@ def test_it_registers_like_a_plugin_of_anyones() -> None:
     assert registry.edit_types() == {"appearance": Appearance}
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.modes.appearance; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -253,6 +253,7 @@ def test_a_result_is_saved_but_not_replayed(tmp_path: Path) -> None:
 # --- a plugin like any other --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_it_keeps_the_rules_of_plugins() -> None:
     check_plugin(custom, [CustomEdit(energy=like_source, mask=MASK)], size=(WIDTH, HEIGHT))
 
@@ -263,6 +264,7 @@ def test_it_registers_like_a_plugin_of_anyones() -> None:
     assert registry.edit_types() == {"custom": CustomEdit}
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.modes.custom; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

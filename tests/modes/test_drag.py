@@ -427,6 +427,7 @@ def test_attention_reads_both_from_the_tenth_on() -> None:
 # --- a plugin like any other --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_it_keeps_the_rules_of_plugins() -> None:
     check_plugin(drag, [Drag(points=ONE, mask=MASK)])
 
@@ -444,6 +445,7 @@ def test_it_uses_public_names_only() -> None:
     assert "dragonkit.diffusion" not in code
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.modes.drag; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -302,6 +302,7 @@ def test_it_uses_public_names_only() -> None:
     assert "dragonkit.diffusion" not in code
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.modes.move; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

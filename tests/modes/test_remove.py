@@ -160,6 +160,7 @@ def test_an_object_cannot_be_changed_and_removed_at_once() -> None:
 # --- a plugin like any other --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_it_keeps_the_rules_of_plugins() -> None:
     check_plugin(remove, [Remove(mask=OBJECT), Remove(mask=box(3, 4, 5, 6), fill=box(0, 0, 48, 3))])
 
@@ -176,6 +177,7 @@ def test_it_uses_public_names_only() -> None:
     assert "dragonkit.diffusion" not in code
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.modes.remove; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

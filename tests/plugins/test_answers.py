@@ -130,6 +130,7 @@ def test_unusable_attention_plans_are_refused(changes: dict[str, Any], said: str
         AttentionPlan(**changes)
 
 
+@pytest.mark.processes
 def test_nothing_here_loads_torch() -> None:
     code = "import sys, dragonkit.plugins.answers, dragonkit.imaging.masks, dragonkit.imaging.images; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -53,6 +53,7 @@ def test_options_are_checked(options: dict[str, Any], said: str) -> None:
         DAMPED.options_of(Settings(inversion_options=options))
 
 
+@pytest.mark.processes
 def test_the_built_in_ones_are_offered_without_torch() -> None:
     code = (
         "import sys; from dragonkit.plugins.registry import get_registry; known = get_registry().inversions(); "

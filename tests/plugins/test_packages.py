@@ -85,6 +85,7 @@ def test_it_depends_on_dragonkit_and_says_what_it_is(package: Path) -> None:
     assert list(package.glob("tests/test_*.py"))
 
 
+@pytest.mark.processes
 def test_it_is_found_where_it_is_installed(package: Path, listed: Callable[[str], list[dict[str, Any]]]) -> None:
     project = project_of(package)
     plugins = {plugin["name"]: plugin for plugin in listed("plugins")}

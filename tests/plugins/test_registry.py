@@ -252,6 +252,19 @@ def test_selectors() -> None:
         assert list(registry.selectors()) == ["bright"]
 
 
+@pytest.mark.parametrize("error", [KeyError("clicks"), SystemExit(3)])
+def test_what_a_selector_raises_names_its_plugin(error: BaseException) -> None:
+    def fail(image: Any, clicks: Any) -> np.ndarray:
+        raise error
+
+    def dragonkit_selectors() -> list[Selector]:
+        return [Selector("bright", "what is bright", "clicks", fail)]
+
+    (selector,) = registry_of(sharp=plugin_with(dragonkit_selectors)).selectors().values()
+    with pytest.raises(PluginHookError, match=rf"plugin 'sharp': the selector 'bright' .* raised {type(error).__name__}"):
+        selector.select(np.zeros((4, 6, 3), np.uint8), [(2.5, 1.5, True)])
+
+
 def test_selectors_must_be_selectors() -> None:
     def dragonkit_selectors() -> list[str]:
         return ["bright"]
@@ -443,6 +456,7 @@ def test_the_builtin_plugins_are_these() -> None:
     ) == BUILTIN
 
 
+@pytest.mark.processes
 def test_importing_plugins_loads_no_torch() -> None:
     code = (
         "import sys; from dragonkit.plugins.registry import PluginRegistry; "

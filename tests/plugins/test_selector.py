@@ -191,6 +191,7 @@ def test_options_make_a_form() -> None:
     assert schema == {"default": 3, "description": "how large", "maximum": 9, "minimum": 1, "title": "Radius", "type": "number"}
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit.plugins.selector; sys.exit('torch' in sys.modules or 'cv2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

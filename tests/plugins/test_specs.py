@@ -71,6 +71,7 @@ def test_hookimpl_leaves_the_function_callable() -> None:
     assert dragonkit_edits() == []
 
 
+@pytest.mark.processes
 def test_importing_hookspecs_loads_no_torch() -> None:
     code = "import sys, dragonkit.plugins.specs; sys.exit(bool({'torch', 'diffusers', 'dragonkit.models'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -55,6 +55,7 @@ def test_masks_have_the_pictures_size_and_leave_it_alone(selector: Selector, siz
     assert np.array_equal(pixels, before)
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch_and_opencv() -> None:
     code = "import sys, dragonkit.selecting; sys.exit(bool({'torch', 'cv2'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -34,6 +34,7 @@ def test_a_plugin_that_keeps_the_rules_passes() -> None:
     check_plugin(SlidePlugin(), [EXAMPLE, Slide(mask=MASK[:, :32], shift=(-3, 9)), Slide(mask=Image.fromarray(MASK.T))])
 
 
+@pytest.mark.processes
 def test_dragonkits_own_mode_passes() -> None:
     edits = [Move(mask=MASK.T, shift=(-4, 12), scale=1.5), Move(mask=MASK, shift=(-9, -12), fill=~MASK)]
     check_plugin("dragonkit.modes.move", edits)
@@ -150,6 +151,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 HOOKS = "from dragonkit.plugins.specs import hookimpl\n@hookimpl\ndef dragonkit_commands(cli): pass\n"
 
 
+@pytest.mark.processes
 def test_a_module_may_load_torch_in_functions_only(write: Write, tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("nn = None\n")  # found first in new processes, and quick
     check_plugin(write(HOOKS + "def later():\n    import torch\n"))
@@ -161,6 +163,7 @@ def test_a_module_may_load_torch_in_functions_only(write: Write, tmp_path: Path)
     assert "loads torch" in refused(module)
 
 
+@pytest.mark.processes
 def test_a_module_that_fails_or_overlooks_a_hook_is_named(write: Write) -> None:
     name = write("import no_such_library\n")
     assert refused(name) == f"plugin '{name}': importing it in a new process raised ModuleNotFoundError: No module named 'no_such_library'."

@@ -107,7 +107,7 @@ def _done(
     editor = Editor(editor.backbone, editor.card, editor.registry)  # one that forgets: what it keeps of a picture would fill the memory
     job = _job(editor, sample, settings)
     file = job.wanted
-    generated = editor.generate(file.prompt, file.seed, job.settings) if file.seed is not None else None
+    generated = editor.source_of(file) if file.seed is not None else None
     before = file.load_image() if generated is None else generated.photo.picture
     finished = place.exists()
     if finished:
@@ -134,7 +134,7 @@ def _job(editor: Editor, sample: Sample, settings: Settings | None) -> _Job:
     # as an edit writes it
     source: Photo | int | None = file.photo() if file.image else file.seed
     assert source is not None  # an edit file has one of them
-    wanted = EditFile.of(editor.card.name, source, file.prompt, full, editor.registry.edits_from(file))
+    wanted = EditFile.of(editor.card.name, source, file.prompt, full, editor.registry.edits_from(file), file.seed_guidance_scale)
     return _Job(wanted, chosen, note)
 
 

@@ -13,7 +13,9 @@ import typer
 from dragonkit.cli.bench.cost import cost
 from dragonkit.cli.bench.drag import DragCommand, drag
 from dragonkit.cli.bench.fills import fills
+from dragonkit.cli.bench.inversions import inversions
 from dragonkit.cli.bench.model import judge
+from dragonkit.cli.bench.speed import speed
 from dragonkit.cli.bench.tables import grid, mean_of, written
 from dragonkit.cli.bench.tune import JobsOption, JsonOption, scale, tune
 from dragonkit.cli.console import bars, show
@@ -41,8 +43,10 @@ HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="PATH", help=
 bench.command()(tune)
 bench.command()(scale)
 bench.command("model")(judge)
+bench.command()(speed)
 bench.command()(cost)
 bench.command()(fills)
+bench.command()(inversions)
 
 
 @bench.command()

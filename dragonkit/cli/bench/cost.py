@@ -18,7 +18,7 @@ from dragonkit.errors import EditError
 if TYPE_CHECKING:
     from dragonkit.bench.cost import Cost
 
-__all__ = ["cost"]
+__all__ = ["cost", "name_of"]
 
 
 def cost(
@@ -65,11 +65,12 @@ def cost(
         )
         for one in found
     ]
-    show(grid(f"one move with {model} on {_name(device)}, attention by {found[0].attention}", columns, rows))
+    show(grid(f"one move with {model} on {name_of(device)}, attention by {found[0].attention}", columns, rows))
     show("generations: the edit's time in plain generations of the same model in the same process, without the inversion")
 
 
-def _name(device: str) -> str:
+def name_of(device: str) -> str:
+    """A device in words."""
     import torch
 
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"{device}, {torch.get_num_threads()} threads"

@@ -312,10 +312,12 @@ def test_attention() -> None:
 # --- the plugin ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_it_keeps_the_rules_of_plugins() -> None:
     check_plugin("dragonkit_paste", [paste(box(5, 3, 9, 12, (20, 30)), shift=(12, 4), scale=1.3)], size=(WIDTH, HEIGHT))
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit_paste; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

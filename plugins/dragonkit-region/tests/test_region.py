@@ -229,11 +229,13 @@ def test_it_registers() -> None:
     assert registry.edit_types() == {"region": RegionDrag}
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit_region; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.processes
 def test_it_keeps_dragonkits_rules() -> None:
     check_plugin(
         "dragonkit_region", [RegionDrag(mask=box(8, 6, 20, 14), points=[((10.0, 8.0), (16.0, 9.0)), ((24.0, 10.0), (28.0, 14.0))])]

@@ -180,10 +180,12 @@ def test_it_registers() -> None:
     assert registry.edit_types() == {"rotate": Rotate}
 
 
+@pytest.mark.processes
 def test_it_imports_without_torch() -> None:
     code = "import sys, dragonkit_rotate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.processes
 def test_it_keeps_dragonkits_rules() -> None:
     check_plugin("dragonkit_rotate", [Rotate(mask=box(8, 6, 20, 14), degrees=30)])

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is imported: a test must never download
-
 import shutil
 import subprocess
 import sys
@@ -16,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import dragonkit_sam
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -82,7 +79,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def tiny(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What is asked without another word."""
+    """What is asked without another word. Nothing is downloaded, whoever imported huggingface_hub before, which reads its variable once."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # for processes started here
     monkeypatch.setenv("DRAGONKIT_SAM_MODEL", str(weights))
     yield
     LOAD.cache_clear()
@@ -337,6 +336,7 @@ def test_weights_of_the_video_model_will_do(tmp_path: Path, monkeypatch: pytest.
 # --- the plugin ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_it_keeps_the_rules_of_plugins() -> None:
     check_plugin("dragonkit_sam")
 
@@ -352,6 +352,7 @@ def test_a_mask_goes_into_an_edit() -> None:
     assert dk.Move.from_dict(dk.Move(mask=mask, shift=(5, 0)).to_dict()) == dk.Move(mask=mask, shift=(5, 0))
 
 
+@pytest.mark.processes
 def test_it_loads_nothing_before_it_is_used() -> None:
     code = (
         "import sys, dragonkit_sam; dragonkit_sam.dragonkit_selectors(); "

@@ -90,6 +90,7 @@ def write_edit_files(folder: Path) -> None:
     seeded = {"mode": "drag", "points": [[[4, 4], [8, 4]]]}
     for name, fields in {
         "named": {"image": "photo.png", "edits": [drag]},
+        "guided": {"seed": 3, "seed_guidance_scale": 4.0, "prompt": "a fish", "edits": [seeded]},
         "seeded": {"seed": 3, "prompt": "a fish", "edits": [seeded]},
         "both": {"seed": 3, "image": "photo.png", "edits": [drag]},
         "own": {"image": "photo.png", "edits": [drag], "settings": {"hold": 0.3, "steps": 3, "schedule": {"span": [0, 0.5]}}},
@@ -122,12 +123,13 @@ def test_what_is_finished_is_not_done_again(editor: Editor, tmp_path: Path, no_e
 def test_settings_go_on_top_of_an_edit_files_own(editor: Editor, tmp_path: Path) -> None:
     write_edit_files(tmp_path / "set")
     run(editor, tmp_path / "set", tmp_path / "out", Settings(steps=2, schedule=GuidanceSchedule(every=2)))
-    files = {name: EditFile.load(tmp_path / "out" / name / "dragged_image.png") for name in ("own", "named", "seeded", "both")}
+    files = {name: EditFile.load(tmp_path / "out" / name / "dragged_image.png") for name in ("own", "named", "seeded", "guided", "both")}
     own, named = files["own"].settings, files["named"].settings
     assert (own.hold, own.steps, own.schedule.span, own.schedule.every) == (0.3, 2, (0, 0.5), 2)
     assert (named.hold, named.steps, named.schedule.span) == (0.6, 2, (0, 0.6))
     assert {file.model for file in files.values()} == {"tiny"}  # the one that is tried, not the one that the files name
     assert (files["seeded"].seed, files["both"].seed) == (3, None)
+    assert (files["guided"].seed, files["guided"].seed_guidance_scale, files["seeded"].seed_guidance_scale) == (3, 4.0, None)
     assert run(editor, tmp_path / "set", tmp_path / "plain", None)[2].state == "made"
     assert EditFile.load(tmp_path / "plain" / "own" / "dragged_image.png").settings.steps == 3
 

@@ -518,6 +518,7 @@ def test_two_canvases_do_not_draw_on_each_other(view: CanvasView, browser: Brows
         assert np.array_equal(shown_mask(browser, one), expected_mask(one))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["ipycanvas", "ipywidgets"])
 def test_without_ipycanvas_one_clear_sentence(name: str) -> None:
     code = f"import sys; sys.modules[{name!r}] = None\nimport dragonkit.jupyter"

@@ -48,7 +48,7 @@ def lab(notebook: NotebookPage) -> Iterator[NotebookPage]:
     notebook.do("if 'editor' in globals(): editor.close()")
     notebook.page.locator(".dk-editor canvas").wait_for(state="detached", timeout=LONG)
     notebook.run_cells()
-    notebook.canvas.wait_for(state="visible", timeout=LONG)
+    notebook.until_open()
     until_shown(notebook, np.asarray(SCENE.image))
     yield notebook
     assert not notebook.errors, "JavaScript failed"

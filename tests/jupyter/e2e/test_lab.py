@@ -25,7 +25,7 @@ from helpers.boat import (
     until_shown,
     wait_for,
 )  # fmt: skip
-from helpers.notebook_page import LONG, NotebookPage
+from helpers.notebook_page import NotebookPage
 from PIL import Image
 
 pytestmark = pytest.mark.e2e
@@ -138,7 +138,7 @@ def test_a_reload_finds_mask_and_result(lab: NotebookPage) -> None:
     result = result_of(lab)
     until_shown(lab, result, marks=0.03)
     lab.reload()
-    lab.canvas.wait_for(state="visible", timeout=LONG)
+    lab.until_open()
     until_shown(lab, result, marks=0.03)
     assert lab.editor.locator("img").count() >= 1, "the history has its thumbnail"
     assert np.array_equal(mask_of(lab), expected)

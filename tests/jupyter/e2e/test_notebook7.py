@@ -31,7 +31,7 @@ def test_notebook_7_paints_the_picture_and_takes_strokes(server: Server, browser
     notebook.open("notebooks")
     notebook.errors.clear()  # Notebook 7 itself misses a setting's schema while it starts; the editor is not there yet
     notebook.run_cells()
-    notebook.canvas.wait_for(state="visible", timeout=LONG)
+    notebook.until_open()
     page.wait_for_function(_PAINTED, arg=notebook.canvas.element_handle(), timeout=LONG)
     source = np.asarray(dk.toybox.scene(seed=7, size=64).image)
     assert np.array_equal(notebook.pixels(), source.repeat(10, axis=0).repeat(10, axis=1))

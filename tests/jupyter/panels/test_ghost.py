@@ -95,6 +95,7 @@ def test_large_pictures_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ghost_of(REGISTRY, edit, PICTURE) is None
 
 
+@pytest.mark.processes
 def test_it_needs_no_torch() -> None:
     code = (
         "import sys, numpy as np, dragonkit as dk;"

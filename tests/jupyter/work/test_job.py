@@ -161,6 +161,7 @@ def test_an_edit_reports_previews_and_can_be_cancelled() -> None:
     assert job.wait(SOON) and isinstance(job.error, Cancelled) and job.result is None
 
 
+@pytest.mark.processes
 def test_the_end_of_the_program_stops_jobs_within_a_step() -> None:
     code = (
         "import time; from dragonkit.jupyter.work.job import EditJob; begun = []\n"
