@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dragonkit.batching.jobs import Job
 from dragonkit.batching.manifest import Record
-from dragonkit.errors import DependencyError, EditFileError
-
-if TYPE_CHECKING:
-    from dragonkit.batching.run import Task
-    from dragonkit.batching.worker import Worker
+from dragonkit.batching.worker import NoRoomError, Task, Worker
+from dragonkit.errors import EditError, EditFileError
 
 __all__ = ["run_on_ray"]
 
@@ -23,78 +24,150 @@ PART = 1000
 """Jobs in one file of those that Ray reads, one after the other, so that they never are in memory all at once."""
 
 
-class _Actor:
-    """A worker in a process of Ray's."""
+class _Flag:
+    """Whether workers shall take no more jobs: an actor of Ray's."""
 
-    def __init__(self, make_worker: Callable[[], Worker]) -> None:
+    def __init__(self) -> None:
+        self.up = False
+
+    def raise_(self) -> None:
+        self.up = True
+
+    def is_up(self) -> bool:
+        return self.up
+
+
+class _Actor:
+    """A worker in a process of Ray's. Of each task comes a row: a record, or why there is none."""
+
+    def __init__(self, make_worker: Callable[[], Worker], flag: Any) -> None:
         import torch
 
         torch.set_num_threads(1)  # workers beside each other would only get in each other's way
-        self.worker = make_worker()
+        self.worker, self.flag, self.name = make_worker(), flag, uuid.uuid4().hex
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
-        records = []
-        for text in rows["task"]:
-            job, digest, known = json.loads(text)
-            record = self.worker.run(Job.from_json(job), digest, known)
-            records.append(json.dumps({**vars(record), "warnings": list(record.warnings)}))
-        return {"record": records}
+        import ray
+
+        told = []
+        for text in rows["text"]:
+            if ray.get(self.flag.is_up.remote()):
+                told.append({"idle": self.name})
+                continue
+            job, *rest = json.loads(text)
+            try:
+                told.append({"record": self.worker.run(Task(Job.from_json(job), *rest)).to_json()})
+            except NoRoomError as error:
+                told.append({"no room": str(error)})
+        return {"told": [json.dumps(one) for one in told]}
 
 
 def run_on_ray(
-    tasks: Iterable[Task], make_worker: Callable[[], Worker], *, address: str | None, workers: int, gpus: float, batch_size: int
+    tasks: Iterator[Task],
+    make_worker: Callable[[], Worker],
+    stopping: Callable[[], bool],
+    *,
+    address: str | None,
+    workers: int,
+    gpus: float,
+    batch_size: int,
 ) -> Iterator[Record]:
     """Records of all tasks, in the order in which they end.
 
     Args:
-        address: of a cluster; None for a new one here.
+        address: of a cluster; None for a new one here, which nobody else can reach.
         gpus: for each worker.
 
     Raises:
-        DependencyError: Ray is not installed.
-        EditFileError: the cluster cannot be reached.
+        EditError: Ray is not installed.
+        EditFileError: the cluster cannot be used.
+        NoRoomError: results cannot be written any more.
     """
+    ray = _ray(address)
+    with tempfile.TemporaryDirectory(prefix="dragonkit-batch-") as folder, ExitStack() as stack:
+        parts = _written(tasks, Path(folder))
+        if not parts or stopping():
+            return
+        stack.enter_context(_cluster(ray, address, workers))
+        flag = ray.remote(num_cpus=0)(_Flag).remote()
+        rows = ray.data.read_text(parts).repartition(target_num_rows_per_block=batch_size)
+        told = rows.map_batches(
+            _Actor,
+            fn_constructor_args=(make_worker, flag),
+            batch_size=batch_size,
+            compute=ray.data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
+            num_gpus=gpus or None,
+        )
+        idle = set()
+        with _raised_when(stopping, flag):
+            for rows in told.iter_batches(batch_size=None, prefetch_batches=0):
+                for one in map(json.loads, rows["told"]):
+                    if "no room" in one:
+                        raise NoRoomError(one["no room"])
+                    if "record" in one:
+                        yield Record.from_json(one["record"])
+                    else:
+                        idle.add(one["idle"])
+                if len(idle) == workers:  # nobody has a job in hand any more
+                    return
+
+
+def _ray(address: str | None) -> Any:
+    if address is None:  # read when ray is imported: everything listens to this machine only, and nothing is sent to its makers
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
         import ray.data
     except ImportError as error:
-        raise DependencyError(f"the engine 'ray' needs Ray, which cannot be imported ({error}): pip install 'ray[data]'") from error
-
-    with tempfile.TemporaryDirectory(prefix="dragonkit-batch-") as folder, _cluster(ray, address, workers):
-        parts = _written(tasks, Path(folder))
-        if not parts:
-            return
-        rows = ray.data.read_text(parts, override_num_blocks=max(len(parts), 2 * workers)).rename_columns({"text": "task"})
-        records = rows.map_batches(
-            _Actor, fn_constructor_args=(make_worker,), batch_size=batch_size, concurrency=workers, num_gpus=gpus or None, num_cpus=1
-        )
-        for row in records.iter_rows():
-            data = json.loads(row["record"])
-            yield Record(**{**data, "warnings": tuple(data["warnings"])})
+        raise EditError(f"the engine 'ray' needs Ray, which cannot be imported ({error}). Run pip install 'dragonkit[ray]'.") from error
+    return ray
 
 
-def _written(tasks: Iterable[Task], folder: Path) -> list[str]:
+def _written(tasks: Iterator[Task], folder: Path) -> list[str]:
     """The tasks as files of text that Ray reads one after the other."""
     parts: list[str] = []
-    part = None
-    try:
-        for number, (job, digest, known) in enumerate(tasks):
-            if number % PART == 0:
-                if part is not None:
-                    part.close()
-                parts.append(str(folder / f"{number // PART:06}.txt"))
-                part = open(parts[-1], "w", encoding="utf-8")  # noqa: SIM115
-            assert part is not None
-            part.write(json.dumps([job.to_json(), digest, known]) + "\n")
-    finally:
-        if part is not None:
-            part.close()
+    lines: list[str] = []
+
+    def write() -> None:
+        path = folder / f"{len(parts):06}.txt"
+        path.write_text("".join(lines), "utf-8")
+        parts.append(f"local://{path}")  # to be read on this machine, wherever workers are
+        lines.clear()
+
+    for job, *rest in tasks:
+        lines.append(json.dumps([job.to_json(), *rest]) + "\n")
+        if len(lines) == PART:
+            write()
+    if lines:
+        write()
     return parts
 
 
 @contextmanager
+def _raised_when(stopping: Callable[[], bool], flag: Any) -> Iterator[None]:
+    """Within this block the flag goes up as soon as there is to be a stop."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.2):
+            if stopping():
+                flag.raise_.remote()
+                return
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+@contextmanager
 def _cluster(ray: Any, address: str | None, workers: int) -> Iterator[None]:
-    """A cluster that is ours to end, or the one at the address. No dashboard, and nothing listens to other machines."""
+    """A cluster that is ours to end, or the one at the address. Its dashboard is off."""
     ours = not ray.is_initialized()
     if ours:
         try:
@@ -104,6 +177,7 @@ def _cluster(ray: Any, address: str | None, workers: int) -> Iterator[None]:
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise EditFileError(f"the Ray cluster at {address!r} cannot be used: {error}. Check --address.") from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     before, context.enable_progress_bars = context.enable_progress_bars, False
     try:
