@@ -101,10 +101,8 @@ class Job:
 def checked_name(name: Any, origin: str) -> str:
     """A name that leads to a file below OUT. EditFileError for any other."""
     parts = PurePosixPath(name).parts if isinstance(name, str) else ()
-    wrong = (
-        not parts or name.startswith("/") or any(letter in name for letter in "\0\\\n:") or any(p in ("..", ".") for p in name.split("/"))
-    )
-    if wrong or any(len(os.fsencode(part)) > 240 for part in parts):
+    odd = not parts or name.startswith("/") or any(letter in name for letter in "\0\\\n:")
+    if odd or any(part in ("..", ".") or len(part.encode("utf-8", "surrogatepass")) > 240 for part in name.split("/")):
         raise EditFileError(
             f"{origin}: name is {short(name)}, but must be a file's name of at most 240 bytes, after folders at most, such as 'a/b'."
         )

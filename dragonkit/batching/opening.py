@@ -105,7 +105,7 @@ def _brought_near(job: Job, near: Path) -> tuple[Mapping[str, Any], str]:
 
 
 def _completed(job: Job, values: Mapping[str, Any], registry: PluginRegistry, near: Path) -> tuple[Mapping[str, Any], list[Photo], str]:
-    """The values with the job's own picture and mask put in, the pictures that they then name by a hash, and why the mask is worth a look."""
+    """The values with the job's own picture and mask put in, the pictures that they name by a hash, and why to look at the mask."""
     if not job.picture:
         return values, [], ""
     photo, unsure, mask = open_photo(fetch(job.picture, near)), "", None

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -23,7 +23,6 @@ __all__ = ["read_jobs"]
 
 _PAIRS = re.compile(r"\s*-?[\d.]+(\s*[,:;]\s*-?[\d.]+)+\s*")
 _OF_FILES = ("model", "image", "prompt", "seed")  # columns that belong to the edit file, not to its edit
-_MASKS = re.compile(r"\{(stem|name)\}")
 
 
 def read_jobs(
@@ -54,9 +53,7 @@ def read_jobs(
             raise EditFileError(f"masks are to lie at {masks!r} and to be made by {select.selector!r}; give --masks or --select.")
         return _of_pictures(place, images, masks, select, trust_paths)
     if masks is not None or select is not None:
-        raise EditFileError(
-            "a pattern of masks, or a selector, belongs to pictures that a pattern names, but there is none; give --images."
-        )
+        raise EditFileError("a pattern of masks, or a selector, belongs to pictures that a pattern names; give --images.")
     if there.isdir(name):
         return _of_folder(place, trust_paths)
     if ending not in readers:
@@ -109,8 +106,6 @@ def _of_folder(source: str, trust_paths: bool) -> Iterator[Job]:
 
 def _of_pictures(source: str, images: str, masks: str | None, select: Select | None, trust_paths: bool) -> Iterator[Job]:
     with TemporaryDirectory(prefix="dragonkit-batch-") as near:
-        from pathlib import Path
-
         values = EditFile.load(fetch(source, Path(near)), trust_paths).model_dump(mode="json")
     there, pattern = filesystem(tidy(images))
     found = sorted(path for path in there.glob(pattern) if there.isfile(path))
@@ -121,8 +116,7 @@ def _of_pictures(source: str, images: str, masks: str | None, select: Select | N
     for path in found:
         place = there.unstrip_protocol(path) if is_remote(tidy(images)) else path
         name, picture = path.removeprefix(root), PurePosixPath(path)
-        named = {"stem": picture.stem, "name": picture.name}
-        mask = "" if masks is None else _MASKS.sub(lambda match: named[match[1]], masks)
+        mask = (masks or "").replace("{stem}", picture.stem).replace("{name}", picture.name)
         if mask and not is_remote(mask):
             mask = f"{_folder(place)}/{mask}" if is_remote(place) else os.path.join(_folder(place), mask)
         job = _job(str(PurePosixPath(name).with_suffix("")), values, "", _folder(source), path, trust_paths, named=False)

@@ -115,7 +115,7 @@ def batch(
         jobs = read_jobs(jobs, images, masks, select, trust_paths)
     also = f"{model}{settings.model_dump_json(exclude_unset=True) if settings else ''}"
     with locked(folder), Manifest(folder / MANIFEST, name) as records, interrupts_counted() as interrupted:
-        counts= {"done": 0, "kept": 0, "skipped": 0, "failed": 0, "unsure": 0}
+        counts = {"done": 0, "kept": 0, "skipped": 0, "failed": 0, "unsure": 0}
         new, reasons = 0, list[str]()  # to stop
 
         def told(record: Record, status: str) -> None:

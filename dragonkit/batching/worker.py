@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dragonkit.batching.jobs import Job
 from dragonkit.batching.manifest import Record
@@ -75,9 +75,9 @@ class Worker:
         """
         start = time.perf_counter()
 
-        def record(status: str, **more: object) -> Record:
+        def record(status: str, **more: Any) -> Record:
             seconds = round(time.perf_counter() - start, 3)
-            return Record(task.job.name, task.batch, task.edit, task.inputs, status, seconds, **more)  # type: ignore[arg-type]
+            return Record(task.job.name, task.batch, task.edit, task.inputs, status, seconds, **more)
 
         try:
             return record(**self._done(task.job, task.ours))
@@ -90,7 +90,7 @@ class Worker:
         except Exception as error:  # a plugin's mistake, or ours, costs its job and no other
             return record("failed", error=f"this is a bug in dragonkit or a plugin ({type(error).__name__}: {error}); please report it")
 
-    def _done(self, job: Job, ours: str) -> dict[str, object]:
+    def _done(self, job: Job, ours: str) -> dict[str, Any]:
         with opened(job, self.registry) as (file, unsure):
             file.check_pictures()
             edits, settings = self.registry.edits_from(file), self._settings(file)

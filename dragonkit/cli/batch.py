@@ -67,7 +67,7 @@ def batch(
     no_metadata: NoMetadataOption = False,
     manifest: Annotated[
         str | None,
-        typer.Option("--manifest", metavar="FOLDER", help="For the manifest, where it is not to be in --out.", show_default=False),
+        typer.Option("--manifest", metavar="FOLDER", help="For the manifest, instead of --out.", show_default=False),
     ] = None,
     trust_paths: TrustOption = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
