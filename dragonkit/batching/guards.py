@@ -36,8 +36,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def interrupts_counted() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C, or SIGTERM, is remembered, so that jobs in hand are finished; the second ends the run at once."""
+def interrupts_counted() -> Iterator[Callable[[], str]]:
+    """The first Ctrl-C, or SIGTERM, is remembered, so that jobs in hand are finished; the second ends the run at once.
+
+    Yields what says "interrupted" or "terminated" after that, and "" before.
+    """
     asked: list[int] = []
 
     def ask(number: int, _frame: Any) -> None:
@@ -46,11 +49,11 @@ def interrupts_counted() -> Iterator[Callable[[], bool]]:
         asked.append(number)
 
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield lambda: ""
         return
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(asked)
+        yield lambda: "" if not asked else "interrupted" if asked[0] == signal.SIGINT else "terminated"
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

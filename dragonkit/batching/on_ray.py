@@ -41,9 +41,6 @@ class _Actor:
     """A worker in a process of Ray's. Of each task comes a row: a record, or why there is none."""
 
     def __init__(self, make_worker: Callable[[], Worker], flag: Any) -> None:
-        import torch
-
-        torch.set_num_threads(1)  # workers beside each other would only get in each other's way
         self.worker, self.flag, self.name = make_worker(), flag, uuid.uuid4().hex
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +66,7 @@ def run_on_ray(
     *,
     address: str | None,
     workers: int,
+    threads: int,
     gpus: float,
     batch_size: int,
 ) -> Iterator[Record]:
@@ -76,7 +74,7 @@ def run_on_ray(
 
     Args:
         address: of a cluster; None for a new one here, which nobody else can reach.
-        gpus: for each worker.
+        threads, gpus: for each worker.
 
     Raises:
         EditError: Ray is not installed.
@@ -88,7 +86,7 @@ def run_on_ray(
         parts = _written(tasks, Path(folder))
         if not parts or stopping():
             return
-        stack.enter_context(_cluster(ray, address, workers))
+        stack.enter_context(_cluster(ray, address, workers * threads + 1))
         flag = ray.remote(num_cpus=0)(_Flag).remote()
         rows = ray.data.read_text(parts).repartition(target_num_rows_per_block=batch_size)
         told = rows.map_batches(
@@ -96,7 +94,7 @@ def run_on_ray(
             fn_constructor_args=(make_worker, flag),
             batch_size=batch_size,
             compute=ray.data.ActorPoolStrategy(size=workers),
-            num_cpus=1,
+            num_cpus=threads,
             num_gpus=gpus or None,
         )
         idle = set()
@@ -166,13 +164,13 @@ def _raised_when(stopping: Callable[[], bool], flag: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _cluster(ray: Any, address: str | None, workers: int) -> Iterator[None]:
+def _cluster(ray: Any, address: str | None, cpus: int) -> Iterator[None]:
     """A cluster that is ours to end, or the one at the address. Its dashboard is off."""
     ours = not ray.is_initialized()
     if ours:
         try:
             if address is None:
-                ray.init(num_cpus=workers + 1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+                ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
             else:
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as error:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -73,12 +74,17 @@ def _of_lines(source: str, trust_paths: bool) -> Iterator[Job]:
 
 
 def _of_table(source: str, trust_paths: bool) -> Iterator[Job]:
+    with open_any(source) as file, io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="") as lines:
+        columns = csv.DictReader(lines).fieldnames or ()
+    if "mode" not in columns:
+        raise EditFileError(f"{short(source)} has the columns {', '.join(columns)[:80]!r}, but needs one called mode; add it.")
+    return _of_rows(source, trust_paths)
+
+
+def _of_rows(source: str, trust_paths: bool) -> Iterator[Job]:
     path, folder = PurePosixPath(source), _folder(source)
     with open_any(source) as file, io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="") as lines:
-        table = csv.DictReader(lines)
-        if "mode" not in (table.fieldnames or ()):
-            raise EditFileError(f"{short(source)} has the columns {short(table.fieldnames)}, but needs one called mode; add it.")
-        for number, row in enumerate(table, 1):
+        for number, row in enumerate(csv.DictReader(lines), 1):
             origin = f"{path.name}, row {number}"
             broken = f"{origin} has more cells than there are columns; quote texts with commas." if None in row else ""
             cells = {key: _cell(key, text) for key, text in row.items() if key and text}
@@ -111,16 +117,21 @@ def _of_pictures(source: str, images: str, masks: str | None, select: Select | N
     found = sorted(path for path in there.glob(pattern) if there.isfile(path))
     if not found:
         raise EditFileError(f"no picture fits {images!r}; check the pattern, and quote it in a shell.")
-    fixed = re.split(r"[*?\[]", pattern)[0]
-    root = fixed[: fixed.rfind("/") + 1]
-    for path in found:
-        place = there.unstrip_protocol(path) if is_remote(tidy(images)) else path
-        name, picture = path.removeprefix(root), PurePosixPath(path)
-        mask = (masks or "").replace("{stem}", picture.stem).replace("{name}", picture.name)
-        if mask and not is_remote(mask):
-            mask = f"{_folder(place)}/{mask}" if is_remote(place) else os.path.join(_folder(place), mask)
-        job = _job(str(PurePosixPath(name).with_suffix("")), values, "", _folder(source), path, trust_paths, named=False)
-        yield Job(**{**vars(job), "picture": place, "mask": mask, "select": select})
+    return (_of_picture(path, there, pattern, values, source, masks, select, trust_paths) for path in found)
+
+
+def _of_picture(
+    path: str, there: Any, pattern: str, values: Mapping[str, Any], source: str, masks: str | None, select: Select | None, trust_paths: bool
+) -> Job:
+    """The job of one picture, called like it and the folders below those that the pattern spells out."""
+    root, place = re.split(r"[*?\[]", pattern)[0].rpartition("/")[0] + "/", there.unstrip_protocol(path)
+    place = place if is_remote(tidy(place)) else path
+    picture = PurePosixPath(path)
+    mask = (masks or "").replace("{stem}", picture.stem).replace("{name}", picture.name)
+    if mask and not is_remote(mask):
+        mask = f"{_folder(place)}/{mask}" if is_remote(place) else os.path.join(_folder(place), mask)
+    job = _job(str(PurePosixPath(path.removeprefix(root)).with_suffix("")), values, "", _folder(source), path, trust_paths, named=False)
+    return replace(job, picture=place, mask=mask, select=select)
 
 
 def _job(usual: str, values: Mapping[str, Any], broken: str, folder: str, origin: str, trust_paths: bool, named: bool = True) -> Job:

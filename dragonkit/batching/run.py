@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from dragonkit.batching.addresses import is_remote, tidy
 from dragonkit.batching.guards import interrupts_counted, locked
@@ -65,6 +65,7 @@ def batch(
     engine: Engine = "plain",
     address: str | None = None,
     workers: int = 1,
+    threads: int = 1,
     gpus: float = 0.0,
     batch_size: int = 8,
     model: str | None = None,
@@ -86,6 +87,7 @@ def batch(
         images, masks, select: as in `read_jobs`; the name of a selector clicks in the middle.
         engine: "plain" runs one job after the other in this process; "ray" runs `workers` of them at once by Ray Data.
         address: of a Ray cluster; a new one on this machine when left out.
+        threads: of PyTorch, of each worker, where it computes on a CPU; results differ by it in their last bits.
         gpus: for each worker of Ray; may be a fraction.
         batch_size: how many jobs a worker of Ray gets at once.
         model: in place of those that the jobs name.
@@ -104,13 +106,13 @@ def batch(
         raise EditError(f"engine is {engine!r}, but must be {' or '.join(map(repr, ENGINES))}.{closest(str(engine), ENGINES)}")
     if metadata not in METADATA:
         raise EditError(f"metadata is {metadata!r}, but must be {' or '.join(map(repr, METADATA))}.{closest(str(metadata), METADATA)}")
-    if min(workers, batch_size) < 1 or gpus < 0 or (max_errors is not None and max_errors < 1):
-        raise EditError("workers, batch_size and max_errors must be 1 or more, and gpus 0 or more; leave out what you do not need.")
+    if min(workers, threads, batch_size) < 1 or gpus < 0 or (max_errors is not None and max_errors < 1):
+        raise EditError("workers, threads, batch_size and max_errors must be 1 or more, and gpus 0 or more; leave them out otherwise.")
     select, name, box = Select(select) if isinstance(select, str) else select, "", outbox(out)
     folder = _folder(box.root, manifest)
     if isinstance(jobs, (str, os.PathLike)):
         name = PurePosixPath(tidy(jobs)).name
-        if images is None and f"{box.root}/".startswith(f"{tidy(jobs)}/"):
+        if images is None and os.path.isdir(jobs) and f"{box.root}/".startswith(f"{tidy(jobs)}/"):
             raise EditFileError(f"results in {box.root!r} would be jobs the next time; give an --out outside of {os.fspath(jobs)!r}.")
         jobs = read_jobs(jobs, images, masks, select, trust_paths)
     also = f"{model}{settings.model_dump_json(exclude_unset=True) if settings else ''}"
@@ -125,7 +127,7 @@ def batch(
                 on_record(record)
 
         def stopping() -> bool:
-            return bool(reasons) or interrupted()
+            return bool(reasons or interrupted())
 
         def to_do() -> Iterator[Task]:
             names: set[bytes] = set()
@@ -142,17 +144,16 @@ def batch(
                 else:
                     yield Task(job, name, edit, inputs, before.ours)
 
-        make_worker = partial(Worker, box.root, model, device, settings, metadata)
-        run = _engine(engine, address, workers, gpus, batch_size)
+        make_worker = partial(Worker, box.root, model, device, settings, metadata, threads)
+        run = _engine(engine, address=address, workers=workers, threads=threads, gpus=gpus, batch_size=batch_size)
         for record in run(to_do(), make_worker, stopping):
             records.add(record)
             told(record, record.status)
             new += record.status == "failed"
             if max_errors is not None and new >= max_errors:
                 reasons[:] = [f"{new} jobs failed"]
-        if interrupted():
-            reasons[:] = ["interrupted"]
-    return Summary(**counts, stopped="".join(reasons), manifest=records.path)
+        stopped = interrupted() or "".join(reasons)
+    return Summary(**counts, stopped=stopped, manifest=records.path)
 
 
 def _once(job: Job, names: set[bytes]) -> Job:
@@ -165,12 +166,12 @@ def _once(job: Job, names: set[bytes]) -> Job:
     return job
 
 
-def _engine(name: str, address: str | None, workers: int, gpus: float, batch_size: int) -> EngineRun:
+def _engine(name: str, **options: Any) -> EngineRun:
     if name == "plain":
         return _run_here
     from dragonkit.batching.on_ray import run_on_ray
 
-    return partial(run_on_ray, address=address, workers=workers, gpus=gpus, batch_size=batch_size)
+    return partial(run_on_ray, **options)
 
 
 def _run_here(tasks: Iterator[Task], make_worker: Callable[[], Worker], stopping: Callable[[], bool]) -> Iterator[Record]:

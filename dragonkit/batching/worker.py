@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from dragonkit.batching.jobs import Job
 from dragonkit.batching.manifest import Record
 from dragonkit.batching.opening import opened
@@ -51,6 +53,7 @@ class Worker:
         model: in place of those that the jobs name.
         settings: on top of the jobs' own.
         metadata: what results say, as in `EditResult.save`.
+        threads: of PyTorch on a CPU; results differ by it in their last bits, so it is not left to the machine.
     """
 
     def __init__(
@@ -60,9 +63,11 @@ class Worker:
         device: str | None = None,
         settings: Settings | None = None,
         metadata: Metadata = "edit",
+        threads: int = 1,
         registry: PluginRegistry | None = None,
     ) -> None:
         self.out, self.model, self.device, self.settings, self.metadata = outbox(out), model, device, settings, metadata
+        self.threads = threads
         self.registry = registry or plugins.get_registry()
         self._editors: dict[str, Editor | ModelError] = {}
 
@@ -79,6 +84,8 @@ class Worker:
             seconds = round(time.perf_counter() - start, 3)
             return Record(task.job.name, task.batch, task.edit, task.inputs, status, seconds, **more)
 
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
         try:
             return record(**self._done(task.job, task.ours))
         except Cancelled:
@@ -89,6 +96,8 @@ class Worker:
             return record("failed", error=str(error))
         except Exception as error:  # a plugin's mistake, or ours, costs its job and no other
             return record("failed", error=f"this is a bug in dragonkit or a plugin ({type(error).__name__}: {error}); please report it")
+        finally:
+            torch.set_num_threads(threads)
 
     def _done(self, job: Job, ours: str) -> dict[str, Any]:
         with opened(job, self.registry) as (file, unsure):

@@ -56,6 +56,7 @@ def batch(
         str | None, typer.Option("--address", metavar="ADDRESS", help="A Ray cluster; one on this machine when left out.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", metavar="INTEGER", min=1, help="Workers of Ray.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", metavar="INTEGER", min=1, help="Of each worker, where it computes on a CPU.")] = 1,
     gpus: Annotated[float, typer.Option("--gpus", metavar="NUMBER", min=0, help="GPUs for each worker of Ray, such as 0.5.")] = 0.0,
     batch_size: Annotated[int, typer.Option("--batch-size", metavar="INTEGER", min=1, help="Jobs that a worker of Ray gets at once.")] = 8,
     model: Annotated[
@@ -97,6 +98,7 @@ def batch(
             engine=engine,  # type: ignore[arg-type]  # it is checked there
             address=address,
             workers=workers,
+            threads=threads,
             gpus=gpus,
             batch_size=batch_size,
             model=model,
@@ -117,7 +119,7 @@ def batch(
         show(f"{counts}{unsure}; {str(summary.manifest)!r} tells of each")
     if summary.stopped:
         warn(f"stopped: {summary.stopped}; the same command goes on where it was")
-        raise typer.Exit(130 if summary.stopped == "interrupted" else 2)
+        raise typer.Exit({"interrupted": 130, "terminated": 143}.get(summary.stopped, 2))
     if summary.failed:
         raise typer.Exit(2)
 
