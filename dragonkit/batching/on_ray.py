@@ -10,9 +10,10 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
+from dragonkit.batching.addresses import filesystem, is_remote
 from dragonkit.batching.jobs import Job
 from dragonkit.batching.manifest import Record
 from dragonkit.batching.worker import NoRoomError, Task, Worker
@@ -64,6 +65,7 @@ def run_on_ray(
     make_worker: Callable[[], Worker],
     stopping: Callable[[], bool],
     *,
+    out: str,
     address: str | None,
     workers: int,
     threads: int,
@@ -73,6 +75,7 @@ def run_on_ray(
     """Records of all tasks, in the order in which they end.
 
     Args:
+        out: where results go, which all machines of a cluster reach; the tasks lie there, too, while it runs.
         address: of a cluster; None for a new one here, which nobody else can reach.
         threads, gpus: for each worker.
 
@@ -82,13 +85,14 @@ def run_on_ray(
         NoRoomError: results cannot be written any more.
     """
     ray = _ray(address)
-    with tempfile.TemporaryDirectory(prefix="dragonkit-batch-") as folder, ExitStack() as stack:
-        parts = _written(tasks, Path(folder))
+    with ExitStack() as stack:
+        near = stack.enter_context(tempfile.TemporaryDirectory(prefix="dragonkit-batch-"))
+        there, parts = stack.enter_context(_written(tasks, near if address is None else out))
         if not parts or stopping():
             return
         stack.enter_context(_cluster(ray, address, workers * threads + 1))
         flag = ray.remote(num_cpus=0)(_Flag).remote()
-        rows = ray.data.read_text(parts).repartition(target_num_rows_per_block=batch_size)
+        rows = ray.data.read_text(parts, filesystem=there).repartition(target_num_rows_per_block=batch_size)
         told = rows.map_batches(
             _Actor,
             fn_constructor_args=(make_worker, flag),
@@ -123,24 +127,20 @@ def _ray(address: str | None) -> Any:
     return ray
 
 
-def _written(tasks: Iterator[Task], folder: Path) -> list[str]:
-    """The tasks as files of text that Ray reads one after the other."""
-    parts: list[str] = []
-    lines: list[str] = []
-
-    def write() -> None:
-        path = folder / f"{len(parts):06}.txt"
-        path.write_text("".join(lines), "utf-8")
-        parts.append(f"local://{path}")  # to be read on this machine, wherever workers are
-        lines.clear()
-
-    for job, *rest in tasks:
-        lines.append(json.dumps([job.to_json(), *rest]) + "\n")
-        if len(lines) == PART:
-            write()
-    if lines:
-        write()
-    return parts
+@contextmanager
+def _written(tasks: Iterator[Task], out: str) -> Iterator[tuple[Any, list[str]]]:
+    """The tasks as files of text, which Ray reads one after the other, with their file system; gone when the block ends."""
+    there, root = filesystem(out)
+    folder, parts = f"{root}/.dragonkit-tasks-{uuid.uuid4().hex}", list[str]()
+    there.makedirs(folder)
+    try:
+        while lines := [json.dumps([job.to_json(), *rest]) + "\n" for job, *rest in islice(tasks, PART)]:
+            parts.append(f"{folder}/{len(parts):06}.txt")
+            with there.open(parts[-1], "w", encoding="utf-8") as file:
+                file.writelines(lines)
+        yield (there if is_remote(out) else None), parts
+    finally:
+        there.rm(folder, recursive=True)
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def batch(
                     yield Task(job, name, edit, inputs, before.ours)
 
         make_worker = partial(Worker, box.root, model, device, settings, metadata, threads)
-        run = _engine(engine, address=address, workers=workers, threads=threads, gpus=gpus, batch_size=batch_size)
+        run = _engine(engine, out=box.root, address=address, workers=workers, threads=threads, gpus=gpus, batch_size=batch_size)
         for record in run(to_do(), make_worker, stopping):
             records.add(record)
             told(record, record.status)
