@@ -29,9 +29,8 @@ from dragonkit.errors import EditFileError
 
 __all__ = ["Row", "bad_pictures", "full_disk", "killed_driver", "killed_ray_driver", "killed_ray_worker", "many_jobs", "twins"]
 
-ROOM = 96 * 1024
-"""Bytes of the disk that fills."""
-
+ROOM = 16 * 1024
+"""Bytes for each job on the disk that fills, which is room enough in the end."""
 
 FLAT = 64
 """MB that a process may grow by, however many jobs it does."""
@@ -180,12 +179,12 @@ def full_disk(folder: Path, model: str, times: int, jobs: int = 12) -> Row:
     disk.mkdir()
     watched, injected, survived = Watched(disk / "out", pixels_in(folder / "wanted")), 0, 0
     with ExitStack() as stack:
-        _mount("-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(disk))
+        _mount("-t", "tmpfs", "-o", f"size={jobs * ROOM}", "tmpfs", str(disk))
         stack.callback(lambda: subprocess.run(["umount", str(disk)], check=True))
         blocks = [disk / f"block-{number}" for number in range(times)]
         free = shutil.disk_usage(disk).free
         for block in blocks:
-            block.write_bytes(b"\0" * max(1, (free - 16384) // times))
+            block.write_bytes(b"\0" * max(1, (free - ROOM) // times))
         for block in blocks:
             try:
                 summary = batch(source, watched.out, model=model)
