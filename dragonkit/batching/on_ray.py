@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import Any
 
+import torch
+
 from dragonkit.batching.addresses import filesystem, is_remote
 from dragonkit.batching.jobs import Job
 from dragonkit.batching.manifest import Record
@@ -69,7 +71,7 @@ def run_on_ray(
     address: str | None,
     workers: int,
     threads: int,
-    gpus: float,
+    gpus: float | None,
     batch_size: int,
 ) -> Iterator[Record]:
     """Records of all tasks, in the order in which they end.
@@ -77,14 +79,14 @@ def run_on_ray(
     Args:
         out: where results go, which all machines of a cluster reach; the tasks lie there, too, while it runs.
         address: of a cluster; None for a new one here, which nobody else can reach.
-        threads, gpus: for each worker.
+        threads, gpus: for each worker; one GPU, where this machine has any, when left out.
 
     Raises:
         EditError: Ray is not installed.
         EditFileError: the cluster cannot be used.
         NoRoomError: results cannot be written any more.
     """
-    ray = _ray(address)
+    ray, gpus = _ray(address), float(torch.cuda.is_available()) if gpus is None else gpus
     with ExitStack() as stack:
         near = stack.enter_context(tempfile.TemporaryDirectory(prefix="dragonkit-batch-"))
         there, parts = stack.enter_context(_written(tasks, near if address is None else out))

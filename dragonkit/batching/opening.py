@@ -122,5 +122,4 @@ def _completed(job: Job, values: Mapping[str, Any], registry: PluginRegistry, ne
             raise EditFileError(f"{job.origin}: there is a mask, but no edit that takes one; leave out --masks and --select.")
         for edit in masked:
             edit["mask"] = mask
-    own = {key: value for key, value in values.items() if key not in ("seed", "seed_guidance_scale")}
-    return {**own, "image": photo.hash, "edits": edits}, [photo], unsure
+    return {**values, "image": photo.hash, "edits": edits}, [photo], unsure

@@ -15,9 +15,10 @@ from typing import Any
 
 from dragonkit.batching.addresses import fetch, filesystem, is_remote, open_any, tidy
 from dragonkit.batching.jobs import Job, Select, checked_name
-from dragonkit.edits.file import EditFile
+from dragonkit.edits.file import PNG_KEY, EditFile
 from dragonkit.edits.limits import MAX_BYTES
 from dragonkit.errors import DragonkitError, EditFileError
+from dragonkit.imaging.opening import text_in_png
 from dragonkit.words import short
 
 __all__ = ["read_jobs"]
@@ -112,16 +113,20 @@ def _of_folder(source: str, trust_paths: bool) -> Iterator[Job]:
 
 def _of_pictures(source: str, images: str, masks: str | None, select: Select | None, trust_paths: bool) -> Iterator[Job]:
     with TemporaryDirectory(prefix="dragonkit-batch-") as near:
-        values = EditFile.load(fetch(source, Path(near)), trust_paths).model_dump(mode="json")
+        copy = fetch(source, Path(near))
+        values = EditFile.load(copy, trust_paths).model_dump(mode="json", exclude={"image", "seed", "seed_guidance_scale"})
+        in_picture = text_in_png(copy, PNG_KEY) is not None
+    # paths in a picture are never followed: they are relative to the picture, in which nothing lies
+    folder, trust_paths = (source, False) if in_picture else (_folder(source), trust_paths)
     there, pattern = filesystem(tidy(images))
     found = sorted(path for path in there.glob(pattern) if there.isfile(path))
     if not found:
         raise EditFileError(f"no picture fits {images!r}; check the pattern, and quote it in a shell.")
-    return (_of_picture(path, there, pattern, values, source, masks, select, trust_paths) for path in found)
+    return (_of_picture(path, there, pattern, values, folder, masks, select, trust_paths) for path in found)
 
 
 def _of_picture(
-    path: str, there: Any, pattern: str, values: Mapping[str, Any], source: str, masks: str | None, select: Select | None, trust_paths: bool
+    path: str, there: Any, pattern: str, values: Mapping[str, Any], folder: str, masks: str | None, select: Select | None, trust_paths: bool
 ) -> Job:
     """The job of one picture, called like it and the folders below those that the pattern spells out."""
     root, place = re.split(r"[*?\[]", pattern)[0].rpartition("/")[0] + "/", there.unstrip_protocol(path)
@@ -130,7 +135,7 @@ def _of_picture(
     mask = (masks or "").replace("{stem}", picture.stem).replace("{name}", picture.name)
     if mask and not is_remote(mask):
         mask = f"{_folder(place)}/{mask}" if is_remote(place) else os.path.join(_folder(place), mask)
-    job = _job(str(PurePosixPath(path.removeprefix(root)).with_suffix("")), values, "", _folder(source), path, trust_paths, named=False)
+    job = _job(str(PurePosixPath(path.removeprefix(root)).with_suffix("")), values, "", folder, path, trust_paths, named=False)
     return replace(job, picture=place, mask=mask, select=select)
 
 

@@ -66,7 +66,7 @@ def batch(
     address: str | None = None,
     workers: int = 1,
     threads: int = 1,
-    gpus: float = 0.0,
+    gpus: float | None = None,
     batch_size: int = 8,
     model: str | None = None,
     device: str | None = None,
@@ -88,7 +88,7 @@ def batch(
         engine: "plain" runs one job after the other in this process; "ray" runs `workers` of them at once by Ray Data.
         address: of a Ray cluster; a new one on this machine when left out.
         threads: of PyTorch, of each worker, where it computes on a CPU; results differ by it in their last bits.
-        gpus: for each worker of Ray; may be a fraction.
+        gpus: for each worker of Ray; may be a fraction. One, where this machine has any, when left out.
         batch_size: how many jobs a worker of Ray gets at once.
         model: in place of those that the jobs name.
         settings: on top of the jobs' own.
@@ -106,7 +106,7 @@ def batch(
         raise EditError(f"engine is {engine!r}, but must be {' or '.join(map(repr, ENGINES))}.{closest(str(engine), ENGINES)}")
     if metadata not in METADATA:
         raise EditError(f"metadata is {metadata!r}, but must be {' or '.join(map(repr, METADATA))}.{closest(str(metadata), METADATA)}")
-    if min(workers, threads, batch_size) < 1 or gpus < 0 or (max_errors is not None and max_errors < 1):
+    if min(workers, threads, batch_size) < 1 or (gpus or 0) < 0 or (max_errors is not None and max_errors < 1):
         raise EditError("workers, threads, batch_size and max_errors must be 1 or more, and gpus 0 or more; leave them out otherwise.")
     select, name, box = Select(select) if isinstance(select, str) else select, "", outbox(out)
     folder = _folder(box.root, manifest)

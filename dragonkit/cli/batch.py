@@ -57,7 +57,10 @@ def batch(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", metavar="INTEGER", min=1, help="Workers of Ray.")] = 1,
     threads: Annotated[int, typer.Option("--threads", metavar="INTEGER", min=1, help="Of each worker, where it computes on a CPU.")] = 1,
-    gpus: Annotated[float, typer.Option("--gpus", metavar="NUMBER", min=0, help="GPUs for each worker of Ray, such as 0.5.")] = 0.0,
+    gpus: Annotated[
+        float | None,
+        typer.Option("--gpus", metavar="NUMBER", min=0, help="For each worker of Ray, such as 0.5; one by default where there is any."),
+    ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", metavar="INTEGER", min=1, help="Jobs that a worker of Ray gets at once.")] = 8,
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME", help="Another model than the jobs name.", show_default=False)

@@ -22,7 +22,7 @@ from dragonkit.plugins.selector import Click, Selector
 from dragonkit.plugins.specs import hookimpl
 
 EDIT = {"mode": "move", "mask": {"png": ""}, "shift": [1, 2]}
-VALUES = {"model": "toybox", "seed": 3, "prompt": "a.png", "edits": [EDIT, {"mode": "drag", "mask": "old.png", "points": []}]}
+VALUES = {"model": "toybox", "prompt": "a.png", "edits": [EDIT, {"mode": "drag", "mask": "old.png", "points": []}]}
 
 
 @pytest.fixture

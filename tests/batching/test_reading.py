@@ -7,10 +7,14 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from dragonkit.batching.jobs import Job, Select
+from dragonkit.batching.opening import opened
 from dragonkit.batching.reading import read_jobs
 from dragonkit.errors import EditFileError
+from dragonkit.plugins.registry import PluginRegistry
 
 MOVE = {"image": "a.png", "edits": [{"mode": "move", "mask": "m.png", "shift": [8.0, -2.0]}]}
 
@@ -96,6 +100,21 @@ def test_one_edit_file_for_many_pictures(tmp_path: Path) -> None:
     ]
     (job, *_) = read_jobs(tmp_path / "edit.json", f"{photos}/*.jpg", select=Select("object", (0.2, 0.3)))
     assert (job.select, job.mask, job.trust_paths) == (Select("object", (0.2, 0.3)), "", False)
+
+
+def test_paths_in_the_metadata_of_a_picture_are_never_followed(tmp_path: Path) -> None:
+    for name in ("a.png", "m.png", "p.jpg"):
+        Image.new("L", (8, 8), 255).save(tmp_path / name)
+    for trust in (False, True):
+        for mask in ("m.png", str(tmp_path / "m.png"), "../m.png"):
+            edit = {"mode": "move", "mask": mask, "shift": [1, 1]}
+            info = PngInfo()
+            info.add_itxt("dragonkit", json.dumps({"model": "toybox", "image": "a.png", "edits": [edit]}))
+            Image.new("L", (8, 8)).save(tmp_path / "result.png", pnginfo=info)
+            (job,) = read_jobs(tmp_path / "result.png", f"{tmp_path}/p.jpg", trust_paths=trust)
+            registry = PluginRegistry(discover=False)
+            with opened(job, registry) as (file, _), pytest.raises(EditFileError, match=r"outside|no mask file"):
+                registry.edits_from(file)
 
 
 def test_what_is_no_jobs_is_refused(tmp_path: Path) -> None:
