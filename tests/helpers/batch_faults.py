@@ -32,6 +32,8 @@ __all__ = ["Row", "bad_pictures", "full_disk", "killed_driver", "killed_ray_driv
 ROOM = 11 * 1024
 """Bytes for each job on the disk that fills, which is room enough in the end."""
 
+PAGE = 4096
+
 FLAT = 64
 """MB that a process may grow by, however many jobs it does."""
 
@@ -184,7 +186,7 @@ def full_disk(folder: Path, model: str, times: int, jobs: int = 12) -> Row:
         blocks = [disk / f"block-{number}" for number in range(times)]
         free = shutil.disk_usage(disk).free
         for block in blocks:
-            block.write_bytes(b"\0" * max(1, (free - ROOM) // times))
+            block.write_bytes(b"\0" * ((free - ROOM) // times // PAGE * PAGE))
         for block in blocks:
             try:
                 batch(source, watched.out, model=model)
