@@ -20,6 +20,7 @@ from dragonkit.batching.jobs import Job
 from dragonkit.batching.manifest import Record
 from dragonkit.batching.worker import NoRoomError, Task, Worker
 from dragonkit.errors import EditError, EditFileError
+from dragonkit.words import first_line
 
 __all__ = ["run_on_ray"]
 
@@ -27,39 +28,56 @@ PART = 1000
 """Jobs in one file of those that Ray reads, one after the other, so that they never are in memory all at once."""
 
 
-class _Flag:
-    """Whether workers shall take no more jobs: an actor of Ray's."""
+TRIES = 3
+"""How often a job is begun whose worker died with it."""
+
+
+class _Desk:
+    """Where workers say which job they begin: an actor of Ray's. It counts, and closes when there is to be a stop."""
 
     def __init__(self) -> None:
-        self.up = False
+        self.closed, self.begun = False, dict[str, int]()
 
-    def raise_(self) -> None:
-        self.up = True
+    def close(self) -> None:
+        self.closed = True
 
-    def is_up(self) -> bool:
-        return self.up
+    def begin(self, job: str) -> int:
+        """How often it was begun and not ended; 0 where no more are given out."""
+        if self.closed:
+            return 0
+        self.begun[job] = self.begun.get(job, 0) + 1
+        return self.begun[job]
+
+    def end(self, job: str) -> None:
+        del self.begun[job]
 
 
 class _Actor:
     """A worker in a process of Ray's. Of each task comes a row: a record, or why there is none."""
 
-    def __init__(self, make_worker: Callable[[], Worker], flag: Any) -> None:
-        self.worker, self.flag, self.name = make_worker(), flag, uuid.uuid4().hex
+    def __init__(self, make_worker: Callable[[], Worker], desk: Any) -> None:
+        self.worker, self.desk, self.name = make_worker(), desk, uuid.uuid4().hex
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
+        return {"told": [json.dumps(self._told(*json.loads(text))) for text in rows["text"]]}
+
+    def _told(self, text: str, *rest: str) -> dict[str, str]:
         import ray
 
-        told = []
-        for text in rows["text"]:
-            if ray.get(self.flag.is_up.remote()):
-                told.append({"idle": self.name})
-                continue
-            job, *rest = json.loads(text)
-            try:
-                told.append({"record": self.worker.run(Task(Job.from_json(job), *rest)).to_json()})
-            except NoRoomError as error:
-                told.append({"no room": str(error)})
-        return {"told": [json.dumps(one) for one in told]}
+        task = Task(Job.from_json(text), *rest)
+        tries = ray.get(self.desk.begin.remote(task.job.name))
+        if not tries:
+            return {"idle": self.name}
+        try:
+            record = self.worker.run(task) if tries <= TRIES else self._given_up(task)
+        except NoRoomError as error:
+            return {"no room": str(error)}
+        self.desk.end.remote(task.job.name)
+        return {"record": record.to_json()}
+
+    def _given_up(self, task: Task) -> Record:
+        error = f"its worker died {TRIES} times: killed, out of memory, or a crash of a library; run it alone"
+        return Record(task.job.name, task.batch, task.edit, task.inputs, "failed", error=error)
 
 
 def run_on_ray(
@@ -93,18 +111,18 @@ def run_on_ray(
         if not parts or stopping():
             return
         stack.enter_context(_cluster(ray, address, workers * threads + 1))
-        flag = ray.remote(num_cpus=0)(_Flag).remote()
+        desk = ray.remote(num_cpus=0)(_Desk).remote()
         rows = ray.data.read_text(parts, filesystem=there).repartition(target_num_rows_per_block=batch_size)
         told = rows.map_batches(
             _Actor,
-            fn_constructor_args=(make_worker, flag),
+            fn_constructor_args=(make_worker, desk),
             batch_size=batch_size,
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=threads,
             num_gpus=gpus or None,
         )
         idle = set()
-        with _raised_when(stopping, flag):
+        with _closed_when(stopping, desk), _told(ray):
             for rows in told.iter_batches(batch_size=None, prefetch_batches=0):
                 for one in map(json.loads, rows["told"]):
                     if "no room" in one:
@@ -117,9 +135,19 @@ def run_on_ray(
                     return
 
 
+@contextmanager
+def _told(ray: Any) -> Iterator[None]:
+    """Within this block it is one sentence when Ray gives up."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise EditFileError(f"Ray gave up: {first_line(error)}. The same command goes on; what is done is done.") from error
+
+
 def _ray(address: str | None) -> Any:
     if address is None:  # read when ray is imported: everything listens to this machine only, and nothing is sent to its makers
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault("RAY_worker_niceness", "0")  # they are this very batch: no reason to stand behind all else here
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -146,14 +174,14 @@ def _written(tasks: Iterator[Task], out: str) -> Iterator[tuple[Any, list[str]]]
 
 
 @contextmanager
-def _raised_when(stopping: Callable[[], bool], flag: Any) -> Iterator[None]:
-    """Within this block the flag goes up as soon as there is to be a stop."""
+def _closed_when(stopping: Callable[[], bool], desk: Any) -> Iterator[None]:
+    """Within this block the desk closes as soon as there is to be a stop."""
     over = threading.Event()
 
     def look() -> None:
         while not over.wait(0.2):
             if stopping():
-                flag.raise_.remote()
+                desk.close.remote()
                 return
 
     watcher = threading.Thread(target=look, daemon=True)

@@ -41,4 +41,4 @@ def test_nothing_is_lost_and_nothing_done_twice(
 @pytest.mark.slow
 def test_both_engines_give_the_same_pixels_also_when_a_worker_is_killed(model: str, tmp_path: Path) -> None:
     pytest.importorskip("ray.data")
-    check(killed_ray_worker(tmp_path, model, 1, 20), 1)
+    check(killed_ray_worker(tmp_path, model, 1, 12), 1)
