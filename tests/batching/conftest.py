@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers.batches import write_tiny_model
+from PIL import Image
 
 from dragonkit.batching.run import Summary, batch
 from dragonkit.editing.editor import Editor
+from dragonkit.editing.layout import Layout
+from dragonkit.editing.results import EditResult
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.file import EditFile
+from dragonkit.edits.settings import Settings
 from dragonkit.plugins import registry as plugins
 from dragonkit.plugins.registry import PluginRegistry
 
@@ -34,7 +43,9 @@ def loaded(model: str) -> Editor:
 
 
 @pytest.fixture
-def run(model: str, loaded: Editor, registry: PluginRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Summary]:
+def run_real(
+    model: str, loaded: Editor, registry: PluginRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Summary]:
     """`batch` with the tiny model, into out/. Its weights are read once for all tests; every call has an editor that remembers nothing."""
 
     def from_pretrained(name: str, device: str | None = None, registry: PluginRegistry = registry) -> Editor:
@@ -47,3 +58,20 @@ def run(model: str, loaded: Editor, registry: PluginRegistry, tmp_path: Path, mo
         return batch(jobs, out, **{"model": model, **options})
 
     return run
+
+
+@pytest.fixture
+def run(run_real: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Summary]:
+    """The same, but what is made of a picture is noise that its edit file decides on: no network runs, all around it is real."""
+    monkeypatch.setattr(Editor, "source_of", lambda self, file: file)
+    monkeypatch.setattr(Editor, "edit", _noise)
+    return run_real
+
+
+def _noise(self: Editor, file: EditFile, edits: list[Edit], settings: Settings) -> EditResult:
+    photo = file.photo()
+    layout = Layout(self.registry, edits, photo.size)
+    made = EditFile.of(self.card.name, photo, file.prompt, self.settings(settings), layout.edits)
+    seed = int.from_bytes(hashlib.sha256(made.shareable().model_dump_json().encode()).digest()[:8])
+    pixels = np.random.default_rng(seed).integers(0, 255, photo.rgb.shape, dtype=np.uint8)
+    return EditResult(Image.fromarray(pixels), SimpleNamespace(warnings=()), made, np.ones(photo.rgb.shape[:2], np.float32))  # type: ignore[arg-type]

@@ -16,14 +16,14 @@ def check(row: Row, injected: int) -> None:
 @pytest.mark.processes
 @pytest.mark.usefixtures("run")
 def test_kill_9_at_any_moment(model: str, tmp_path: Path) -> None:
-    check(killed_driver(tmp_path, model, 3, 4), 3)
+    check(killed_driver(tmp_path, model, 8, 12), 8)
 
 
 @pytest.mark.processes
 @pytest.mark.usefixtures("run")
 def test_a_disk_that_fills(model: str, tmp_path: Path) -> None:
     try:
-        row = full_disk(tmp_path, model, 1, 5)
+        row = full_disk(tmp_path, model, 3, 12)
     except OSError as error:
         pytest.skip(f"no small disk can be mounted here: {error}")
     assert row.injected >= 1
@@ -31,7 +31,7 @@ def test_a_disk_that_fills(model: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("run")
-@pytest.mark.parametrize(("fault", "times", "injected"), [(bad_pictures, 6, 2), (twins, 2, 2), (many_jobs, 30, 1)])
+@pytest.mark.parametrize(("fault", "times", "injected"), [(bad_pictures, 15, 5), (twins, 3, 3), (many_jobs, 300, 1)])
 def test_nothing_is_lost_and_nothing_done_twice(
     model: str, tmp_path: Path, fault: Callable[[Path, str, int], Row], times: int, injected: int
 ) -> None:

@@ -54,26 +54,26 @@ def test_a_second_call_does_what_is_missing_and_what_has_changed(run: Run, tmp_p
     assert (out / MANIFEST).read_bytes().startswith(lines)
 
 
-def test_a_result_is_what_the_editor_makes_of_the_edit_file(run: Run, model: str, tmp_path: Path) -> None:
+def test_a_result_is_what_the_editor_makes_of_the_edit_file(run_real: Run, model: str, tmp_path: Path) -> None:
     jobs = write_jobs(tmp_path / "jobs", 1)
-    run(jobs)
+    run_real(jobs)
     values = json.loads(jobs.read_text())
     del values["name"]
     file = dk.EditFile.loads(json.dumps({"model": "tiny", **values}), folder=jobs.parent)
-    alone = dk.Editor.from_pretrained(model).run(file)
+    alone = dk.Editor.from_pretrained(model).run_real(file)
     with Image.open(tmp_path / "out" / "job-0.png") as result:
         assert list(result.getdata()) == list(alone.image.getdata())
 
 
-def test_order_neighbours_and_restarts_change_no_pixel(run: Run, tmp_path: Path) -> None:
-    jobs = write_jobs(tmp_path / "jobs", 3, 2, steps=2, hold=0)
-    run(jobs)
+def test_order_neighbours_and_restarts_change_no_pixel(run_real: Run, tmp_path: Path) -> None:
+    jobs = write_jobs(tmp_path / "jobs", 3, 2, steps=1, hold=0)
+    run_real(jobs)
     lines = jobs.read_text().splitlines()
     jobs.write_text("\n".join(reversed(lines)))
-    run(jobs, tmp_path / "reversed")
+    run_real(jobs, tmp_path / "reversed")
     for line in lines[1:]:
         jobs.write_text(line)
-        run(jobs, tmp_path / "single")
+        run_real(jobs, tmp_path / "single")
     assert pixels_in(tmp_path / "out") == pixels_in(tmp_path / "reversed")
     assert pixels_in(tmp_path / "single").items() < pixels_in(tmp_path / "out").items()
 
@@ -148,7 +148,7 @@ def test_a_bad_job_is_one_failed_line(run: Run, tmp_path: Path) -> None:
     assert len(records_in(out)) == 6 + 2 + 3
 
 
-def test_a_plugin_that_fails_costs_its_job_only(run: Run, registry: PluginRegistry, tmp_path: Path) -> None:
+def test_a_plugin_that_fails_costs_its_job_only(run_real: Run, registry: PluginRegistry, tmp_path: Path) -> None:
     class Broken:
         @hookimpl
         def dragonkit_step(self) -> None:
@@ -156,7 +156,7 @@ def test_a_plugin_that_fails_costs_its_job_only(run: Run, registry: PluginRegist
 
     jobs = write_jobs(tmp_path / "jobs", 2)
     registry.register(Broken(), "broken")
-    assert counts(run(jobs)) == (0, 0, 0, 2)
+    assert counts(run_real(jobs)) == (0, 0, 0, 2)
     assert all("on purpose" in record.error for record in records_in(tmp_path / "out"))
 
 
@@ -218,7 +218,7 @@ def test_two_batches_into_one_folder_are_refused_while_the_first_lives(run: Run,
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_finishes_the_job_in_hand(run: Run, registry: PluginRegistry, tmp_path: Path, number: int) -> None:
+def test_ctrl_c_finishes_the_job_in_hand(run_real: Run, registry: PluginRegistry, tmp_path: Path, number: int) -> None:
     jobs = write_jobs(tmp_path / "jobs", 3)
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 
@@ -229,13 +229,13 @@ def test_ctrl_c_finishes_the_job_in_hand(run: Run, registry: PluginRegistry, tmp
                 signal.raise_signal(number)
 
     registry.register(Stops(), "stops")
-    summary = run(jobs)
+    summary = run_real(jobs)
     assert (counts(summary), summary.stopped) == ((1, 0, 0, 0), "interrupted" if number == signal.SIGINT else "terminated")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    assert counts(run(jobs)) == (2, 0, 1, 0)
+    assert counts(run_real(jobs)) == (2, 0, 1, 0)
 
 
-def test_a_second_ctrl_c_ends_at_once(run: Run, registry: PluginRegistry, tmp_path: Path) -> None:
+def test_a_second_ctrl_c_ends_at_once(run_real: Run, registry: PluginRegistry, tmp_path: Path) -> None:
     class Stops:
         @hookimpl
         def dragonkit_step(self) -> None:
@@ -244,7 +244,7 @@ def test_a_second_ctrl_c_ends_at_once(run: Run, registry: PluginRegistry, tmp_pa
 
     registry.register(Stops(), "stops")
     with pytest.raises(KeyboardInterrupt):
-        run(write_jobs(tmp_path / "jobs", 2))
+        run_real(write_jobs(tmp_path / "jobs", 2))
     assert not pixels_in(tmp_path / "out")
 
 

@@ -96,7 +96,7 @@ def test_what_makes_no_sense_is_refused_at_once(refuse: Callable[..., str], word
     assert phrase in refuse("batch", words, "--out", "out")
 
 
-@pytest.mark.processes
+@pytest.mark.slow
 def test_ctrl_c_ends_with_how_to_go_on(tiny_model_folder: str, tmp_path: Path) -> None:
     jobs, out = write_jobs(tmp_path / "jobs", 500, 1), tmp_path / "out"
     words = ["batch", str(jobs), "-o", str(out), "--model", tiny_model_folder]
