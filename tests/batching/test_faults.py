@@ -31,7 +31,7 @@ def test_a_disk_that_fills(model: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("run")
-@pytest.mark.parametrize(("fault", "times", "injected"), [(bad_pictures, 15, 5), (twins, 3, 3), (many_jobs, 300, 1)])
+@pytest.mark.parametrize(("fault", "times", "injected"), [(bad_pictures, 15, 5), (twins, 3, 3), (many_jobs, 60, 1)])
 def test_nothing_is_lost_and_nothing_done_twice(
     model: str, tmp_path: Path, fault: Callable[[Path, str, int], Row], times: int, injected: int
 ) -> None:

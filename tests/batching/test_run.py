@@ -60,7 +60,7 @@ def test_a_result_is_what_the_editor_makes_of_the_edit_file(run_real: Run, model
     values = json.loads(jobs.read_text())
     del values["name"]
     file = dk.EditFile.loads(json.dumps({"model": "tiny", **values}), folder=jobs.parent)
-    alone = dk.Editor.from_pretrained(model).run_real(file)
+    alone = dk.Editor.from_pretrained(model).run(file)
     with Image.open(tmp_path / "out" / "job-0.png") as result:
         assert list(result.getdata()) == list(alone.image.getdata())
 
