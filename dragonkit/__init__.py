@@ -87,7 +87,18 @@ if TYPE_CHECKING:
     from dragonkit.plugins.selector import Selector
     from dragonkit.plugins.specs import hookimpl
 else:
-    __getattr__ = loader(__name__, {**_HOMES, **_OPTIONAL, **_MODULES})
+
+    def _elsewhere(name: str) -> str:
+        """Where an installed plugin has an edit of that name; looked up only for names that can be classes."""
+        from dragonkit.plugins.registry import get_registry
+
+        for edit_type in get_registry().edit_types().values() if name[:1].isupper() else ():
+            package = edit_type.__module__.partition(".")[0]
+            if edit_type.__name__ == name and package != __name__:
+                return f" A plugin has: from {package} import {name}."
+        return ""
+
+    __getattr__ = loader(__name__, {**_HOMES, **_OPTIONAL, **_MODULES}, _elsewhere)
 
 
 def __dir__() -> list[str]:
