@@ -50,6 +50,7 @@ _HOMES = {
     "Settings": "edits.settings",
     "Shift": "edits.values",
     "Source": "diffusion.source",
+    "batch": "batching.run",
     "hookimpl": "plugins.specs",
     "register": "plugins.registry",
 }
@@ -60,6 +61,7 @@ __all__ = [*_HOMES, *_MODULES, "__version__"]
 
 if TYPE_CHECKING:
     from dragonkit import energy, errors, toybox
+    from dragonkit.batching.run import batch
     from dragonkit.diffusion.source import Source
     from dragonkit.editing.editor import Editor
     from dragonkit.editing.results import EditResult, Report

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from dragonkit.cli import editing, listing, scaffold
+from dragonkit.cli.batch import batch
 from dragonkit.cli.bench.app import bench
 from dragonkit.cli.console import interrupts_told, load_registry, run_guarded, warn
 from dragonkit.cli.doctor import doctor
@@ -159,6 +160,7 @@ def demo(
 
 
 app.command()(editing.run)
+app.command()(batch)
 app.command()(listing.modes)
 app.command()(listing.plugins)
 app.command()(listing.models)
