@@ -167,7 +167,7 @@ def _of_pictures(source: Path, images: str, masks: str | None, trust_paths: bool
 def _filled(masks: str, picture: Path) -> str:
     try:
         return masks.format(stem=picture.stem, name=picture.name)
-    except (LookupError, ValueError) as error:
+    except (AttributeError, LookupError, ValueError) as error:
         raise EditFileError(
             f"the pattern of masks is {short(masks)}, where {{stem}} and {{name}} stand for the picture's; {error} does not."
         ) from None

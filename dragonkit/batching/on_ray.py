@@ -68,17 +68,21 @@ def run_on_ray(
     except ImportError as error:
         raise EditError(f"the engine 'ray' needs Ray, which cannot be imported ({error}): pip install 'dragonkit[ray]'") from error
 
-    with tempfile.TemporaryDirectory(prefix=".dragonkit-batch-", dir=folder) as parts_folder, _cluster(ray, address, workers):
-        parts = _written(tasks, Path(parts_folder))
-        if not parts:
-            return
-        rows = ray.data.read_text(parts, override_num_blocks=max(len(parts), 2 * workers)).rename_columns({"text": "task"})
-        records = rows.map_batches(
-            _Actor, fn_constructor_args=(make_worker,), batch_size=batch_size, concurrency=workers, num_gpus=gpus or None, num_cpus=1
-        )
-        for row in records.iter_rows():
-            data = json.loads(row["record"])
-            yield Record(**{**data, "warnings": tuple(data["warnings"])})
+    with tempfile.TemporaryDirectory(prefix=".dragonkit-batch-", dir=folder) as parts_folder:
+        if parts := _written(tasks, Path(parts_folder)):  # a cluster takes seconds to start
+            with _cluster(ray, address, workers):
+                rows = ray.data.read_text(parts, override_num_blocks=max(len(parts), 2 * workers)).rename_columns({"text": "task"})
+                records = rows.map_batches(
+                    _Actor,
+                    fn_constructor_args=(make_worker,),
+                    batch_size=batch_size,
+                    concurrency=workers,
+                    num_gpus=gpus or None,
+                    num_cpus=1,
+                )
+                for row in records.iter_rows():
+                    data = json.loads(row["record"])
+                    yield Record(**{**data, "warnings": tuple(data["warnings"])})
 
 
 def _written(tasks: Iterable[Task], folder: Path) -> list[str]:

@@ -121,6 +121,7 @@ def batch(
                 if interrupted() or stopped:
                     return
                 task = _task(job, names, manifest)
+                job = task.job
                 before = manifest.status(job.name, task.digest)
                 if before == "failed" and not retry_failed:
                     told(Record(job.name, task.digest, "failed", error="as before"), "failed")

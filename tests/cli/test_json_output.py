@@ -60,7 +60,7 @@ def test_every_command_with_json_is_read_strictly_in_some_test() -> None:
         f"bench {name}"
         for name in ("toybox", "paper", "selectors", "cost", "drag", "fills", "inversions", "model", "tune", "scale", "speed")
     }
-    assert set(names(typer.main.get_command(app))) == {"run", "modes", "plugins", "models", "inversions", "doctor", *bench}
+    assert set(names(typer.main.get_command(app))) == {"run", "batch", "modes", "plugins", "models", "inversions", "doctor", *bench}
 
 
 @pytest.mark.parametrize("command", ["modes", "plugins", "models", "inversions", "doctor"])
