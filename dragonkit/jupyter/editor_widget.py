@@ -94,7 +94,7 @@ class EditorWidget(W.VBox):
         self._prompt.continuous_update, self._prompt.layout.width = False, "auto"
         self._prompt.observe(lambda change: self._guard(self._reworded)(), names="value")
         parts = [
-            self._prompt, easel.tools.widget, easel.view.widget, easel.tools.help, easel.stage.after, easel.modes.widget,
+            self._prompt, easel.tools.widget, easel.view.widget, easel.view.front, easel.tools.help, easel.stage.after, easel.modes.widget,
             panel.widget, self._shelf.widget, self.exports.widget,
         ]  # fmt: skip
         super().__init__([W.HTML(STYLE), *parts], layout=W.Layout(max_width="100%"))

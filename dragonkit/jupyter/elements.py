@@ -16,6 +16,7 @@ STYLE = """<style>
 .dk-editor canvas { max-width: 100%; height: auto !important; }
 .dk-editor button:focus-visible, .dk-editor input:focus-visible, .dk-editor select:focus-visible, .dk-editor canvas:focus-visible,
 .dk-editor textarea:focus-visible, .dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 1px; }
+.dk-editor:focus { outline: none; }
 .dk-editor textarea { white-space: pre; }
 .dk-editor .dk-second canvas { max-width: min(100%, 320px); }
 .dk-editor .widget-html-content { line-height: 1.4; }
@@ -23,6 +24,9 @@ STYLE = """<style>
 .dk-editor .widget-toggle-button i { order: -1; }
 .dk-editor .dk-help { opacity: 0.75; }
 .dk-editor .dk-hint { font-style: italic; }
+.dk-editor.jupyter-widgets-disconnected::before { content: "The kernel was restarted, so this editor is a picture only: run its cell again.";
+  display: block; padding: 6px; color: #d55e00; font-weight: bold; border: 2px solid #d55e00; }
+.dk-editor.jupyter-widgets-disconnected > * { opacity: 0.45; pointer-events: none; }
 .dk-editor .dk-error, .dk-editor .dk-field-error { color: #d55e00; font-weight: bold; }
 </style>"""
 """For the whole editor: canvases fit narrow windows, the focus can be seen, and errors are told apart by more than their colour."""

@@ -88,10 +88,11 @@ class ToolRow:
             (self.tools, self.take),
             (self.size, self._resize),
             (self.opacity, self._fade),
-            (self.zoom, lambda name: view.set_zoom(_ZOOMS[name])),
+            (self.zoom, self._zoom),
         ):
             part.observe(lambda change, act=act: self._guarded(act, change["new"])(), names="value")
         view.on_key(lambda keys: self._follow())
+        view.on_zoom(self._follow_zoom)
         self._resize(self.size.value)
         self._follow()
 
@@ -111,6 +112,14 @@ class ToolRow:
         # on a touch screen there are no tooltips, and which button is pressed is said to eyes only
         self.help.value = f'<span role="status">{html.escape(f"{tool.name}: {_HELP.get(tool.name, tool.name)}")}</span>'
         self._picking.layout.display = "" if tool.name == "pick" else "none"
+
+    def _zoom(self, name: str | None) -> None:
+        if name is not None and self._view.viewport.zoom != _ZOOMS[name]:
+            self._view.set_zoom(_ZOOMS[name])
+
+    def _follow_zoom(self) -> None:
+        zoom = self._view.viewport.zoom
+        self.zoom.value = next((name for name, known in _ZOOMS.items() if known == zoom), None)
 
     def _resize(self, size: int) -> None:
         for name in ("brush", "eraser"):

@@ -20,6 +20,7 @@ from dragonkit.imaging.images import ImageSource, load_image
 from dragonkit.imaging.strokes import Rect
 from dragonkit.jupyter.canvas.callbacks import Callbacks
 from dragonkit.jupyter.canvas.fingers import Fingers
+from dragonkit.jupyter.canvas.front import Front
 from dragonkit.jupyter.canvas.keys import ACTIONS, PUSHES, chord
 from dragonkit.jupyter.canvas.overlay import MARGIN
 from dragonkit.jupyter.canvas.painting import draw_mask, draw_shape
@@ -33,6 +34,8 @@ from dragonkit.jupyter.tools.catalogue import TOOLS
 
 __all__ = ["CanvasView"]
 
+LARGEST = 32.0
+"""Canvas pixels for one of the picture, at most."""
 _REACH, _FINGERS_REACH = 8.0, 24.0  # how near counts as on a point, in canvas pixels
 
 # ipycanvas collects the commands of all canvases and threads in one place, so only one may draw at a time
@@ -44,13 +47,15 @@ class CanvasView:
 
     Attributes:
         widget: what to put into a box.
+        front: what listens in the browser; put it into a box of the same editor, too.
         state: the marks. After changing them elsewhere, call `redraw`; or make the change through `apply`.
         tools: one tool of each kind, by name; set their sizes and selectors here.
         tool: the one in hand.
         viewport: which part of the picture is shown.
     """
 
-    def __init__(self, image: ImageSource, state: MarkState) -> None:
+    def __init__(self, image: ImageSource, state: MarkState, main: bool = True) -> None:
+        """`main`: whether keys go here after a click on a button."""
         self.state = state
         thickness = max(1, round(max(state.size) / 16))
         self.tools: dict[str, Tool] = {name: make(thickness) if issubclass(make, Brush) else make() for name, make in TOOLS.items()}
@@ -65,6 +70,8 @@ class CanvasView:
         self._pressed = False
         self._drawn: Any = None  # what lies on the top layer; None while a drawing is owed, because none was made or one failed
         self._callbacks = Callbacks()
+        self.front = Front(self._callbacks.guarded(self._from_front), main)
+        self.widget.add_class(self.front.surface)
         self._listen()
         self.set_image(image)
 
@@ -124,6 +131,13 @@ class CanvasView:
         """ "fit", or canvas pixels per picture pixel: 1 is 100 %, 2 is 200 %. What is in the middle stays there."""
         self._look(self.viewport.zoomed(zoom))
 
+    def zoom_at(self, x: float, y: float, by: float) -> None:
+        """So many times as large, with what is at the canvas position kept there; at least all of it, at most 32 canvas pixels a pixel."""
+        least, most = self.viewport.zoomed("fit").scale, max(LARGEST, self.viewport.zoomed("fit").scale)
+        scale = min(max(self.viewport.scale * by, least), most)
+        self._look(self.viewport.zoomed("fit" if scale == least else scale, (x, y)))
+        self._callbacks.notify("zoom")
+
     def pan(self, dx: float, dy: float) -> None:
         """Push the picture by canvas pixels, as far as there is more of it to see."""
         moved = self.viewport.panned(dx, dy)
@@ -182,6 +196,10 @@ class CanvasView:
         """Called after a key was dealt with, with its name as `keys.chord` gives it."""
         self._callbacks.add("key", callback)
 
+    def on_zoom(self, callback: Callable[[], None]) -> None:
+        """Called after the wheel changed how large the picture is."""
+        self._callbacks.add("zoom", callback)
+
     def on_error(self, callback: Callable[[Exception], None]) -> None:
         """Called with whatever is raised while the browser's events are handled, by other callbacks too."""
         self._callbacks.add("error", callback)
@@ -196,6 +214,16 @@ class CanvasView:
         widget.on_mouse_wheel(guarded(lambda dx, dy: self.pan(-dx, -dy)))
         widget.on_key_down(guarded(self._key))
         widget.on_client_ready(guarded(self.redraw))
+
+    def _from_front(self, action: str, values: dict[str, float]) -> None:
+        if action == "pan":
+            self.pan(values["dx"], values["dy"])
+        elif action == "zoom":
+            self.zoom_at(values["x"], values["y"], values["by"])
+        elif action in ("move", "up") and self._pressed:  # beside the canvas: a stroke goes on there
+            self._point(action, values["x"], values["y"])
+            if action == "up":
+                self._point("leave", values["x"], values["y"])
 
     def _point(self, event: str, canvas_x: float, canvas_y: float, reach: float = _REACH) -> None:
         if event == "down":
@@ -225,6 +253,7 @@ class CanvasView:
     def _look(self, viewport: Viewport) -> None:
         with _drawing:
             self.viewport = viewport
+            self.front.zoomed = viewport.scale > viewport.zoomed("fit").scale
             self.redraw()
 
     def _overlay(self) -> Any:
