@@ -24,7 +24,8 @@ STYLE = """<style>
 .dk-editor .widget-toggle-button i { order: -1; }
 .dk-editor .dk-help { opacity: 0.75; }
 .dk-editor .dk-hint { font-style: italic; }
-.dk-editor.jupyter-widgets-disconnected::before { content: "The kernel was restarted, so this editor is a picture only: run its cell again.";
+.dk-editor.jupyter-widgets-disconnected::before {
+  content: "The kernel was restarted, so this editor is a picture only: run its cell again.";
   display: block; padding: 6px; color: #d55e00; font-weight: bold; border: 2px solid #d55e00; }
 .dk-editor.jupyter-widgets-disconnected > * { opacity: 0.45; pointer-events: none; }
 .dk-editor .dk-error, .dk-editor .dk-field-error { color: #d55e00; font-weight: bold; }

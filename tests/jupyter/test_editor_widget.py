@@ -267,8 +267,8 @@ def test_an_arrow_says_how_far_and_the_object_follows_the_pointer_at_once(open_e
     drag(canvas(editor), *at(editor, (6, 8), (10, 12), (16, 17)))
     assert np.array_equal(editor.mask, blob())
     calls, shown = model.backbone.calls, []
-    show = editor.view.show_ghost
-    editor.view.show_ghost = lambda image, *place: (shown.append((image, *place)), show(image, *place))  # type: ignore[method-assign]
+    show = editor.view.show_ghosts
+    editor.view.show_ghosts = lambda ghosts: (shown.append((*ghosts, (None,))[-2 if ghosts else 0]), show(ghosts))  # type: ignore[method-assign]
     editor.view.set_tool("drag")
     (x0, y0), (x1, y1), (x2, y2) = at(editor, (10, 12), (14, 12), (22, 16))
     emit(canvas(editor), "mouse_down", x0, y0)
@@ -299,6 +299,27 @@ def test_an_arrow_says_how_far_and_the_object_follows_the_pointer_at_once(open_e
     assert np.array_equal(editor.mask, blob()) and editor.form.values()["shift"] == (12.0, 4.0)
 
 
+def test_what_is_selected_is_taken_and_moved_with_the_tool_that_selected_it(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    editor.wait(SOON)
+    editor.mode = "resize"  # which no arrow moves
+    editor.view.set_tool("pick")
+    (x0, y0), (x1, y1), (x2, y2) = at(editor, (10, 12), (14, 12), (22, 16))
+    emit(canvas(editor), "mouse_down", x0, y0)
+    assert editor.view._ghosts == (), "a press may become a click"
+    emit(canvas(editor), "mouse_move", x1, y1)
+    hole, (image, x, y) = editor.view._ghosts
+    assert (x, y, image.size) == (10, 8, (10, 9)) and hole[1:] == (6, 8), "it is gone where it was"
+    emit(canvas(editor), "mouse_move", x2, y2)
+    emit(canvas(editor), "mouse_up", x2, y2)
+    assert (editor.mode, editor.form.values()["shift"]) == ("move", (12.0, 4.0))
+    assert editor.marks.drags == [((10.0, 12.0), (22.0, 16.0))] and editor.marks.points == []
+    assert editor._easel.stage.wait(SOON)
+    assert [ghost[1:] for ghost in editor.view._ghosts][-1] == (18, 12)
+    key(canvas(editor), "z", ctrl=True)
+    assert editor.marks.drags == [] and np.array_equal(editor.mask, blob())
+
+
 def test_a_shift_that_is_typed_turns_the_arrow(open_editor: Any) -> None:
     editor = open_editor(mask=blob())
     editor.form.update({"shift": (3, 3)})
@@ -314,16 +335,16 @@ def test_a_shift_that_is_typed_turns_the_arrow(open_editor: Any) -> None:
 def test_the_preview_follows_the_fields_in_any_mode(open_editor: Any, model: dk.Editor) -> None:
     editor = open_editor(mask=blob())
     editor.mode = "resize"
-    assert editor.view._ghost is None
+    assert editor.view._ghosts == ()
     editor.form.update({"scale": 2.0})
     assert editor._easel.stage.wait(SOON)
-    image, x, y = editor.view._ghost
+    image, x, y = editor.view._ghosts[-1]
     masks = model.registry.build_masks(editor.edits[0], (WIDTH, HEIGHT))
     left, top, right, bottom = dk.masks.bounding_box(masks.target)
     assert (x, y, image.size) == (left, top, (right - left, bottom - top))
     editor.form.update({"scale": 1.0})
     assert editor._easel.stage.wait(SOON)
-    assert editor.view._ghost is None, "nothing would change"
+    assert editor.view._ghosts == (), "nothing would change"
 
 
 def test_a_reload_finds_everything(open_editor: Any, browser: Browser) -> None:

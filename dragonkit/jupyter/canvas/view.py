@@ -6,7 +6,7 @@ The browser may be reloaded at any time and then knows nothing: every drawing is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -64,8 +64,8 @@ class CanvasView:
         width, height = self.viewport.canvas_size
         self.widget = MultiCanvas(3, width=width, height=height)
         self._picture_layer, self._mask_layer, self._top_layer = (self.widget[index] for index in range(3))
-        self._picture, self._cutout = Sheet(), Sheet()
-        self._ghost: tuple[Image.Image, float, float] | None = None
+        self._picture, self._cutouts = Sheet(), (Sheet(), Sheet())
+        self._ghosts: tuple[tuple[Image.Image, float, float], ...] = ()
         self._opacity, self._marked = 0.45, True
         self._pressed = False
         self._drawn: Any = None  # what lies on the top layer; None while a drawing is owed, because none was made or one failed
@@ -144,10 +144,10 @@ class CanvasView:
         if moved != self.viewport:
             self._look(moved)
 
-    def show_ghost(self, image: Image.Image | None, x: float = 0.0, y: float = 0.0) -> None:
-        """Lay a cut-out (RGBA, at the picture's scale) over the picture, its top left corner at (x, y) of the picture; None ends it."""
+    def show_ghosts(self, ghosts: Sequence[tuple[Image.Image, float, float]]) -> None:
+        """Lay up to two cut-outs (RGBA, at the picture's scale) over the picture, its top left corner at (x, y) of the picture."""
         with _drawing:
-            self._ghost = None if image is None else (image, float(x), float(y))
+            self._ghosts = tuple(ghosts)
             self._draw()
 
     def apply(self, change: Callable[[MarkState], Rect | None]) -> None:
@@ -258,7 +258,7 @@ class CanvasView:
 
     def _overlay(self) -> Any:
         begun = self.tool.preview(self.state)
-        return self._ghost, [*shapes_of(self.state), *begun] if self.marked else [one for one in begun if not isinstance(one, Handle)]
+        return self._ghosts, [*shapes_of(self.state), *begun] if self.marked else [one for one in begun if not isinstance(one, Handle)]
 
     def _draw(self, everything: bool = False, mask: Rect | None = None) -> None:
         """Draw the top layer, and of the others what is asked for; everything when an earlier drawing failed."""
@@ -271,10 +271,10 @@ class CanvasView:
             if rect:
                 mask_shown = self.state.mask if self.marked else np.zeros_like(self.state.mask)
                 draw_mask(self._mask_layer, mask_shown, self.viewport, rect, self.opacity)
-            ghost, shapes = overlay = self._overlay()
+            ghosts, shapes = overlay = self._overlay()
             self._top_layer.clear_rect(0, 0, *self.viewport.canvas_size)
-            if ghost is not None:
-                self._cutout.draw(self._top_layer, ghost[0], self.viewport, ghost[1:])
+            for sheet, ghost in zip(self._cutouts, ghosts, strict=False):
+                sheet.draw(self._top_layer, ghost[0], self.viewport, ghost[1:])
             for shape in shapes:
                 draw_shape(self._top_layer, shape, self.viewport)
             self._drawn = overlay

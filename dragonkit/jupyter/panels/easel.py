@@ -44,6 +44,8 @@ class Easel:
 
     def _marked(self) -> None:
         self.stage.set_source()  # marks belong to the picture, so whoever marks sees it
+        if self.view.tool.name == "pick" and self.stage.lifted:
+            self.modes.move_by_arrow()
         self.modes.marks_changed()
 
     def _preview(self) -> None:
@@ -52,14 +54,12 @@ class Easel:
 
     def _pointed(self, event: str, x: float, y: float) -> None:
         """While an arrow is drawn that moves something, this follows the pointer."""
-        if self.view.tool.name != "drag" or not self.modes.moves_by_arrow:
-            return
-        if event == "down":
-            self.stage.set_source()
-            tool: Any = self.view.tool
-            self.stage.lift(self.view.state.mask, *(tool.start or (x, y)))
-            self.stage.carry(x, y)
-        elif event == "move":
-            self.stage.carry(x, y)
-        else:
+        tool: Any = self.view.tool
+        grabs = tool.name == "pick" and tool.start is not None
+        if event == "up":
             self.stage.drop()
+        elif grabs or (tool.name == "drag" and self.modes.moves_by_arrow):
+            if not self.stage.lifted:
+                self.stage.set_source()
+                self.stage.lift(self.view.state.mask, *(tool.start or (x, y)))
+            self.stage.carry(x, y)

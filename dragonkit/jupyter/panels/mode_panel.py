@@ -16,7 +16,7 @@ from dragonkit.jupyter.elements import Choice
 from dragonkit.jupyter.forms.controls import LEFT_OUT
 from dragonkit.jupyter.forms.form import Form
 from dragonkit.jupyter.forms.gestures import arrow_of, missing, suggested, taken_from
-from dragonkit.jupyter.forms.roles import FormField
+from dragonkit.jupyter.forms.roles import FormField, form_fields
 from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["ModePanel"]
@@ -82,6 +82,15 @@ class ModePanel:
     def _shift(self) -> FormField | None:
         """The field that an arrow sets."""
         return next((field for field in self.form.fields if field.role == "arrow"), None)
+
+    def move_by_arrow(self) -> None:
+        """Something was taken and moved: the mode becomes one that does that, unless arrows say something in it already."""
+        if not any(field.role in ("arrow", "points") for field in self.form.fields):
+            self.mode = next(
+                mode
+                for mode in self._choice.options
+                if any(field.role == "arrow" for field in form_fields(self._registry.edit_types()[mode]))
+            )
 
     def refresh(self) -> None:
         """Look for modes again: a plugin may have been registered since. The mode chosen stays."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import ipywidgets as W
@@ -19,6 +20,9 @@ from dragonkit.jupyter.work.latest import Latest
 from dragonkit.plugins.selector import Selector
 
 __all__ = ["PickPanel"]
+
+BEST = "object"
+"""Takes most of an object at one click (`dragonkit bench selectors`); where it cannot run, the first one that is offered stands in."""
 
 
 class PickPanel:
@@ -47,7 +51,8 @@ class PickPanel:
         self._view, self._picture, self._fail, self._say = view, picture, fail, say
         self._latest = Latest(fail)
         self.offered = {selector.name: selector for selector in selectors if selector.gesture == "clicks"}
-        self.choice = Choice(options=list(self.offered), description="pick with", tooltip="what turns a click into a mask")
+        best = BEST if BEST in self.offered and find_spec("cv2") is not None else next(iter(self.offered), None)
+        self.choice = Choice(options=list(self.offered), value=best, description="pick with", tooltip="what turns a click into a mask")
         self.sign = W.ToggleButtons(
             options={"object": True, "not object": False},
             tooltips=["clicks are on the object", "clicks are beside it"],

@@ -13,7 +13,7 @@ from PIL import Image
 from dragonkit.edits.edit import Edit
 from dragonkit.errors import EditError
 from dragonkit.jupyter.canvas.view import CanvasView
-from dragonkit.jupyter.panels.ghost import Ghost, cut_out, ghost_of
+from dragonkit.jupyter.panels.ghost import Ghost, cut_out, filled, ghosts_of
 from dragonkit.jupyter.work.latest import Latest
 from dragonkit.plugins.registry import PluginRegistry
 
@@ -44,6 +44,7 @@ class Stage:
         self.after.style.description_width = "initial"
         self.after.observe(lambda change: self._show(), names="value")
         self._lifted: tuple[Ghost, tuple[float, float]] | None = None
+        self._hole: Ghost | None = None
 
     @property
     def comparing(self) -> bool:
@@ -73,16 +74,16 @@ class Stage:
         """Show soon what the edit would do, as far as this can be told without a model; None shows nothing, at once."""
         if edit is None:
             self._previews.forget()
-            self._lay(None)
+            self._lay()
             return
         picture = np.asarray(self.picture)
 
         def work(wanted: Callable[[], bool]) -> None:
-            ghost = None
+            ghosts: tuple[Ghost | None, ...] = ()
             with suppress(EditError):  # it does not fit the picture, of which Run tells; while somebody still draws, that is no error
-                ghost = ghost_of(registry, edit, picture)
+                ghosts = ghosts_of(registry, edit, picture)
             if wanted():
-                self._lay(ghost)
+                self._lay(*ghosts)
 
         self._previews.do(work)
 
@@ -90,23 +91,30 @@ class Stage:
         """Whether the preview is there within `timeout` seconds."""
         return self._previews.wait(timeout)
 
+    @property
+    def lifted(self) -> bool:
+        """Whether something is being carried."""
+        return self._lifted is not None
+
     def lift(self, mask: np.ndarray, x: float, y: float) -> None:
         """Take up what is under the mask at a position of the picture; `carry` moves it."""
         self._previews.forget()
-        ghost = cut_out(np.asarray(self.picture), mask)
+        picture = np.asarray(self.picture)
+        ghost, self._hole = cut_out(picture, mask), filled(picture, mask)
         self._lifted = None if ghost is None else (ghost, (x, y))
 
     def carry(self, x: float, y: float) -> None:
         """The pointer is here now."""
         if self._lifted is not None:
             ghost, start = self._lifted
-            self._lay(ghost._replace(x=ghost.x + round(x - start[0]), y=ghost.y + round(y - start[1])))
+            self._lay(ghost._replace(x=ghost.x + round(x - start[0]), y=ghost.y + round(y - start[1])), self._hole)
 
     def drop(self) -> None:
         self._lifted = None
 
-    def _lay(self, ghost: Ghost | None) -> None:
-        self.view.show_ghost(*(ghost or (None,)))
+    def _lay(self, *ghosts: Ghost | None) -> None:
+        """The first lies on top."""
+        self.view.show_ghosts([ghost for ghost in reversed(ghosts) if ghost is not None])
 
     def _show(self) -> None:
         before = self.picture
@@ -117,7 +125,7 @@ class Stage:
         assert self.result is not None
         self.view.marked = False  # the marks belong to the picture, and would hide what became of it
         self._previews.forget()
-        self._lay(None)
+        self._lay()
         shown = before.copy()
         width = round(self.after.value * before.width)
         shown.paste(self.result.crop((0, 0, width, before.height)), (0, 0))

@@ -26,14 +26,15 @@ _End: TypeAlias = tuple[Drag, bool]
 
 
 class DragArrows(Stroke):
-    """Draws arrows. A click is a pin, which holds its place.
+    """Draws arrows. A click beside them is a pin, which holds its place.
 
     From the start of an arrow, or from a pin, that one is drawn anew, since a point cannot go two ways. Anywhere else a new arrow begins,
-    at the end of another one too. A click on an arrow's end chooses it, or lets it go: while it is chosen, both ends have handles to take
+    at the end of another one too. A click on an arrow chooses it, or lets it go: while it is chosen, both ends have handles to take
     them elsewhere, and Delete removes it. Without one that is chosen, Delete removes the last.
 
     Args:
-        single: whether a new arrow replaces the one before, where only one makes sense. Its end has a handle all the time.
+        single: whether a new arrow replaces the one before, where only one makes sense. Its end has a handle all the time, and a click
+            makes no pin: what is moved nowhere need not be moved.
     """
 
     name, shortcut = "drag", "d"
@@ -83,9 +84,11 @@ class DragArrows(Stroke):
             self._held = None
         arrow = self._arrow(way)
         if math.dist(way[0], way[-1]) < self.reach / 2:
-            clicked = self._nearest(way[0], [(drag, is_end) for drag in drags for is_end in (True, False)])
-            if clicked is not None:
-                self._chosen = None if clicked[0] == self._chosen else clicked[0]
+            clicked = min(drags, key=lambda drag: _away(way[0], drag), default=None)
+            if clicked is not None and _away(way[0], clicked) <= self.reach:
+                self._chosen = None if clicked == self._chosen else clicked
+                return None
+            if self.single:
                 return None
             arrow = (arrow[0], arrow[0])
         if self.single:
@@ -116,6 +119,7 @@ class DragArrows(Stroke):
 class Pick(Tool):
     """Clicks on an object, which `selector` turns into a mask. Further clicks correct it; Escape goes on to another object.
 
+    What is selected can be taken and moved: a press inside the mask and a way from there are an arrow, which replaces the one before.
     A selector that is changed in between gets all clicks on the object, and its mask replaces the one before.
 
     Args:
@@ -129,14 +133,34 @@ class Pick(Tool):
     def __init__(self, selector: Selector | None = None, positive: bool = True) -> None:
         self.selector, self.positive = selector, positive
         self._pressed: Point | None = None
+        self._grabbed: Drag | None = None
         self._selected: tuple[list[Click], np.ndarray | None] = ([], None)
 
+    @property
+    def busy(self) -> bool:  # type: ignore[override]
+        return self._grabbed is not None
+
+    @property
+    def start(self) -> Point | None:
+        """Where what is selected was taken, while it is being moved; None otherwise."""
+        return None if self._grabbed is None else self._grabbed[0]
+
     def down(self, state: MarkState, x: float, y: float) -> Rect | None:
-        self._pressed = (x, y)
+        self._pressed, self._grabbed = (x, y), None
+        return None
+
+    def move(self, state: MarkState, x: float, y: float) -> Rect | None:
+        pressed = self._pressed
+        if pressed is not None and (self._grabbed or (math.dist(pressed, (x, y)) > self.reach and _holds(state.mask, pressed))):
+            self._grabbed = pressed, (min(max(x, 0.0), float(state.size[0])), min(max(y, 0.0), float(state.size[1])))
         return None
 
     def up(self, state: MarkState, x: float, y: float) -> Rect | None:
+        self.move(state, x, y)
         pressed, self._pressed = self._pressed, None
+        if self._grabbed is not None:
+            grabbed, self._grabbed = self._grabbed, None
+            return state.change(drags=[grabbed])
         inside = 0 <= x <= state.size[0] and 0 <= y <= state.size[1]
         if pressed is None or not inside or math.dist(pressed, (x, y)) > self.reach:
             return None
@@ -146,14 +170,21 @@ class Pick(Tool):
         return state.change(mask if after is None else mask | after, points=clicks)
 
     def leave(self, state: MarkState, x: float, y: float) -> Rect | None:
+        if self._grabbed is not None:
+            return self.up(state, x, y)
         self._pressed = None
         return None
 
     def key(self, state: MarkState, key: str) -> Rect | None:
-        return state.change(points=()) if key == "Escape" else super().key(state, key)
+        if self.busy or key != "Escape":
+            return super().key(state, key)
+        return state.change(points=())
 
     def cancel(self) -> None:
-        self._pressed = None
+        self._pressed = self._grabbed = None
+
+    def preview(self, state: MarkState) -> list[Shape]:
+        return [] if self._grabbed is None else [Arrow(*self._grabbed)]
 
     def _mask_of(self, state: MarkState, clicks: list[Click]) -> np.ndarray | None:
         if self._selected[0] != clicks:
@@ -165,3 +196,18 @@ class Pick(Tool):
                 )
             self._selected = (clicks, mask)
         return self._selected[1]
+
+
+def _holds(mask: np.ndarray, point: Point) -> bool:
+    """Whether a point lies in a mask; what lies beside the picture does not."""
+    row, column = math.floor(point[1]), math.floor(point[0])
+    return 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1] and bool(mask[row, column])
+
+
+def _away(point: Point, drag: Drag) -> float:
+    """How far a point lies from an arrow."""
+    (x, y), (to_x, to_y) = drag
+    along = (to_x - x, to_y - y)
+    length = along[0] ** 2 + along[1] ** 2
+    share = 0.0 if length == 0 else min(max(((point[0] - x) * along[0] + (point[1] - y) * along[1]) / length, 0.0), 1.0)
+    return math.dist(point, (x + share * along[0], y + share * along[1]))

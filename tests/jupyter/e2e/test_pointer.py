@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.boat import SCENE, box_the_boat, drag_the_boat, mask_of, painted, to_picture, to_window, until, until_shown, wait_for
+from helpers.boat import (
+    SCENE,
+    box_the_boat,
+    drag_the_boat,
+    mask_of,
+    painted,
+    result_of,
+    to_picture,
+    to_window,
+    until,
+    until_shown,
+    wait_for,
+)
 from helpers.notebook_page import LONG, NotebookPage
 
 pytestmark = pytest.mark.e2e
@@ -74,7 +86,10 @@ def test_other_buttons_edit_nothing(lab: NotebookPage, button: str) -> None:
     lab.page.mouse.move(left + end[0], top + end[1], steps=5)
     lab.page.mouse.up(button=button)
     if button == "middle":
-        until(lab, f"abs(editor.view.viewport.offset[0] - {offset[0]} - 3) < 0.1 and abs(editor.view.viewport.offset[1] - {offset[1]} - 2) < 0.1")
+        until(
+            lab,
+            f"abs(editor.view.viewport.offset[0] - {offset[0]} - 3) < 0.1 and abs(editor.view.viewport.offset[1] - {offset[1]} - 2) < 0.1",
+        )
     lab.page.mouse.move(left + start[0], top + start[1], steps=3)
     assert not lab.python("editor.mask.any().item()") and not lab.python("editor.view.tool.busy")
     lab.page.keyboard.press("Escape")
@@ -142,3 +157,28 @@ def test_after_a_restart_the_editor_says_that_it_is_dead(lab: NotebookPage) -> N
 
 def _restart(page: Any) -> None:
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+
+
+def test_click_the_object_drag_it_run(lab: NotebookPage) -> None:
+    """Three actions, and the keyboard sets right what the hand did."""
+    lab.press("pick")
+    boat = SCENE.objects[0].mask
+    rows, columns = np.nonzero(boat)
+    middle = (float(np.median(columns)) + 0.5, float(np.median(rows)) + 0.5)
+    (point,) = to_window(lab, middle)
+    lab.page.mouse.click(*point)
+    until(lab, "bool(editor.mask.any())")
+    wait_for(lab, "status", "is inverted")
+    assert (mask_of(lab) & boat).sum() > 0.8 * boat.sum()
+    start, end = to_window(lab, middle, (middle[0] - 14, middle[1] + 9))
+    lab.drag(start, end, release=False)
+    lab.look("carried")
+    lab.page.mouse.up()
+    until(lab, "len(editor.marks.drags) == 1")
+    (x, y) = lab.python("editor.form.values()['shift']")
+    assert (x, y) == pytest.approx((-14, 9), abs=0.3) and lab.python("editor.mode") == "move"
+    lab.press("Run")
+    wait_for(lab, "status", "done in")
+    lab.look("moved")
+    changed = (result_of(lab) != np.asarray(SCENE.image)).any(axis=2)
+    assert changed[boat].mean() > 0.5
