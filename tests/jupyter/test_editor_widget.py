@@ -320,6 +320,69 @@ def test_what_is_selected_is_taken_and_moved_with_the_tool_that_selected_it(open
     assert editor.marks.drags == [] and np.array_equal(editor.mask, blob())
 
 
+def test_undo_takes_back_what_was_done_last_whatever_it_was(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragonkit.jupyter.work.timeline.TOGETHER", 0.0)
+    editor = open_editor()
+    editor.view.apply(lambda state: state.set_mask(blob()))
+    drag(canvas(editor), *at(editor, (30, 20), (30, 20)))  # the brush
+    painted = editor.mask.copy()
+    editor.form.update({"scale": 2.0})
+    editor.mode = "resize"
+    editor.form.update({"scale": 3.0})
+    editor._easel.tools.size.value = 9
+
+    def now() -> tuple[Any, ...]:
+        return editor.mode, editor.form.values().get("scale"), editor.view.tools["brush"].size
+
+    ways = [(("resize", 3.0, 9)), ("resize", 3.0, 2)]
+    assert now() == ways[0]
+    key(canvas(editor), "z", ctrl=True)
+    assert now() == ways[1]
+    key(canvas(editor), "z", ctrl=True)
+    assert now()[0] == "resize" and now()[1] != 3.0
+    key(canvas(editor), "z", ctrl=True)
+    assert now() == ("move", 2.0, 2)
+    key(canvas(editor), "z", ctrl=True)
+    assert now() == ("move", 1.0, 2) and np.array_equal(editor.mask, painted), "the mask is as it was"
+    key(canvas(editor), "z", ctrl=True)
+    assert np.array_equal(editor.mask, blob())
+    named(editor, "undo").click()
+    assert not editor.mask.any()
+    named(editor, "undo").click()
+    for _ in range(6):
+        named(editor, "redo").click()
+    assert now() == ways[0] and np.array_equal(editor.mask, painted)
+    key(canvas(editor), "z", ctrl=True)
+    editor.view.apply(lambda state: state.set_mask(blob()))
+    named(editor, "redo").click()
+    assert now() == ways[1], "what was done since cannot be redone over"
+
+
+def test_a_slider_that_is_drawn_is_one_step(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    for scale in (1.1, 1.2, 1.3, 1.4):
+        editor.form.update({"scale": scale})
+    named(editor, "undo").click()
+    assert editor.form.values().get("scale", 1.0) == 1.0
+
+
+def test_arrow_keys_nudge_what_is_moved(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    editor.view.set_tool("pick")
+    for _ in range(2):
+        key(canvas(editor), "ArrowRight")
+    key(canvas(editor), "ArrowDown", shift=True)
+    key(canvas(editor), "ArrowUp")
+    assert editor.form.values()["shift"] == (2.0, 9.0)
+    for _ in range(4):
+        key(canvas(editor), "z", ctrl=True)
+    assert editor.marks.drags == [] and editor.form.values()["shift"] == (0.0, 0.0)
+    editor.view.set_zoom(20)
+    offset = editor.view.viewport.offset
+    key(canvas(editor), "ArrowRight")
+    assert editor.view.viewport.offset != offset and editor.marks.drags == [], "where there is more to see they push the picture"
+
+
 def test_a_shift_that_is_typed_turns_the_arrow(open_editor: Any) -> None:
     editor = open_editor(mask=blob())
     editor.form.update({"shift": (3, 3)})

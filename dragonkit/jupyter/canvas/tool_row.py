@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import ipywidgets as W
@@ -74,15 +75,13 @@ class ToolRow:
             icons=["expand", "search", "search-plus"],
         )
         self.zoom.style.button_width = "auto"
-        actions = {
-            "undo": ("undo", "take the last change back (Ctrl+Z)", MarkState.undo),
-            "redo": ("redo", "do it again (Ctrl+Shift+Z)", MarkState.redo),
-            "clear": ("trash", "remove mask, arrows and clicks", MarkState.clear),
-            "invert": ("adjust", "what was outside the mask is inside", MarkState.invert),
+        actions: dict[str, tuple[str, str, Callable[[], Any]]] = {
+            "undo": ("undo", "take the last change back (Ctrl+Z)", view.undo),
+            "redo": ("redo", "do it again (Ctrl+Shift+Z)", view.redo),
+            "clear": ("trash", "remove mask, arrows and clicks", partial(view.apply, MarkState.clear)),
+            "invert": ("adjust", "what was outside the mask is inside", partial(view.apply, MarkState.invert)),
         }
-        self.actions = {
-            name: button(name, words, self._guarded(view.apply, change), icon=icon) for name, (icon, words, change) in actions.items()
-        }
+        self.actions = {name: button(name, words, self._guarded(act), icon=icon) for name, (icon, words, act) in actions.items()}
         self.widget = W.VBox([self.tools, row(*self.actions.values(), self.zoom), self._picking, row(self.size, self.opacity)])
         for part, act in (
             (self.tools, self.take),

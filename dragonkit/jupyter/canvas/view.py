@@ -52,6 +52,7 @@ class CanvasView:
         tools: one tool of each kind, by name; set their sizes and selectors here.
         tool: the one in hand.
         viewport: which part of the picture is shown.
+        rewind, replay: what undo and redo do, while no tool has begun anything: they take back changes of the marks, unless set otherwise.
     """
 
     def __init__(self, image: ImageSource, state: MarkState, main: bool = True) -> None:
@@ -66,6 +67,8 @@ class CanvasView:
         self._picture_layer, self._mask_layer, self._top_layer = (self.widget[index] for index in range(3))
         self._picture, self._cutouts = Sheet(), (Sheet(), Sheet())
         self._ghosts: tuple[tuple[Image.Image, float, float], ...] = ()
+        self.rewind: Callable[[], Any] = lambda: self.apply(MarkState.undo)
+        self.replay: Callable[[], Any] = lambda: self.apply(MarkState.redo)
         self._opacity, self._marked = 0.45, True
         self._pressed = False
         self._drawn: Any = None  # what lies on the top layer; None while a drawing is owed, because none was made or one failed
@@ -170,11 +173,14 @@ class CanvasView:
                 self._callbacks.notify("change")
 
     def undo(self) -> None:
-        """Take back what the tool has begun, or else the last change of the marks."""
-        self.apply(lambda state: self.tool.key(state, "Backspace") if self.tool.busy else state.undo())
+        """Take back what the tool has begun, or else what was done last."""
+        if self.tool.busy:
+            self.apply(lambda state: self.tool.key(state, "Backspace"))
+        else:
+            self.rewind()
 
     def redo(self) -> None:
-        self.apply(MarkState.redo)
+        self.replay()
 
     def leave(self) -> None:
         """Give up the focus: the canvas swallows every key; once it has lost the focus, the next Tab goes on from there."""
@@ -241,13 +247,13 @@ class CanvasView:
         named = [tool.name for tool in self.tools.values() if tool.shortcut == keys]
         if keys in ACTIONS:
             getattr(self, ACTIONS[keys])()
-        elif keys in PUSHES:
+        elif keys in PUSHES and self.front.zoomed:
             width, height = self.viewport.canvas_size
             self.pan(PUSHES[keys][0] * width / 8, PUSHES[keys][1] * height / 8)
         elif named:
             self.set_tool(named[0])
         else:
-            self.apply(lambda state: self.tool.key(state, keys))
+            self.apply(lambda state: self.tool.key(state, f"shift+{keys}" if shift and keys in PUSHES else keys))
         self._callbacks.notify("key", keys)
 
     def _look(self, viewport: Viewport) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dragonkit.jupyter.canvas.tool_row import ToolRow
@@ -13,6 +13,7 @@ from dragonkit.jupyter.panels.picking import PickPanel
 from dragonkit.jupyter.panels.stage import Stage
 from dragonkit.jupyter.tools.catalogue import TOOLS
 from dragonkit.jupyter.work.session import Session
+from dragonkit.jupyter.work.timeline import Timeline
 
 __all__ = ["Easel"]
 
@@ -41,6 +42,20 @@ class Easel:
         self.view.on_error(fail)
         self.view.on_change(self._marked)
         self.view.on_pointer(self._pointed)
+        self._timeline = Timeline(self.view, self._settings, self._set)
+        self.modes.on_change(self._timeline.note)
+        self.view.on_change(self._timeline.note)
+        self.view.on_key(lambda keys: self._timeline.note())
+        self.tools.size.observe(lambda change: self._timeline.note(), names="value")
+
+    def _settings(self) -> dict[str, Any]:
+        """What undo takes back besides the marks."""
+        return {"mode": self.modes.mode, "brush size": self.tools.size.value, **self.modes.form.values()}
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        fields = {**settings}
+        self.modes.mode, self.tools.size.value = fields.pop("mode"), fields.pop("brush size")
+        self.modes.form.set(fields)
 
     def _marked(self) -> None:
         self.stage.set_source()  # marks belong to the picture, so whoever marks sees it

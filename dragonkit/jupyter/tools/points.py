@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from dragonkit.errors import MaskError
+from dragonkit.imaging.masks import center_of
 from dragonkit.imaging.strokes import Point, Rect
 from dragonkit.jupyter.marks.shapes import Arrow, Handle, Shape
 from dragonkit.jupyter.marks.state import MarkState
@@ -23,6 +24,14 @@ Selector: TypeAlias = Callable[[list[Click]], np.ndarray | None]
 
 _End: TypeAlias = tuple[Drag, bool]
 """An arrow, and whether its end is meant or its start."""
+
+
+NUDGES = {
+    f"{shift}Arrow{name}": (step * dx, step * dy)
+    for shift, step in (("", 1), ("shift+", 10))
+    for name, dx, dy in (("Left", -1, 0), ("Right", 1, 0), ("Up", 0, -1), ("Down", 0, 1))
+}
+"""How far the arrow keys take what is moved, in pixels of the picture."""
 
 
 class DragArrows(Stroke):
@@ -59,6 +68,8 @@ class DragArrows(Stroke):
         return super().down(state, x, y)
 
     def key(self, state: MarkState, key: str) -> Rect | None:
+        if key in NUDGES and not self.busy:
+            return nudged(state, key)
         if self.busy or key not in ("Delete", "Backspace", "Escape"):
             return super().key(state, key)
         chosen, self._chosen = self._chosen, None
@@ -176,6 +187,8 @@ class Pick(Tool):
         return None
 
     def key(self, state: MarkState, key: str) -> Rect | None:
+        if key in NUDGES and not self.busy:
+            return nudged(state, key)
         if self.busy or key != "Escape":
             return super().key(state, key)
         return state.change(points=())
@@ -196,6 +209,18 @@ class Pick(Tool):
                 )
             self._selected = (clicks, mask)
         return self._selected[1]
+
+
+def nudged(state: MarkState, key: str) -> Rect | None:
+    """The last arrow's end a pixel further, or ten with shift; without an arrow one from the middle of the mask, if there is a mask."""
+    drags, (dx, dy) = state.drags, NUDGES[key]
+    if not drags:
+        if not state.mask.any():
+            return None
+        x, y = center_of(state.mask)
+        drags = [((x, y), (x, y))]
+    start, (x, y) = drags[-1]
+    return state.change(drags=[*drags[:-1], (start, (min(max(x + dx, 0.0), state.size[0]), min(max(y + dy, 0.0), state.size[1])))])
 
 
 def _holds(mask: np.ndarray, point: Point) -> bool:
