@@ -93,11 +93,10 @@ class EditorWidget(W.VBox):
         self._prompt = W.Text(value=prompt, description="prompt", tooltip="what the picture shows, not what you want")
         self._prompt.continuous_update, self._prompt.layout.width = False, "auto"
         self._prompt.observe(lambda change: self._guard(self._reworded)(), names="value")
-        parts = [
-            self._prompt, easel.tools.widget, easel.view.widget, easel.view.front, easel.tools.help, easel.stage.after, easel.modes.widget,
-            panel.widget, self._shelf.widget, self.exports.widget,
-        ]  # fmt: skip
-        super().__init__([W.HTML(STYLE), *parts], layout=W.Layout(max_width="100%"))
+        picture = [easel.tools.widget, easel.view.widget, easel.view.front, easel.tools.help, easel.tools.picking, easel.stage.after]
+        words = [self._prompt, easel.modes.widget, panel.widget, self._shelf.widget, self.exports.widget]
+        columns = W.HBox([W.VBox(picture).add_class("dk-picture"), W.VBox(words).add_class("dk-words")]).add_class("dk-columns")
+        super().__init__([W.HTML(STYLE), columns], layout=W.Layout(max_width="100%"))
         self.add_class("dk-editor")
         self._runs.prepare()
 

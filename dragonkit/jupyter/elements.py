@@ -17,6 +17,9 @@ STYLE = """<style>
 .dk-editor button:focus-visible, .dk-editor input:focus-visible, .dk-editor select:focus-visible, .dk-editor canvas:focus-visible,
 .dk-editor textarea:focus-visible, .dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 1px; }
 .dk-editor:focus { outline: none; }
+.dk-editor .dk-columns { flex-flow: row wrap; gap: 12px; align-items: flex-start; overflow: visible; }
+.dk-editor .dk-picture { flex: 0 1 660px; min-width: 0; max-width: 100%; overflow: visible; }
+.dk-editor .dk-words { flex: 1 1 320px; min-width: min(320px, 100%); max-width: 100%; overflow: visible; }
 .dk-editor textarea { white-space: pre; }
 .dk-editor .dk-second canvas { max-width: min(100%, 320px); }
 .dk-editor .widget-html-content { line-height: 1.4; }

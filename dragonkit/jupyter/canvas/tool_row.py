@@ -40,10 +40,11 @@ class ToolRow:
         view: what the tools work on.
         fail: told of errors.
         tools: which ones are offered.
-        picking: shown while the tool "pick" is in hand.
+        picking: shown while the tool "pick" is in hand; it belongs below the canvas, as `help` does.
 
     Attributes:
         help: says what the tool in hand does. It belongs below the canvas, which would move under the hand when a sentence takes two lines.
+        picking: as given.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class ToolRow:
         tools: tuple[str, ...] = tuple(TOOLS),
         picking: W.Widget | None = None,
     ) -> None:
-        self._view, self._fail, self._picking = view, fail, picking or W.VBox()
+        self._view, self._fail, self.picking = view, fail, picking or W.VBox()
         self.tools = W.ToggleButtons(
             options=tools,
             value=view.tool.name,
@@ -82,7 +83,7 @@ class ToolRow:
             "invert": ("adjust", "what was outside the mask is inside", partial(view.apply, MarkState.invert)),
         }
         self.actions = {name: button(name, words, self._guarded(act), icon=icon) for name, (icon, words, act) in actions.items()}
-        self.widget = W.VBox([self.tools, row(*self.actions.values(), self.zoom), self._picking, row(self.size, self.opacity)])
+        self.widget = W.VBox([self.tools, row(*self.actions.values(), self.zoom), row(self.size, self.opacity)])
         for part, act in (
             (self.tools, self.take),
             (self.size, self._resize),
@@ -110,7 +111,7 @@ class ToolRow:
             self.size.value = round(tool.size)
         # on a touch screen there are no tooltips, and which button is pressed is said to eyes only
         self.help.value = f'<span role="status">{html.escape(f"{tool.name}: {_HELP.get(tool.name, tool.name)}")}</span>'
-        self._picking.layout.display = "" if tool.name == "pick" else "none"
+        self.picking.layout.display = "" if tool.name == "pick" else "none"
 
     def _zoom(self, name: str | None) -> None:
         if name is not None and self._view.viewport.zoom != _ZOOMS[name]:

@@ -182,3 +182,15 @@ def test_click_the_object_drag_it_run(lab: NotebookPage) -> None:
     lab.look("moved")
     changed = (result_of(lab) != np.asarray(SCENE.image)).any(axis=2)
     assert changed[boat].mean() > 0.5
+
+
+def test_in_a_wide_window_picture_and_run_are_on_one_screen(lab: NotebookPage) -> None:
+    lab.page.set_viewport_size({"width": 1500, "height": 900})
+    canvas, run = lab.canvas.bounding_box(), lab.button("Run").bounding_box()
+    assert run["x"] >= canvas["x"] + canvas["width"] and run["y"] + run["height"] <= canvas["y"] + canvas["height"] + 40
+    before = lab.corner()
+    for tool in ("brush", "pick", "drag"):
+        lab.press(tool)
+        lab.editor.get_by_role("status").filter(has_text=f"{tool}: ").wait_for()
+    lab.look("wide")
+    assert lab.corner()[0] == before[0]
