@@ -22,8 +22,14 @@ def modes() -> None:
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "dragonkit", "demo", "--task", mode, "--scenes", "2", "--out", folder]
             subprocess.run(command, check=True)
-            sheet = next(Path(folder).rglob("*sheet*.png"), None) or next(Path(folder).glob("*.png"))
-            _save(Image.open(sheet), IMAGES / "modes" / f"{mode}.png")
+            _save(Image.open(Path(folder) / "contact-sheet.png"), IMAGES / "modes" / f"{mode}.png")
+
+
+def demo() -> None:
+    """The sheet of `dragonkit demo`."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "dragonkit", "demo", "--out", folder, "--overwrite"], check=True)
+        _save(Image.open(Path(folder) / "contact-sheet.png"), IMAGES / "demo.png")
 
 
 def emerging() -> None:
@@ -68,5 +74,6 @@ def _loop(frames: list[Image.Image], path: Path) -> None:
 
 if __name__ == "__main__":
     modes()
+    demo()
     emerging()
     continued()
