@@ -1,7 +1,8 @@
-# make demo | test | slow | plugins | fuzz | reliability | pictures | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
+# make demo | test | slow | plugins | fuzz | reliability | batches | pictures | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
 PYTHON  ?= python3
 MARKERS ?= not slow and not e2e and not gpu
 EXAMPLES ?= 5000
+JOBS    ?= 10000
 VENV    := .venv
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt
@@ -10,7 +11,7 @@ PLUGINS := $(addprefix -e ,$(wildcard plugins/*))
 # mkdocs-material prints a notice about another tool at every build
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test slow plugins fuzz reliability pictures e2e lint docs clean
+.PHONY: help demo test slow plugins fuzz reliability batches pictures e2e lint docs clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -46,6 +47,10 @@ reliability: $(VENV)/.test-ready  ## set up, then try every fault of docs/reliab
 pictures: $(VENV)/.test-ready  ## set up, then draw the pictures of docs/ anew, and write docs/commands.md
 	@PYTHONPATH=tests $(BIN)/python -m helpers.pictures
 	@PYTHONPATH=tests DRAGONKIT_PLUGINS= $(BIN)/python -m helpers.commands
+
+batches: $(VENV)/.ray-ready  ## set up, then run batches by both engines, compare their pixels, and do to them what can go wrong (JOBS=100 for shorter)
+	@echo "== batches: kills, a full disk, bad pictures, twins, $(JOBS) jobs"
+	@PYTHONPATH=tests $(BIN)/python -m helpers.batch_faults --jobs $(JOBS)
 
 e2e: $(VENV)/.e2e-ready  ## set up, then test whole commands, and the notebook editor in a real browser; needs Chromium
 	@echo "== tests: pytest -m e2e"
@@ -88,4 +93,9 @@ $(VENV)/.test-ready: pyproject.toml constraints.txt $(wildcard plugins/*/pyproje
 $(VENV)/.e2e-ready: $(VENV)/.test-ready
 	@echo "== install: dragonkit[e2e]"
 	@$(INSTALL) -e '.[e2e]'
+	@touch $@
+
+$(VENV)/.ray-ready: $(VENV)/.test-ready
+	@echo "== install: dragonkit[ray]"
+	@$(INSTALL) -e '.[ray]'
 	@touch $@

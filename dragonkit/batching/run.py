@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args
 
-from filelock import FileLock, Timeout
-
-from dragonkit.batching.jobs import Job, read_jobs
+from dragonkit.batching.addresses import is_remote, tidy
+from dragonkit.batching.guards import interrupts_counted, locked
+from dragonkit.batching.jobs import Job, Select
 from dragonkit.batching.manifest import Manifest, Record
-from dragonkit.batching.worker import Worker
+from dragonkit.batching.outbox import outbox
+from dragonkit.batching.reading import read_jobs
+from dragonkit.batching.worker import Task, Worker
 from dragonkit.editing.storing import METADATA, Metadata
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, EditFileError
 from dragonkit.words import closest
 
-__all__ = ["ENGINES", "MANIFEST", "Engine", "Summary", "Task", "batch"]
+__all__ = ["ENGINES", "MANIFEST", "Engine", "Summary", "batch"]
 
-Engine = Literal["local", "ray"]
+Engine = Literal["plain", "ray"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 MANIFEST = "manifest.jsonl"
-LOCK = ".dragonkit-batch.lock"
 
-
-class Task(NamedTuple):
-    """A job to be done, with what `Worker.run` needs to know."""
-
-    job: Job
-    digest: str
-    known: bool
+EngineRun = Callable[[Iterator[Task], Callable[[], Worker], Callable[[], bool]], Iterator[Record]]
+"""(tasks, what makes a worker, whether to stop) -> records in the order in which jobs end. After a stop, jobs in hand are finished."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +37,11 @@ class Summary:
     """How many jobs ended how.
 
     Attributes:
-        done: by this run; kept: their results were there; skipped: done by an earlier run; failed: by this run or, unless they were to be
-            tried again, by an earlier one.
+        done: by this run.
+        kept: their results were there, of a run that was ended before it could say so.
+        skipped: done by an earlier run.
+        failed: by this run or, unless they were to be tried again, by an earlier one.
+        unsure: of those done by this run, how many have a selector's mask that is worth a look.
         stopped: why the run ended before all jobs did; "" where it did not.
         manifest: the file that tells of each.
     """
@@ -53,6 +50,7 @@ class Summary:
     kept: int
     skipped: int
     failed: int
+    unsure: int
     stopped: str
     manifest: Path
 
@@ -63,15 +61,18 @@ def batch(
     *,
     images: str | None = None,
     masks: str | None = None,
-    engine: Engine = "local",
+    select: Select | str | None = None,
+    engine: Engine = "plain",
     address: str | None = None,
     workers: int = 1,
-    gpus: float = 0.0,
+    threads: int = 1,
+    gpus: float | None = None,
     batch_size: int = 8,
     model: str | None = None,
     device: str | None = None,
     settings: Settings | None = None,
     metadata: Metadata = "edit",
+    manifest: str | os.PathLike[str] | None = None,
     trust_paths: bool = False,
     retry_failed: bool = False,
     max_errors: int | None = None,
@@ -81,123 +82,105 @@ def batch(
 
     Args:
         jobs: what `read_jobs` takes, or jobs.
-        out: the folder for results; nothing is written outside of it, and nothing in it is replaced but this batch's own results.
-        images, masks: as in `read_jobs`.
-        engine: "local" runs one job after the other in this process; "ray" runs `workers` of them at once by Ray Data.
+        out: the folder for results, here or at an address of fsspec's; nothing is written outside of it, and nothing in it is replaced but
+            this batch's own results.
+        images, masks, select: as in `read_jobs`; the name of a selector clicks in the middle.
+        engine: "plain" runs one job after the other in this process; "ray" runs `workers` of them at once by Ray Data.
         address: of a Ray cluster; a new one on this machine when left out.
-        gpus: for each worker of Ray; may be a fraction.
+        threads: of PyTorch, of each worker, where it computes on a CPU; results differ by it in their last bits.
+        gpus: for each worker of Ray; may be a fraction. One, where this machine has any, when left out.
         batch_size: how many jobs a worker of Ray gets at once.
         model: in place of those that the jobs name.
         settings: on top of the jobs' own.
+        metadata: as in `EditResult.save`.
+        manifest: a folder of this machine for the manifest and its lock; `out` when left out.
         retry_failed: try again what failed before and has not changed.
-        max_errors: stop after so many failures.
-        on_record: called with the record of every job that ends, and those that ended before.
+        max_errors: stop after so many failures of this run.
+        on_record: called with the record of every job that ends, and of those that ended before, which took 0 seconds.
 
     Raises:
-        EditFileError: the jobs cannot be read at all, or the folder is used by another batch or cannot be used.
+        EditFileError: the jobs cannot be read at all, or the folder is used by another batch, is full or cannot be used.
         EditError: an argument is wrong, or the engine is not installed.
     """
     if engine not in ENGINES:
         raise EditError(f"engine is {engine!r}, but must be {' or '.join(map(repr, ENGINES))}.{closest(str(engine), ENGINES)}")
     if metadata not in METADATA:
         raise EditError(f"metadata is {metadata!r}, but must be {' or '.join(map(repr, METADATA))}.{closest(str(metadata), METADATA)}")
-    if min(workers, batch_size) < 1 or gpus < 0 or (max_errors is not None and max_errors < 1):
-        raise EditError("workers, batch_size and max_errors must be 1 or more, and gpus 0 or more; leave out what you do not need.")
+    if min(workers, threads, batch_size) < 1 or (gpus or 0) < 0 or (max_errors is not None and max_errors < 1):
+        raise EditError("workers, threads, batch_size and max_errors must be 1 or more, and gpus 0 or more; leave them out otherwise.")
+    select, name, box = Select(select) if isinstance(select, str) else select, "", outbox(out)
+    folder = _folder(box.root, manifest)
     if isinstance(jobs, (str, os.PathLike)):
-        jobs = read_jobs(Path(jobs), images, masks, trust_paths)
-    folder = Path(out)
-    make_worker = partial(Worker, folder.absolute(), model, device, settings, metadata)
-    with _locked(folder), Manifest(folder / MANIFEST) as manifest, _interrupts_counted() as interrupted:
-        counts, stopped = {"done": 0, "kept": 0, "skipped": 0, "failed": 0}, ""
+        name = PurePosixPath(tidy(jobs)).name
+        if images is None and os.path.isdir(jobs) and f"{box.root}/".startswith(f"{tidy(jobs)}/"):
+            raise EditFileError(f"results in {box.root!r} would be jobs the next time; give an --out outside of {os.fspath(jobs)!r}.")
+        jobs = read_jobs(jobs, images, masks, select, trust_paths)
+    also = f"{model}{settings.model_dump_json(exclude_unset=True) if settings else ''}"
+    with locked(folder), Manifest(folder / MANIFEST, name) as records, interrupts_counted() as interrupted:
+        counts = {"done": 0, "kept": 0, "skipped": 0, "failed": 0, "unsure": 0}
+        new, reasons = 0, list[str]()  # to stop
 
         def told(record: Record, status: str) -> None:
             counts[status] += 1
+            counts["unsure"] += bool(record.unsure)
             if on_record is not None:
                 on_record(record)
 
+        def stopping() -> bool:
+            return bool(reasons or interrupted())
+
         def to_do() -> Iterator[Task]:
-            names: set[int] = set()
+            names: set[bytes] = set()
             for job in jobs:
-                if interrupted() or stopped:
+                if stopping():
                     return
-                task = _task(job, names, manifest)
-                job = task.job
-                before = manifest.status(job.name, task.digest)
-                if before == "failed" and not retry_failed:
-                    told(Record(job.name, task.digest, "failed", error="as before"), "failed")
-                elif before in ("done", "kept") and os.path.lexists(folder / f"{job.name}.png"):
-                    told(Record(job.name, task.digest, before), "skipped")
+                job = _once(job, names)
+                edit, inputs = job.hashes(also)
+                before = records.before(job.name, edit, inputs)
+                if before.status == "failed" and not retry_failed:
+                    told(Record(job.name, name, edit, inputs, "failed", error="failed before; --retry-failed tries again"), "failed")
+                elif before.status in ("done", "kept") and box.has(job.name):
+                    told(Record(job.name, name, edit, inputs, before.status), "skipped")
                 else:
-                    yield task
+                    yield Task(job, name, edit, inputs, before.ours)
 
-        for record in _engine(engine, folder, address, workers, gpus, batch_size)(to_do(), make_worker):
-            manifest.add(record)
+        make_worker = partial(Worker, box.root, model, device, settings, metadata, threads)
+        run = _engine(engine, out=box.root, address=address, workers=workers, threads=threads, gpus=gpus, batch_size=batch_size)
+        for record in run(to_do(), make_worker, stopping):
+            records.add(record)
             told(record, record.status)
-            if max_errors is not None and counts["failed"] >= max_errors:
-                stopped = f"{counts['failed']} jobs failed"
-                break
-        if interrupted():
-            stopped = "interrupted"
-    return Summary(**counts, stopped=stopped, manifest=manifest.path)
+            new += record.status == "failed"
+            if max_errors is not None and new >= max_errors:
+                reasons[:] = [f"{new} jobs failed"]
+        stopped = interrupted() or "".join(reasons)
+    return Summary(**counts, stopped=stopped, manifest=records.path)
 
 
-def _task(job: Job, names: set[int], manifest: Manifest) -> Task:
+def _once(job: Job, names: set[bytes]) -> Job:
     """A second job of a name would replace the result of the first: it is broken. Names are kept as hashes, as there may be millions."""
-    name = hash(os.path.normcase(job.name))
+    name = sha256(os.path.normcase(job.name).encode("utf-8", "surrogatepass")).digest()[:12]
     if name in names:
-        broken = f"{job.origin}: a job before has the name {job.name!r} as well; give each its own."
-        job = Job(f"{job.name} (again, {job.origin})", {}, job.folder, job.origin, job.trust_paths, broken)
+        broken = f"{job.origin}: a job before it has the name {job.name!r} as well; give each its own."
+        return Job(f"{job.name} (again, {job.origin})", {}, job.folder, job.origin, job.trust_paths, broken)
     names.add(name)
-    return Task(job, job.digest(), job.name in manifest)
+    return job
 
 
-def _engine(name: str, folder: Path, address: str | None, workers: int, gpus: float, batch_size: int) -> Callable[..., Iterator[Record]]:
-    if name == "local":
+def _engine(name: str, **options: Any) -> EngineRun:
+    if name == "plain":
         return _run_here
     from dragonkit.batching.on_ray import run_on_ray
 
-    return partial(run_on_ray, folder=folder.absolute(), address=address, workers=workers, gpus=gpus, batch_size=batch_size)
+    return partial(run_on_ray, **options)
 
 
-def _run_here(tasks: Iterable[Task], make_worker: Callable[[], Worker]) -> Iterator[Record]:
+def _run_here(tasks: Iterator[Task], make_worker: Callable[[], Worker], stopping: Callable[[], bool]) -> Iterator[Record]:
     worker = make_worker()
-    for task in tasks:
-        yield worker.run(*task)
+    for task in tasks:  # which end at a stop
+        yield worker.run(task)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The folder is this batch's alone; the lock of a process that died holds nobody up."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise EditFileError(f"another batch is running into {str(folder)!r}; wait for it, or give another --out.") from None
-    except OSError as error:
-        raise EditFileError(f"results cannot be written to {str(folder)!r}: {error.strerror or error}. Choose another --out.") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _interrupts_counted() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C, or SIGTERM, is remembered, so that jobs in hand are finished; the second ends the run at once."""
-    asked: list[int] = []
-
-    def ask(number: int, _frame: Any) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _folder(root: str, manifest: str | os.PathLike[str] | None) -> Path:
+    if manifest is None and is_remote(root):
+        raise EditFileError(f"results go to {root!r}, but the manifest needs a disk to be appended to; give a folder here by --manifest.")
+    return Path(root if manifest is None else manifest)

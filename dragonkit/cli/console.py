@@ -160,16 +160,25 @@ def _plugins_told() -> Iterator[None]:
 
 
 @contextmanager
-def bars(quiet: bool) -> Iterator[Callable[[str], Bar]]:
-    """Progress bars on stderr, gone when the block ends: call with a title to get one. Nothing is shown when quiet or not a terminal."""
+def bars(quiet: bool, rate: bool = False) -> Iterator[Callable[[str], Bar]]:
+    """Progress bars on stderr, gone when the block ends: call with a title to get one. Nothing is shown when quiet or not a terminal.
+
+    Args:
+        rate: also show how many steps are done in a second.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda title: lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.2g}/s")
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, *([Rate("")] if rate else []), console=Console(stderr=True), transient=True) as progress:
 
         def new_bar(title: str) -> Bar:
             task = progress.add_task(title, total=None)

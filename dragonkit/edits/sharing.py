@@ -26,9 +26,11 @@ def shareable(data: dict[str, Any], hash_of: Callable[[str], str]) -> dict[str, 
 
 
 def without_masks(value: Any) -> Any:
-    """A JSON value with hashes in the place of masks."""
+    """A JSON value with hashes in the place of masks; where they are already, they stay."""
     if isinstance(value, dict):
         if set(value) == {"png"} and isinstance(value["png"], str):
+            if value["png"].startswith("sha256:"):
+                return value
             return {"png": f"sha256:{hashlib.sha256(value['png'].encode()).hexdigest()}"}
         return {key: without_masks(inner) for key, inner in value.items()}
     return [without_masks(inner) for inner in value] if isinstance(value, list) else value

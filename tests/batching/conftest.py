@@ -1,54 +1,77 @@
-"""Pictures, masks and jobs for a tiny model, in a folder of their own."""
+"""A tiny model in a folder, and jobs for it."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.batches import write_tiny_model
 from PIL import Image
 
-Lines = Callable[..., Path]
+from dragonkit.batching.run import Summary, batch
+from dragonkit.editing.editor import Editor
+from dragonkit.editing.layout import Layout
+from dragonkit.editing.results import EditResult
+from dragonkit.edits.edit import Edit
+from dragonkit.edits.file import EditFile
+from dragonkit.edits.settings import Settings
+from dragonkit.plugins import registry as plugins
+from dragonkit.plugins.registry import PluginRegistry
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_tiny_model(tmp_path_factory.mktemp("tiny-model"))
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: photo.png of 32x32 pixels and mask.png for an object in it."""
-    monkeypatch.chdir(tmp_path)
-    write_picture(tmp_path / "photo.png", 0)
-    mask = np.zeros((32, 32), bool)
-    mask[8:18, 6:16] = True
-    Image.fromarray(mask).save("mask.png")
-    return tmp_path
+def registry(monkeypatch: pytest.MonkeyPatch) -> PluginRegistry:
+    """The registry that workers see: the built-in plugins only; a test may add its own."""
+    registry = PluginRegistry(discover=False)
+    monkeypatch.setattr(plugins, "get_registry", lambda: registry)
+    return registry
 
 
-def write_picture(path: Path, seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(path)
+@pytest.fixture(scope="session")
+def loaded(model: str) -> Editor:
+    return Editor.from_pretrained(model, registry=PluginRegistry(discover=False))
 
 
 @pytest.fixture
-def job(folder: Path) -> Callable[..., dict[str, Any]]:
-    """The values of an edit file: a move of the object, in two steps."""
+def run_real(
+    model: str, loaded: Editor, registry: PluginRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Summary]:
+    """`batch` with the tiny model, into out/. Its weights are read once for all tests; every call has an editor that remembers nothing."""
 
-    def make(shift: tuple[float, float] = (8, 0), image: str = "photo.png", mask: str = "mask.png", **more: Any) -> dict[str, Any]:
-        settings = {"steps": 2, "inversion_iterations": 1}
-        edits = [{"mode": "move", "mask": mask, "shift": list(shift)}]
-        return {"model": "toybox", "image": image, "prompt": "a fish", "settings": settings, "edits": edits, **more}
+    def from_pretrained(name: str, device: str | None = None, registry: PluginRegistry = registry) -> Editor:
+        return Editor(loaded.backbone, loaded.card, registry) if name == model else load(name, device, registry=registry)
 
-    return make
+    load = Editor.from_pretrained
+    monkeypatch.setattr(Editor, "from_pretrained", from_pretrained)
+
+    def run(jobs: Any, out: Any = tmp_path / "out", **options: Any) -> Summary:
+        return batch(jobs, out, **{"model": model, **options})
+
+    return run
 
 
 @pytest.fixture
-def lines(folder: Path) -> Lines:
-    """A file of jobs, a line each; texts are written as they are."""
+def run(run_real: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Summary]:
+    """The same, but what is made of a picture is noise that its edit file decides on: no network runs, all around it is real."""
+    monkeypatch.setattr(Editor, "source_of", lambda self, file: file)
+    monkeypatch.setattr(Editor, "edit", _noise)
+    return run_real
 
-    def write(*jobs: dict[str, Any] | str) -> Path:
-        path = folder / "jobs.jsonl"
-        path.write_text("".join(f"{one if isinstance(one, str) else json.dumps(one)}\n" for one in jobs), encoding="utf-8")
-        return path
 
-    return write
+def _noise(self: Editor, file: EditFile, edits: list[Edit], settings: Settings) -> EditResult:
+    photo = file.photo()
+    layout = Layout(self.registry, edits, photo.size)
+    made = EditFile.of(self.card.name, photo, file.prompt, self.settings(settings), layout.edits)
+    seed = int.from_bytes(hashlib.sha256(made.shareable().model_dump_json().encode()).digest()[:8])
+    pixels = np.random.default_rng(seed).integers(0, 255, photo.rgb.shape, dtype=np.uint8)
+    return EditResult(Image.fromarray(pixels), SimpleNamespace(warnings=()), made, np.ones(photo.rgb.shape[:2], np.float32))  # type: ignore[arg-type]

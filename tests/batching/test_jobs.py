@@ -1,139 +1,57 @@
-"""Jobs come from lines, tables, folders and patterns; what is wrong with one of them is told, and stops no other."""
+"""A job's hashes change when the job does, or a file that it names, and only then."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import os
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pytest
-from batching.conftest import Lines, write_picture
-from hypothesis import given
-from hypothesis import strategies as st
+from dragonkit.batching.jobs import Job, Select
 
-from dragonkit.batching.jobs import Job, read_jobs
-from dragonkit.errors import EditError, EditFileError
-from dragonkit.plugins.registry import get_registry
-
-Make = Callable[..., dict[str, Any]]
+VALUES = {"image": "a.png", "prompt": "b.png", "edits": [{"mode": "move", "mask": "m.png", "shift": [1, 2]}]}
 
 
-def test_lines_are_edit_files(lines: Lines, job: Make) -> None:
-    first, second = read_jobs(lines(job(name="far/away.png"), "", job((0, 4))))
-    assert (first.name, second.name) == ("far/away", "jobs-3")
-    assert first.edit_file().prompt == "a fish" and second.origin == "jobs.jsonl, line 3"
-    (edit,) = second.edit_file().edits_from(get_registry().edit_types())
-    assert edit.shift == (0, 4)  # type: ignore[attr-defined]
+def test_what_is_asked_for_and_what_is_read_have_a_hash_each(tmp_path: Path) -> None:
+    for name in ("a.png", "m.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    job = Job("j", VALUES, str(tmp_path))
+    edit, inputs = job.hashes()
+    assert job.hashes() == (edit, inputs)
+    assert Job("another name", VALUES, str(tmp_path)).hashes() == (edit, inputs)
+    assert job.hashes("other settings")[0] != edit
+    assert Job("j", {**VALUES, "prompt": "c"}, str(tmp_path)).hashes()[0] != edit
+    assert Job("j", VALUES, str(tmp_path), select=Select("object")).hashes()[0] != edit
+    (tmp_path / "m.png").write_bytes(b"m.pnG")
+    os.utime(tmp_path / "m.png", ns=(1, 1))
+    assert job.hashes()[0] == edit
+    assert job.hashes()[1] != inputs
+    (tmp_path / "a.png").unlink()
+    assert len({inputs, job.hashes()[1]}) == 2
 
 
-@pytest.mark.parametrize("line", ["{", "[1]", "3", "\udcff", '{"edits": 3}', "[" * 100_000])
-def test_a_bad_line_is_a_broken_job(lines: Lines, job: Make, folder: Path, line: str) -> None:
-    path = lines(job())
-    path.write_bytes(line.encode(errors="surrogateescape") + b"\n" + path.read_bytes())
-    bad, good = read_jobs(path)
-    with pytest.raises(EditError):
-        bad.edit_file().edits_from(get_registry().edit_types())
-    assert good.edit_file().prompt == "a fish"
+def test_pictures_from_outside_count(tmp_path: Path) -> None:
+    picture, mask = tmp_path / "p.jpg", tmp_path / "k.png"
+    job = Job("j", VALUES, str(tmp_path / "edits"), picture=str(picture), mask=str(mask))
+    seen = {job.hashes()[1]}
+    for path in (picture, mask):
+        path.write_bytes(b"1")
+        seen.add(job.hashes()[1])
+    assert len(seen) == 3
 
 
-@pytest.mark.parametrize("name", ["", "../up", "/etc/x", "a/../../b", "c\\d", "a\0b", ".", 3, ["x"], "..", "a/./b"])
-def test_no_name_leads_out_of_the_folder(lines: Lines, job: Make, name: Any) -> None:
-    (one,) = read_jobs(lines(job(name=name)))
-    assert one.name == "jobs-1"
-    with pytest.raises(EditFileError, match="must be a file's name"):
-        one.edit_file()
+def test_files_that_may_not_be_followed_are_not_read(tmp_path: Path) -> None:
+    inside = tmp_path / "jobs"
+    inside.mkdir()
+    (tmp_path / "secret.png").write_bytes(b"1")
+    (inside / "a.png").symlink_to("../secret.png")
+    values = {**VALUES, "image": "../secret.png"}
+    strict, trusting = (Job("j", values, str(inside), trust_paths=trust) for trust in (False, True))
+    before = strict.hashes(), Job("j", VALUES, str(inside)).hashes(), trusting.hashes()
+    (tmp_path / "secret.png").write_bytes(b"23")
+    assert (strict.hashes(), Job("j", VALUES, str(inside)).hashes()) == before[:2]
+    assert trusting.hashes() != before[2]
 
 
-@given(st.text(max_size=30))
-def test_any_name_stays_below(name: str) -> None:
-    from dragonkit.batching.jobs import _checked_name
-
-    try:
-        checked = _checked_name(name, "here")
-    except EditFileError:
-        return
-    top = Path("/top")
-    assert (top / f"{checked}.png").resolve().is_relative_to(top) and checked != "."
-
-
-def test_a_table_has_fields_for_columns(folder: Path, tiny_model_folder: str) -> None:
-    table = folder / "jobs.csv"
-    rows = ["name,image,prompt,mode,mask,shift,points,settings.steps,model"]
-    rows += [
-        f'one,photo.png,"a red, fish",move,mask.png,"8,0",,2,{tiny_model_folder}',
-        ',photo.png,,drag,mask.png,,"8,9:12,9 4,4:4,8",,',
-        "a,b,c,d,e,f,g,h,i,j",
-    ]
-    table.write_text("\n".join(rows), encoding="utf-8")
-    one, two, bad = read_jobs(table)
-    types = get_registry().edit_types()
-    (move,), (drag,) = one.edit_file().edits_from(types), two.edit_file().edits_from(types)
-    assert (one.name, two.name) == ("one", "jobs-2") and one.edit_file().settings.steps == 2
-    assert move.shift == (8, 0) and one.edit_file().prompt == "a red, fish"  # type: ignore[attr-defined]
-    assert drag.points == (((8, 9), (12, 9)), ((4, 4), (4, 8)))  # type: ignore[attr-defined]
-    with pytest.raises(EditFileError, match="row 3 has more cells"):
-        bad.edit_file()
-    table.write_text("image,mask\n", encoding="utf-8")
-    with pytest.raises(EditFileError, match="needs one called mode"):
-        list(read_jobs(table))
-
-
-def test_a_folder_of_edit_files(folder: Path, job: Make) -> None:
-    (folder / "edits/deep").mkdir(parents=True)
-    (folder / "edits/b.edit.json").write_text(json.dumps(job(image="../photo.png")), encoding="utf-8")
-    (folder / "edits/deep/a.json").write_text("nothing", encoding="utf-8")
-    b, a = read_jobs(folder / "edits", trust_paths=True)
-    assert (a.name, b.name) == ("deep/a", "b") and b.edit_file().prompt == "a fish"
-    with pytest.raises(EditFileError, match="no edit file"):
-        a.edit_file()
-    (untrusted, _) = read_jobs(folder / "edits")
-    with pytest.raises(EditError):  # it names a picture above its own folder
-        untrusted.edit_file().photo()
-
-
-def test_one_edit_for_many_pictures(folder: Path, job: Make) -> None:
-    for place in ("in/one", "in/two", "in/deep/one"):
-        write_picture(folder / f"photos/{place}.png", len(place))
-        (folder / f"photos/{place}.mask").parent.mkdir(exist_ok=True)
-    (folder / "edit.json").write_text(json.dumps(job()), encoding="utf-8")
-    jobs = list(read_jobs(folder / "edit.json", "photos/**/*.png"))
-    assert [one.name for one in jobs] == ["deep/one", "one", "two"]
-    assert len({one.digest() for one in jobs}) == 3
-    masked = list(read_jobs(folder / "edit.json", "photos/in/*.png", "../../{stem}-mask.png"))
-    assert masked[0].values["edits"][0]["mask"] == str(folder / "photos/in/../../one-mask.png")
-    for pattern in ("{stem", "{other}", "{stem.x}"):
-        with pytest.raises(EditFileError, match="stand for"):
-            list(read_jobs(folder / "edit.json", "photos/in/*.png", pattern))
-
-
-@pytest.mark.parametrize(
-    ("source", "images", "masks", "match"),
-    [
-        ("missing.jsonl", None, None, "no file"),
-        ("photo.png", None, None, r"\.jsonl or \.csv"),
-        ("photo.png", None, "{stem}", "give --images"),
-        ("edit.json", "none/*.jpg", None, "no picture fits"),
-    ],
-)
-def test_what_is_refused(folder: Path, job: Make, source: str, images: str | None, masks: str | None, match: str) -> None:
-    (folder / "edit.json").write_text(json.dumps(job()), encoding="utf-8")
-    with pytest.raises(EditFileError, match=match):
-        list(read_jobs(folder / source, images, masks))
-
-
-def test_a_digest_follows_what_is_asked_for(lines: Lines, job: Make, folder: Path) -> None:
-    def digest(*jobs: Any) -> list[str]:
-        return [one.digest() for one in read_jobs(lines(*jobs))]
-
-    plain, named, other = digest(job(), job(name="x"), job((4, 0)))
-    assert plain == named != other
-    write_picture(folder / "photo.png", 5)
-    assert digest(job())[0] != plain
-
-
-def test_a_job_survives_being_sent(lines: Lines, job: Make) -> None:
-    (one,) = read_jobs(lines(job(name="x")))
-    assert Job.from_json(one.to_json()) == one
-    assert np.array_equal(np.asarray(Job.from_json(one.to_json()).edit_file().photo().rgb), np.asarray(one.edit_file().photo().rgb))
+def test_texts_that_are_no_paths_are_nothing_to_read() -> None:
+    texts = ["/dev/zero", "a\0b", "x" * 5000, "two\nlines", "s3://bucket/a.png", "data:image/png;base64,AAAA", "sha256:" + "0" * 64]
+    edit, inputs = Job("j", {"edits": [{"mode": text} for text in texts]}, "/").hashes()
+    assert len(edit) == len(inputs) == 32

@@ -1,63 +1,85 @@
-"""The manifest is only appended to, and survives being cut off anywhere."""
+"""The manifest is only appended to, whatever cuts it off, and knows whose result is there."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from helpers.faults import full_after
 
-from dragonkit.batching.manifest import Manifest, Record
+from dragonkit.batching.manifest import Before, Manifest, Record
 from dragonkit.errors import EditFileError
 
-RECORDS = [
-    Record("one", "d1", "done", 1.5, result="r"),
-    Record("zwei ü", "d2", "failed", error="no\nmask", warnings=("a", "b")),
-    Record("one", "d3", "done"),
-]
+A, B = "a" * 64, "b" * 64
+DONE = Record("fish/1", "jobs.jsonl", "e" * 32, "f" * 32, "done", 1.5, warnings=("one", "two"), result=A)
 
 
-def test_the_last_record_of_a_name_counts(tmp_path: Path) -> None:
-    for record in RECORDS:
-        with Manifest(tmp_path / "deep/m.jsonl") as manifest:
-            manifest.add(record)
-    with Manifest(tmp_path / "deep/m.jsonl") as manifest:
-        assert manifest.status("one", "d3") == "done" and manifest.status("one", "d1") == "" and manifest.status("zwei ü", "d2") == "failed"
-        assert "one" in manifest and "two" not in manifest
-    lines = (tmp_path / "deep/m.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["job"] for line in lines] == ["one", "zwei ü", "one"]
+def open_manifest(path: Path, batch: str = "jobs.jsonl") -> Manifest:
+    return Manifest(path / "manifest.jsonl", batch)
 
 
-@given(st.integers(min_value=0, max_value=400))
-def test_cut_off_anywhere_it_goes_on(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
-    path = tmp_path_factory.mktemp("m") / "m.jsonl"
-    with Manifest(path) as manifest:
-        for record in RECORDS:
-            manifest.add(record)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:cut])
-    complete = [json.loads(line) for line in whole[:cut].split(b"\n")[:-1]]
-    with Manifest(path) as manifest:
-        for data in complete[-1:]:
-            assert manifest.status(data["job"], data["digest"]) == data["status"]
-        manifest.add(Record("next", "d", "done"))
-    with Manifest(path) as manifest:
-        assert manifest.status("next", "d") == "done"
-    assert path.read_bytes().startswith(whole[:cut])
+def test_what_was_added_is_known_the_next_time(tmp_path: Path) -> None:
+    with open_manifest(tmp_path / "out") as manifest:
+        assert manifest.before("fish/1", DONE.edit, DONE.inputs) == Before()
+        manifest.add(DONE)
+    with open_manifest(tmp_path / "out") as manifest:
+        assert manifest.before("fish/1", DONE.edit, DONE.inputs) == Before("done", A[:32])
+        assert manifest.before("fish/1", "0" * 32, DONE.inputs) == Before("", A[:32])
+        assert manifest.before("fish/1", DONE.edit, "0" * 32) == Before("", A[:32])
+        assert manifest.before("fish/2", DONE.edit, DONE.inputs) == Before()
+    assert Record.from_json((tmp_path / "out" / "manifest.jsonl").read_text()) == DONE
 
 
-def test_lines_of_another_kind_are_passed_over(tmp_path: Path) -> None:
-    (tmp_path / "m.jsonl").write_text(
-        '[1]\n3\nnull\n{"job": 1}\n\n{"job":"x","digest":"d","status":"done","warnings":[],"extra":1}\n', encoding="utf-8"
-    )
-    with Manifest(tmp_path / "m.jsonl") as manifest:
-        assert "x" not in manifest
+def test_a_failure_leaves_the_result_that_was_there(tmp_path: Path) -> None:
+    with open_manifest(tmp_path) as manifest:
+        manifest.add(DONE)
+        manifest.add(Record("fish/1", "jobs.jsonl", "0" * 32, "f" * 32, "failed", error="no"))
+        assert manifest.before("fish/1", "0" * 32, "f" * 32) == Before("failed", A[:32])
 
 
-def test_where_it_cannot_be(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    for path in (tmp_path, tmp_path / "file/m.jsonl"):
-        with pytest.raises(EditFileError, match="manifest"):
-            Manifest(path)
+def test_another_batch_knows_nothing_of_it(tmp_path: Path) -> None:
+    with open_manifest(tmp_path) as manifest:
+        manifest.add(DONE)
+    with open_manifest(tmp_path, "others.jsonl") as manifest:
+        assert manifest.before("fish/1", DONE.edit, DONE.inputs) == Before()
+
+
+def test_a_line_that_was_cut_off_anywhere_spoils_no_other(tmp_path: Path) -> None:
+    line = (DONE.to_json() + "\n").encode()
+    second = Record("fish/2", "jobs.jsonl", "c" * 32, "d" * 32, "done", result=B)
+    for end in range(len(line)):
+        path = tmp_path / str(end)
+        path.mkdir()
+        (path / "manifest.jsonl").write_bytes(line + line[:end])
+        before = (path / "manifest.jsonl").read_bytes()
+        with open_manifest(path) as manifest:
+            assert manifest.before("fish/1", DONE.edit, DONE.inputs).status == "done"
+            manifest.add(second)
+        assert (path / "manifest.jsonl").read_bytes().startswith(before)
+        with open_manifest(path) as manifest:
+            assert manifest.before("fish/1", DONE.edit, DONE.inputs).status == "done"
+            assert manifest.before("fish/2", second.edit, second.inputs).status == "done"
+
+
+@pytest.mark.parametrize("line", [b"{}", b"[]", b"\xff\xfe", b"null", b'{"job": 1}', DONE.to_json().replace("done", "eaten").encode()])
+def test_lines_of_others_are_passed_over(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "manifest.jsonl").write_bytes(line + b"\n" + DONE.to_json().encode() + b"\n")
+    with open_manifest(tmp_path) as manifest:
+        assert manifest.before("fish/1", DONE.edit, DONE.inputs).status == "done"
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 290, 400])
+def test_a_full_disk_is_told_and_the_rest_goes_on_with_room(tmp_path: Path, size: int) -> None:
+    with open_manifest(tmp_path) as manifest:
+        with full_after(size), pytest.raises(EditFileError, match="Make room"):
+            manifest.add(DONE)
+            manifest.add(DONE)
+        manifest.add(Record("fish/2", "jobs.jsonl", "c" * 32, "d" * 32, "done", result=B))
+    with open_manifest(tmp_path) as manifest:
+        assert manifest.before("fish/2", "c" * 32, "d" * 32).status == "done"
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "manifest.jsonl").mkdir()
+    with pytest.raises(EditFileError, match="cannot be used"):
+        open_manifest(tmp_path)

@@ -1,214 +1,262 @@
-"""A batch does what is missing and nothing else, whatever ended the runs before; one bad job is one failed line."""
+"""A batch does what is missing, once, whatever ended the call before, and never touches what is not its own."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-import tracemalloc
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from batching.conftest import Lines, write_picture
 from filelock import FileLock
+from helpers.batches import FAST, pixels_in, records_in, write_jobs, write_pictures
+from helpers.faults import state
 from PIL import Image
 
 import dragonkit as dk
-from dragonkit.batching import run as running
-from dragonkit.batching.jobs import Job
+from dragonkit.batching.guards import LOCK
 from dragonkit.batching.manifest import Record
-from dragonkit.batching.run import LOCK, MANIFEST, Summary
-from dragonkit.batching.worker import Worker
+from dragonkit.batching.run import MANIFEST, Summary
 from dragonkit.errors import EditError, EditFileError
+from dragonkit.plugins.registry import PluginRegistry
+from dragonkit.plugins.specs import hookimpl
 
-Make = Callable[..., dict[str, Any]]
 Run = Callable[..., Summary]
-
-
-@pytest.fixture
-def run(tiny_model_folder: str) -> Run:
-    return partial(dk.batch, model=tiny_model_folder)
 
 
 def counts(summary: Summary) -> tuple[int, int, int, int]:
     return summary.done, summary.kept, summary.skipped, summary.failed
 
 
-def told(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / MANIFEST).read_text(encoding="utf-8").splitlines()]
+def change(jobs: Path, number: int, **values: Any) -> None:
+    lines = jobs.read_text().splitlines()
+    lines[number] = json.dumps({**json.loads(lines[number]), **values})
+    jobs.write_text("\n".join(lines))
 
 
-def pixels(path: Path) -> bytes:
-    return np.asarray(Image.open(path)).tobytes()
+def test_a_second_call_does_what_is_missing_and_what_has_changed(run: Run, tmp_path: Path) -> None:
+    jobs, out = write_jobs(tmp_path / "jobs", 4, 2), tmp_path / "out"
+    seen: list[Record] = []
+    assert counts(run(jobs, on_record=seen.append)) == (4, 0, 0, 0)
+    assert [record.job for record in seen] == sorted(pixels_in(out)) == ["job-0", "job-1", "job-2", "job-3"]
+    assert set(state(out)) == {*(f"job-{number}.png" for number in range(4)), MANIFEST, LOCK}
+    before, lines = pixels_in(out), (out / MANIFEST).read_bytes()
+    assert counts(run(jobs)) == (0, 0, 4, 0)
+    assert (out / MANIFEST).read_bytes() == lines
+    (out / "job-0.png").unlink()
+    change(jobs, 1, edits=[{"mode": "move", "mask": "mask-0.png", "shift": [5, 5]}])
+    Image.new("RGB", (32, 32), "blue").save(jobs.parent / "photo-1.png")
+    assert counts(run(jobs)) == (4, 0, 0, 0)
+    after = pixels_in(out)
+    assert [before[name] == after[name] for name in sorted(after)] == [True, False, False, False]
+    assert (out / MANIFEST).read_bytes().startswith(lines)
 
 
-def test_results_are_those_of_single_edits_and_are_made_once(
-    lines: Lines, job: Make, folder: Path, run: Run, tiny_model_folder: str
-) -> None:
-    jobs = lines(job(name="a"), job((0, 4), name="deep/b"), job((4, 4)))
-    assert counts(run(jobs, folder / "out")) == (3, 0, 0, 0)
-    editor = dk.Editor.from_pretrained(tiny_model_folder)
-    alone = editor.run(dk.EditFile.loads(json.dumps(job((0, 4))), "here", str(folder)))
-    assert np.array_equal(np.asarray(Image.open("out/deep/b.png")), np.asarray(alone.image))
-    assert [record["status"] for record in told(folder / "out")] == ["done"] * 3
-    before = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*.png")}
-    assert sorted(path.name for path in before) == ["a.png", "b.png", "jobs-3.png"]
-    assert counts(run(jobs, folder / "out")) == (0, 0, 3, 0)
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert len(told(folder / "out")) == 3
+def test_a_result_is_what_the_editor_makes_of_the_edit_file(run_real: Run, model: str, tmp_path: Path) -> None:
+    jobs = write_jobs(tmp_path / "jobs", 1)
+    run_real(jobs)
+    values = json.loads(jobs.read_text())
+    del values["name"]
+    file = dk.EditFile.loads(json.dumps({"model": "tiny", **values}), folder=jobs.parent)
+    alone = dk.Editor.from_pretrained(model).run(file)
+    with Image.open(tmp_path / "out" / "job-0.png") as result:
+        assert list(result.getdata()) == list(alone.image.getdata())
 
 
-def test_changed_and_lost_results_are_done_again(lines: Lines, job: Make, folder: Path, run: Run) -> None:
-    run(lines(job(name="a"), job((0, 4), name="b"), job((4, 4), name="c")), folder / "out")
-    old = pixels(folder / "out/a.png")
-    (folder / "out/c.png").unlink()
-    assert counts(run(lines(job((-4, 0), name="a"), job((0, 4), name="b"), job((4, 4), name="c")), folder / "out")) == (2, 0, 1, 0)
-    assert pixels(folder / "out/a.png") != old
-    write_picture(folder / "photo.png", 9)
-    assert counts(run(lines(job((0, 4), name="b")), folder / "out")) == (1, 0, 0, 0)
+def test_order_neighbours_and_restarts_change_no_pixel(run_real: Run, tmp_path: Path) -> None:
+    jobs = write_jobs(tmp_path / "jobs", 3, 2, steps=1, hold=0)
+    run_real(jobs)
+    lines = jobs.read_text().splitlines()
+    jobs.write_text("\n".join(reversed(lines)))
+    run_real(jobs, tmp_path / "reversed")
+    for line in lines[1:]:
+        jobs.write_text(line)
+        run_real(jobs, tmp_path / "single")
+    assert pixels_in(tmp_path / "out") == pixels_in(tmp_path / "reversed")
+    assert pixels_in(tmp_path / "single").items() < pixels_in(tmp_path / "out").items()
 
 
-def test_bad_jobs_are_lines_and_not_the_end(lines: Lines, job: Make, folder: Path, run: Run) -> None:
-    (folder / "broken.png").write_bytes(b"no picture")
-    bad = ["{", job(image="broken.png"), job(image="missing.png"), job((500, 0)), job(edits=[{"mode": "mvoe"}]), job(name="../up")]
-    jobs = lines(job(name="a"), *bad, job((4, 0), name="a"), job((0, 4), name="z"))
-    heard: list[Record] = []
-    assert counts(run(jobs, folder / "out", on_record=heard.append)) == (2, 0, 0, 7)
-    errors = {record.job: record.error for record in heard if record.status == "failed"}
-    assert "not JSON" in errors["jobs-2"] and "broken.png" in errors["jobs-3"] and "does not exist" in errors["jobs-4"]
-    assert "Did you mean 'move'" in errors["jobs-6"] and "must be a file's name" in errors["jobs-7"]
-    assert "has the name 'a' as well" in errors["a (again, jobs.jsonl, line 8)"] and not any("a bug" in error for error in errors.values())
-    assert sorted(path.name for path in (folder / "out").rglob("*.png")) == ["a.png", "z.png"] and not (folder / "up.png").exists()
-    assert counts(run(jobs, folder / "out")) == (0, 0, 2, 7)
-    assert len(told(folder / "out")) == 9
-    write_picture(folder / "missing.png", 3)
-    write_picture(folder / "broken.png", 4)
-    assert counts(run(jobs, folder / "out")) == (2, 0, 2, 5)  # they have changed
-    assert counts(run(jobs, folder / "out", retry_failed=True)) == (0, 0, 4, 5)
-    stopped = run(jobs, folder / "out", retry_failed=True, max_errors=2)
-    assert stopped.stopped == "2 jobs failed" and stopped.failed == 2
+def test_settings_on_top_are_part_of_what_is_asked_for(run: Run, tmp_path: Path) -> None:
+    jobs = write_jobs(tmp_path / "jobs", 1)
+    run(jobs)
+    assert counts(run(jobs, settings=dk.Settings(seed=3))) == (1, 0, 0, 0)
+    assert dk.EditFile.load(tmp_path / "out" / "job-0.png").settings.seed == 3
+    assert counts(run(jobs, settings=dk.Settings(seed=3))) == (0, 0, 1, 0)
 
 
-def test_a_bug_is_told_as_one(lines: Lines, job: Make, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def break_once(self: Any, job: Job, known: bool, own: Any = Worker._done) -> Any:
-        if job.name == "a":
-            raise ZeroDivisionError("oh")
-        return own(self, job, known)
-
-    monkeypatch.setattr(Worker, "_done", break_once)
-    assert counts(run(lines(job(name="a"), job(name="b")), folder / "out")) == (1, 0, 0, 1)
-    assert told(folder / "out")[0]["error"] == "a bug: ZeroDivisionError: oh"
-
-
-def test_what_somebody_else_put_there_stays(lines: Lines, job: Make, folder: Path, run: Run) -> None:
-    write_picture(folder / "out/a.png", 1)
-    there = (folder / "out/a.png").read_bytes()
-    assert counts(run(lines(job(name="a")), folder / "out")) == (0, 0, 0, 1)
-    assert (folder / "out/a.png").read_bytes() == there and "not by this batch" in told(folder / "out")[0]["error"]
+@pytest.mark.parametrize("metadata", ["edit", "none"])
+def test_a_result_that_was_written_before_the_end_could_be_told_is_kept(run: Run, tmp_path: Path, metadata: str) -> None:
+    jobs, out = write_jobs(tmp_path / "jobs", 2), tmp_path / "out"
+    run(jobs, metadata=metadata)
+    lines = (out / MANIFEST).read_bytes()
+    (out / MANIFEST).write_bytes(lines[: lines.index(b"\n") + 20])
+    before = {name: os.stat(out / name).st_mtime_ns for name in ("job-0.png", "job-1.png")}
+    assert counts(run(jobs, metadata=metadata)) == (0, 1, 1, 0)
+    assert {name: os.stat(out / name).st_mtime_ns for name in before} == before
+    assert counts(run(jobs, metadata=metadata)) == (0, 0, 2, 0)
 
 
-def test_a_result_that_could_not_be_told_of_is_kept(lines: Lines, job: Make, folder: Path, run: Run) -> None:
-    jobs = lines(job(name="a"), job((0, 4), name="b"))
-    run(jobs, folder / "out")
-    (folder / "out" / MANIFEST).unlink()  # as after a kill between the two
-    made = (folder / "out/a.png").stat().st_mtime_ns
-    assert counts(run(jobs, folder / "out")) == (0, 2, 0, 0)
-    assert (folder / "out/a.png").stat().st_mtime_ns == made
-    assert counts(run(lines(job((-4, 0), name="a")), folder / "out", retry_failed=True)) == (1, 0, 0, 0)  # it is known by now
+@pytest.mark.parametrize("metadata", ["edit", "none"])
+def test_nothing_that_is_not_ours_is_written_over(run: Run, tmp_path: Path, metadata: str) -> None:
+    jobs, out = write_jobs(tmp_path / "jobs", 3), tmp_path / "out"
+    out.mkdir()
+    Image.new("RGB", (3, 3)).save(out / "job-0.png")
+    (out / "job-1.png").write_bytes(b"notes")
+    theirs = state(out)
+    assert counts(run(jobs, metadata=metadata)) == (1, 0, 0, 2)
+    assert theirs.items() < state(out).items()
+    assert ["is there already" in record.error for record in records_in(out)] == [True, True, False]
+    Image.new("RGB", (3, 3)).save(out / "job-2.png")  # somebody else's now, where ours was
+    change(jobs, 2, settings={**FAST, "seed": 7})
+    theirs = state(out)
+    assert counts(run(jobs, metadata=metadata)) == (0, 0, 0, 3)
+    assert {name: state(out)[name] for name in theirs if name != MANIFEST} == {name: theirs[name] for name in theirs if name != MANIFEST}
 
 
-def test_two_batches_do_not_share_a_folder(lines: Lines, job: Make, folder: Path, run: Run) -> None:
-    (folder / "out").mkdir()
-    (folder / "out" / LOCK).write_text("left by a process that died", encoding="utf-8")
-    assert counts(run(lines(job()), folder / "out")) == (1, 0, 0, 0)
-    with FileLock(folder / "out" / LOCK), pytest.raises(EditFileError, match="another batch is running"):
-        run(lines(job()), folder / "out")
+def test_another_batch_into_the_folder_replaces_no_result_of_the_first(run: Run, tmp_path: Path) -> None:
+    jobs = write_jobs(tmp_path / "jobs", 2)
+    run(jobs)
+    before, other = pixels_in(tmp_path / "out"), jobs.with_name("other.jsonl")
+    other.write_text(jobs.read_text())
+    change(other, 0, settings={**FAST, "seed": 7})
+    change(other, 0, edits=[{"mode": "move", "mask": "mask-0.png", "shift": [6, 6]}])
+    assert counts(run(other)) == (0, 1, 0, 1)
+    assert pixels_in(tmp_path / "out") == before
+    assert counts(run(jobs)) == (0, 0, 2, 0)
 
 
-def test_a_folder_that_cannot_be(lines: Lines, job: Make, folder: Path, run: Run) -> None:
-    (folder / "file").write_text("", encoding="utf-8")
+def test_a_bad_job_is_one_failed_line(run: Run, tmp_path: Path) -> None:
+    jobs, out = write_jobs(tmp_path / "jobs", 6), tmp_path / "out"
+    (jobs.parent / "photo-0.png").write_bytes(b"no picture")
+    (jobs.parent / "mask-1.png").unlink()
+    change(jobs, 2, edits=[{"mode": "fly"}])
+    change(jobs, 3, settings={"steps": -1})
+    change(jobs, 4, image="../../photo.png")
+    assert counts(run(jobs)) == (1, 0, 0, 5)
+    failed = [record for record in records_in(out) if record.status == "failed"]
+    phrases = ["format", "no mask file", "mode 'fly'", "steps", "lies outside"]
+    assert [record.job for record in failed] == [f"job-{number}" for number in range(5)]
+    assert all(phrase in record.error for phrase, record in zip(phrases, failed, strict=True))
+    lines = (out / MANIFEST).read_bytes()
+    assert counts(run(jobs)) == (0, 0, 1, 5)
+    assert (out / MANIFEST).read_bytes() == lines
+    write_pictures(jobs.parent, 6)  # what changes is tried again by itself
+    assert counts(run(jobs)) == (2, 0, 1, 3)
+    assert counts(run(jobs, retry_failed=True)) == (0, 0, 3, 3)
+    assert len(records_in(out)) == 6 + 2 + 3
+
+
+def test_a_plugin_that_fails_costs_its_job_only(run_real: Run, registry: PluginRegistry, tmp_path: Path) -> None:
+    class Broken:
+        @hookimpl
+        def dragonkit_step(self) -> None:
+            raise RuntimeError("on purpose")
+
+    jobs = write_jobs(tmp_path / "jobs", 2)
+    registry.register(Broken(), "broken")
+    assert counts(run_real(jobs)) == (0, 0, 0, 2)
+    assert all("on purpose" in record.error for record in records_in(tmp_path / "out"))
+
+
+def test_a_model_that_is_not_there_is_looked_for_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    load = dk.Editor.from_pretrained
+
+    def counted(*args: Any, **more: Any) -> Any:
+        calls.append(args)
+        return load(*args, **more)
+
+    monkeypatch.setattr("dragonkit.editing.editor.Editor.from_pretrained", counted)
+    assert counts(run(write_jobs(tmp_path / "jobs", 3), model="toybix")) == (0, 0, 0, 3)
+    assert len(calls) == 1
+
+
+def test_max_errors_ends_the_run(run: Run, tmp_path: Path) -> None:
+    jobs = write_jobs(tmp_path / "jobs", 4)
+    for number in range(3):
+        (jobs.parent / f"photo-{number}.png").write_bytes(b"no picture")
+    summary = run(jobs, max_errors=2)
+    assert counts(summary) == (0, 0, 0, 2)
+    assert summary.stopped == "2 jobs failed"
+    summary = run(jobs, max_errors=2)  # failures of before are none of this run's
+    assert (counts(summary), summary.stopped) == ((1, 0, 0, 3), "")
+
+
+def test_names_are_given_once(run: Run, tmp_path: Path) -> None:
+    jobs = write_jobs(tmp_path / "jobs", 3)
+    for number in range(3):
+        change(jobs, number, name="twin")
+    assert counts(run(jobs)) == (1, 0, 0, 2)
+    assert [record.job for record in records_in(tmp_path / "out")] == [
+        "twin",
+        "twin (again, jobs.jsonl, line 2)",
+        "twin (again, jobs.jsonl, line 3)",
+    ]
+    assert counts(run(jobs)) == (0, 0, 1, 2)
+
+
+def test_a_link_leads_nothing_out_of_the_folder(run: Run, tmp_path: Path) -> None:
+    jobs, out = write_jobs(tmp_path / "jobs", 2), tmp_path / "out"
+    (tmp_path / "elsewhere").mkdir()
+    out.mkdir()
+    (out / "sub").symlink_to(tmp_path / "elsewhere")
+    (out / "job-1.png").symlink_to(tmp_path / "elsewhere" / "job-1.png")
+    change(jobs, 0, name="sub/job-0")
+    assert counts(run(jobs)) == (0, 0, 0, 2)
+    assert all("outside" in record.error for record in records_in(out))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_two_batches_into_one_folder_are_refused_while_the_first_lives(run: Run, tmp_path: Path) -> None:
+    jobs = write_jobs(tmp_path / "jobs", 1)
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / LOCK), pytest.raises(EditFileError, match="another batch"):
+        run(jobs)
+    assert counts(run(jobs)) == (1, 0, 0, 0)  # the lock's file is there still, and nobody holds it
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_finishes_the_job_in_hand(run_real: Run, registry: PluginRegistry, tmp_path: Path, number: int) -> None:
+    jobs = write_jobs(tmp_path / "jobs", 3)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    class Stops:
+        @hookimpl
+        def dragonkit_step(self) -> None:
+            if not (tmp_path / "out" / "job-0.png").exists():
+                signal.raise_signal(number)
+
+    registry.register(Stops(), "stops")
+    summary = run_real(jobs)
+    assert (counts(summary), summary.stopped) == ((1, 0, 0, 0), "interrupted" if number == signal.SIGINT else "terminated")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert counts(run_real(jobs)) == (2, 0, 1, 0)
+
+
+def test_a_second_ctrl_c_ends_at_once(run_real: Run, registry: PluginRegistry, tmp_path: Path) -> None:
+    class Stops:
+        @hookimpl
+        def dragonkit_step(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    registry.register(Stops(), "stops")
+    with pytest.raises(KeyboardInterrupt):
+        run_real(write_jobs(tmp_path / "jobs", 2))
+    assert not pixels_in(tmp_path / "out")
+
+
+def test_wrong_arguments_are_told(run: Run, tmp_path: Path) -> None:
+    jobs = write_jobs(tmp_path / "jobs", 1)
+    for options in ({"engine": "rai"}, {"metadata": "all"}, {"workers": 0}, {"max_errors": 0}, {"gpus": -1.0}, {"threads": 0}):
+        with pytest.raises(EditError):
+            run(jobs, **options)
+    with pytest.raises(EditFileError, match="would be jobs the next time"):
+        run(jobs.parent, jobs.parent / "out")
     with pytest.raises(EditFileError, match="cannot be written"):
-        run(lines(job()), folder / "file" / "out")
-
-
-@pytest.mark.parametrize("wrong", [{"engine": "rya"}, {"metadata": "al"}, {"workers": 0}, {"max_errors": 0}, {"gpus": -1}])
-def test_wrong_arguments(lines: Lines, job: Make, folder: Path, run: Run, wrong: dict[str, Any]) -> None:
-    with pytest.raises(EditError, match=next(iter(wrong))):
-        run(lines(job()), folder / "out", **wrong)
-
-
-def test_interrupted_it_ends_the_job_in_hand(lines: Lines, job: Make, folder: Path, run: Run) -> None:
-    def stop(record: Record) -> None:
-        if record.job == "jobs-2":
-            os.kill(os.getpid(), signal.SIGINT)
-
-    jobs = lines(*[job((shift, 0)) for shift in (2, 3, 4, 5)])
-    summary = run(jobs, folder / "out", on_record=stop)
-    assert summary.stopped == "interrupted" and counts(summary) == (2, 0, 0, 0)
-    assert counts(run(jobs, folder / "out")) == (2, 0, 2, 0)
-
-
-def test_seeds_are_the_jobs(lines: Lines, job: Make, folder: Path, run: Run) -> None:
-    """The same job gives the same pixels wherever it stands."""
-    one, two = job((4, 0), name="one"), job((0, 4), name="two")
-    run(lines(one, two), folder / "a")
-    run(lines(two, one), folder / "b")
-    assert all(pixels(folder / f"a/{name}.png") == pixels(folder / f"b/{name}.png") for name in ("one", "two"))
-    hashes = [{record["job"]: record["result"] for record in told(folder / out)} for out in ("a", "b")]
-    assert hashes[0] == hashes[1] and all(hashes[0].values())
-
-
-class _Quick:
-    """A worker that makes nothing: what remains is the driver."""
-
-    def __init__(self, *_: Any) -> None:
-        pass
-
-    def run(self, job: Job, digest: str, known: bool) -> Record:
-        return Record(job.name, digest, "done")
-
-
-def test_a_million_jobs_are_never_in_memory(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "Worker", _Quick)
-    monkeypatch.setattr("dragonkit.batching.manifest.os.fsync", lambda _: None)
-
-    def jobs(count: int) -> Iterator[Job]:
-        for number in range(count):
-            yield Job(f"job-{number}", {"prompt": "x" * 10_000}, str(folder), "here")
-
-    tracemalloc.start()
-    try:
-        assert run(jobs(2000), folder / "out").done == 2000
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 2000 * 1000  # a tenth of what the jobs alone would take
-
-
-@pytest.mark.processes
-def test_killed_at_any_moment_nothing_is_lost_or_done_twice(
-    lines: Lines, job: Make, folder: Path, run: Run, tiny_model_folder: str
-) -> None:
-    jobs = lines(*[job((shift, 0)) for shift in range(1, 9)])
-    code = "import sys, dragonkit as dk; dk.batch(sys.argv[1], sys.argv[2], model=sys.argv[3])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(jobs), "out", tiny_model_folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    end = time.monotonic() + 120
-    while not (folder / "out" / MANIFEST).exists() or (folder / "out" / MANIFEST).read_bytes().count(b"\n") < 2:
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    done = {record["job"] for record in told(folder / "out")}
-    summary = run(jobs, folder / "out")
-    assert summary.failed == 0 and summary.skipped == len(done) and summary.done + summary.kept + summary.skipped == 8
-    assert sorted(record["job"] for record in told(folder / "out")) == sorted(f"jobs-{number}" for number in range(1, 9))
-    assert len(list((folder / "out").glob("*.png"))) == 8
+        run(jobs, jobs / "out")
+    with pytest.raises(EditFileError, match="--manifest"):
+        run(jobs, "memory://out")
+    assert not (tmp_path / "out").exists()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dragonkit.cli.bench.batch import batch
 from dragonkit.cli.bench.cost import cost
 from dragonkit.cli.bench.drag import DragCommand, drag
 from dragonkit.cli.bench.fills import fills
@@ -45,6 +46,7 @@ bench.command()(scale)
 bench.command("model")(judge)
 bench.command()(speed)
 bench.command()(cost)
+bench.command()(batch)
 bench.command()(fills)
 bench.command()(inversions)
 
