@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 _INTRO = """# Commands
 
-What `dragonkit ... --help` says, without the plugins' own. `PYTHONPATH=tests python -m helpers.commands` writes this page.
+What the help of each command says, without the plugins' own. `PYTHONPATH=tests python -m helpers.commands` writes this page.
 """
 
 
