@@ -24,6 +24,9 @@ from dragonkit.edits.settings import Settings
 __all__ = ["Scaling", "measure_batches", "measure_driver"]
 
 
+EMPTY = 200
+
+
 @dataclass(frozen=True)
 class Scaling:
     """How fast jobs went one way.
@@ -33,7 +36,7 @@ class Scaling:
         start: seconds until the first job ended, the model's loading included.
         rate: jobs per second after that.
         inside: seconds of a job inside of its worker, where that is known.
-        overhead: seconds that the engine adds to that for each job: workers / rate - inside.
+        overhead: seconds that the engine adds to that for each job, handed over singly; of jobs that fail at once, lest noise hide it.
     """
 
     engine: Engine | str
@@ -52,7 +55,7 @@ def measure_batches(
     device: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Scaling]:
-    """The editor in a loop, then the same jobs each way: moves of one toybox scene each, with one thread a worker.
+    """The editor in a loop, then the same jobs each way, after `EMPTY` that fail at once: moves of a toybox scene each, one thread a worker.
 
     Args:
         ways: engines with their numbers of workers.
@@ -69,6 +72,8 @@ def measure_batches(
     with tempfile.TemporaryDirectory(prefix="dragonkit-bench-") as folder:
         source = _write_jobs(Path(folder), jobs)
         found = [_loop(source, model, settings, device, note)]
+        empty = json.dumps({"image": "none.png", "edits": []}) + "\n"
+        source.write_text(empty * EMPTY + source.read_text())
         for engine, workers in ways:
             ended: list[float] = []
             records: list[Record] = []
@@ -76,7 +81,8 @@ def measure_batches(
             def keep(record: Record, ended: list[float] = ended, records: list[Record] = records) -> None:
                 ended.append(time.perf_counter())
                 records.append(record)
-                note()
+                if record.status == "done":
+                    note()
 
             start = time.perf_counter()
             batch(
@@ -90,9 +96,11 @@ def measure_batches(
                 device=device,
                 on_record=keep,
             )
-            inside = statistics.fmean(record.seconds for record in records[workers:])
-            rate = _rate(ended)
-            found.append(Scaling(engine, workers, ended[0] - start, rate, inside, workers / rate - inside))
+            failed = [moment for moment, record in zip(ended, records, strict=True) if record.status == "failed"]
+            whole = [moment for moment, record in zip(ended, records, strict=True) if record.status == "done"]
+            inside = {status: statistics.fmean(one.seconds for one in records if one.status == status) for status in ("done", "failed")}
+            added = workers / _rate(failed) - inside["failed"]
+            found.append(Scaling(engine, workers, ended[0] - start, _rate(whole, workers), inside["done"], added))
     return found
 
 
@@ -126,9 +134,9 @@ def _loop(source: Path, model: str, settings: Settings | None, device: str | Non
     return Scaling("none", 1, ended[0] - start, _rate(ended), 1 / _rate(ended), 0.0)
 
 
-def _rate(ended: list[float]) -> float:
-    """Jobs per second after the first one."""
-    return (len(ended) - 1) / (ended[-1] - ended[0])
+def _rate(ended: list[float], workers: int = 1) -> float:
+    """Jobs per second after the first one of each worker."""
+    return (len(ended) - workers) / (ended[-1] - ended[workers - 1])
 
 
 def _write_jobs(folder: Path, jobs: int) -> Path:
