@@ -121,7 +121,7 @@ def named(widget: W.Widget, words: str) -> Any:
 
 
 def alert_of(editor: dk.EditorWidget) -> str:
-    return str(editor._panel._error.value)
+    return str(editor._messages._error.value)
 
 
 # --- to mark and to run -------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def test_the_picture_is_inverted_once_in_the_background_and_checked(open_editor:
     assert len(calls) == 1
     source = invert(PICTURE, "a fish", STEPS)
     [advice] = model.advice(source)  # of a tiny model of random weights: said before the edit, and no success
-    assert f"the picture is inverted; careful: {advice}" in editor._panel.messages
+    assert f"the picture is inverted; careful: {advice}" in editor._messages.all
 
 
 def test_progress_energies_and_previews_are_shown(open_editor: Any, gate: Gate) -> None:
@@ -210,17 +210,31 @@ def test_run_and_cancel_are_buttons_and_a_second_run_is_refused(open_editor: Any
 def test_what_is_missing_is_said_in_words(open_editor: Any) -> None:
     editor = open_editor()
     named(editor, "Run").click()
-    assert "move cannot run yet: mark what to edit" in alert_of(editor) and "mark what to edit" in editor._easel.modes._hint.value
+    assert "move cannot run yet: mark what to edit" in alert_of(editor) and "mark what to edit" in editor._messages._hint.value
     with pytest.raises(EditError, match="cannot run yet"):
         editor.edits  # noqa: B018
     editor.mask = blob()
-    assert "draw an arrow" in editor._easel.modes._hint.value
+    assert "draw an arrow" in editor._messages._hint.value
     named(editor, "Run").click()
     with pytest.raises(EditError, match="nothing would change"):
         editor.wait(SOON)
     assert "nothing would change" in alert_of(editor) and np.array_equal(editor.mask, blob())
     ran(editor, shift=(8, 0))
     assert alert_of(editor) == ""
+
+
+def test_a_mode_greets_with_what_to_do_and_not_with_an_error(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    editor.mode = "resize"
+    assert editor.form._errors["scale"].value == "" and editor._messages._hint.value == "Next: set scale."
+    named(editor, "Run").click()
+    with pytest.raises(EditError, match="nothing would change"):
+        editor.edits  # noqa: B018
+    assert "nothing would change" in alert_of(editor) and "nothing would change" in editor.form._errors["scale"].value
+    editor.form.update({"scale": 1.5})
+    assert alert_of(editor) == "" == editor.form._errors["scale"].value == editor._messages._hint.value, "it is no longer true"
+    editor.form.update({"edit_weight": -1.0})
+    assert "edit weight is -1.0" in editor.form._errors["edit_weight"].value, "who has touched a field is told of it"
 
 
 def test_a_plugin_that_fails_is_named_and_the_next_run_works(open_editor: Any, trouble: Troublemaker) -> None:
@@ -532,7 +546,7 @@ def test_an_arrow_sets_the_shift_whatever_it_is_called_and_whether_it_must_be_gi
 def test_arrows_are_points_for_a_drag(open_editor: Any) -> None:
     editor = open_editor()
     editor.mode = "drag"
-    assert "draw an arrow" in editor._easel.modes._hint.value
+    assert "draw an arrow" in editor._messages._hint.value
     editor.view.set_tool("drag")
     drag(canvas(editor), *at(editor, (10, 12), (16, 12)))
     drag(canvas(editor), *at(editor, (30, 20), (30, 20)))
@@ -546,9 +560,9 @@ def test_a_second_picture(open_editor: Any, model: dk.Editor) -> None:
     lent[4:20, 6:18] = True
     editor = open_editor(mask=blob())
     editor.mode = "appearance"
-    assert "choose the second picture, then mark the object in the second picture" in editor._easel.modes._hint.value
+    assert "choose the second picture, then mark the object in the second picture" in editor._messages._hint.value
     editor.form.update({"reference": other, "reference_mask": lent, "init": "colors"})
-    assert editor._easel.modes._hint.value == ""
+    assert editor._messages._hint.value == ""
     result = ran(editor)
     expected = dk.Appearance(mask=blob(), reference=other, reference_mask=lent, init="colors")
     assert result.image.tobytes() == model.edit(PICTURE, expected, STEPS, prompt="a fish").image.tobytes()

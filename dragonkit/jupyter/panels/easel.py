@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from dragonkit.jupyter.canvas.tool_row import ToolRow
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.marks.state import MarkState
+from dragonkit.jupyter.panels.messages import Messages
 from dragonkit.jupyter.panels.mode_panel import ModePanel
 from dragonkit.jupyter.panels.picking import PickPanel
 from dragonkit.jupyter.panels.stage import Stage
@@ -24,20 +25,21 @@ class Easel:
     Args:
         session: the picture and the plugins.
         marks: what is marked to begin with.
-        fail, say: told of errors, and of what goes on.
+        messages: told of errors, and of what goes on.
 
     Attributes:
         view, tools, stage, picks, modes: the parts.
     """
 
-    def __init__(self, session: Session, marks: MarkState, fail: Callable[[BaseException], Any], say: Callable[[str], Any]) -> None:
-        self._registry = session.registry
+    def __init__(self, session: Session, marks: MarkState, messages: Messages) -> None:
+        self._registry, self._messages, fail = session.registry, messages, messages.fail
         self.view = CanvasView(session.picture, marks)
         self.stage = Stage(self.view, session.picture, fail)
-        self.picks = PickPanel(self.view, list(self._registry.selectors().values()), lambda: session.picture, fail, say)
+        selectors = list(self._registry.selectors().values())
+        self.picks = PickPanel(self.view, selectors, lambda: session.picture, messages)
         offered = tuple(name for name in TOOLS if name != "pick" or self.picks.offered)
         self.tools = ToolRow(self.view, fail, offered, self.picks.widget)
-        self.modes = ModePanel(self._registry, self.view, lambda: session.picture, fail)
+        self.modes = ModePanel(self._registry, self.view, lambda: session.picture, fail, messages.hint)
         self.modes.on_change(self._preview)
         self.view.on_error(fail)
         self.view.on_change(self._marked)
@@ -64,6 +66,7 @@ class Easel:
         self.modes.marks_changed()
 
     def _preview(self) -> None:
+        self._messages.forget("asked")
         self.stage.set_source()
         self.stage.preview(self._registry, self.modes.edit_or_none())
 

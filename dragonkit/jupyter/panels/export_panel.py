@@ -14,6 +14,7 @@ from dragonkit.editing.storing import BESIDE, Metadata
 from dragonkit.edits.file import EditFile
 from dragonkit.files import free_name
 from dragonkit.jupyter.elements import button, row
+from dragonkit.jupyter.panels.messages import Messages
 
 __all__ = ["ExportPanel"]
 
@@ -28,7 +29,7 @@ class ExportPanel:
         file: makes the edit file of what is asked for now.
         script: makes the Python script of it.
         result: gives the result that is shown. EditError when there is none.
-        say, fail: told what was written, and of errors.
+        messages: told what was written, and of errors.
 
     Attributes:
         widget: all of it.
@@ -40,10 +41,9 @@ class ExportPanel:
         file: Callable[[], EditFile],
         script: Callable[[], str],
         result: Callable[[], EditResult],
-        say: Callable[[str], Any],
-        fail: Callable[[Exception], Any],
+        messages: Messages,
     ) -> None:
-        self._file, self._script, self._result, self._say, self._fail = file, script, result, say, fail
+        self._file, self._script, self._result, self._messages = file, script, result, messages
         self.text, self._copy = W.Textarea(layout=W.Layout(width="auto", height="14em")), W.HTML()
         self._shown = W.VBox([self.text, self._copy], layout=W.Layout(display="none"))
         buttons = row(
@@ -67,7 +67,7 @@ class ExportPanel:
         """Write the edit file, and say where."""
         file, path = self._file(), free_name("edit.json", first=1)
         file.save(path)
-        self._say(f"written: {path}; dragonkit run {path} gives the same result")
+        self._messages.say(f"written: {path}; dragonkit run {path} gives the same result", "file")
         return path
 
     def save(self, metadata: Metadata = "edit") -> Path:
@@ -77,7 +77,7 @@ class ExportPanel:
             "edit": f"; it says what was asked for, and dragonkit run {path} --image PICTURE gives it again",
             "full": f"; your picture is in it, and dragonkit run {path} gives it again",
         }
-        self._say(f"written: {path}{again.get(metadata, '')}")
+        self._messages.say(f"written: {path}{again.get(metadata, '')}", "file")
         return path
 
     def show_script(self) -> str:
@@ -91,4 +91,4 @@ class ExportPanel:
         try:
             action()
         except Exception as error:
-            self._fail(error)
+            self._messages.fail(error, "file")

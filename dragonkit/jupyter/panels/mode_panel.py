@@ -30,6 +30,7 @@ class ModePanel:
         view: where things are marked.
         picture: gives the picture that is being edited.
         fail: told of errors.
+        hint: told what to do next.
     """
 
     def __init__(
@@ -38,15 +39,15 @@ class ModePanel:
         view: CanvasView,
         picture: Callable[[], Image.Image],
         fail: Callable[[Exception], Any],
+        hint: Callable[[str], Any],
     ) -> None:
-        self._registry, self._view, self._picture, self._fail = registry, view, picture, fail
+        self._registry, self._view, self._picture, self._fail, self._hint = registry, view, picture, fail, hint
         self._callbacks: list[Callable[[], Any]] = []
         self._forms: dict[type[Edit], Form] = {}
         self._arrow: tuple[float, float] | None = None
         self._choice = Choice(description="mode", tooltip="what to do")
         self._about, self._box = W.HTML(), W.VBox()
-        self._hint = W.HTML().add_class("dk-hint")
-        self.widget = W.VBox([self._choice, self._about, self._box, self._hint])
+        self.widget = W.VBox([self._choice, self._about, self._box])
         self._refreshing = False
         self._choice.observe(lambda change: None if self._refreshing else self._guarded(self._changed_mode), names="value")
         self.refresh()
@@ -107,19 +108,23 @@ class ModePanel:
         if self._choice.value != chosen:
             self._changed_mode()
 
-    def edit(self) -> Edit:
-        """What the fields and the marks say. EditError when something is missing or wrong; the words stand at the field, too."""
+    def edit(self, asked: bool = True) -> Edit:
+        """What the fields and the marks say. EditError when something is missing or wrong; the words stand at the field, too.
+
+        Args:
+            asked: as in `Form.edit`.
+        """
         form, state = self.form, self._view.state
         marked = taken_from(form.fields, state.mask, state.drags, form.use_mask)
         todo = missing(form.fields, {**form.values(), **marked})
         if todo:
             raise EditError(f"{self.mode} cannot run yet: {', then '.join(todo)}")
-        return form.edit(marked)
+        return form.edit(marked, asked)
 
     def edit_or_none(self) -> Edit | None:
         """The edit, or None while it is not complete."""
         try:
-            return self.edit()
+            return self.edit(asked=False)
         except EditError:  # said in the hint and at the fields
             return None
 
@@ -166,9 +171,10 @@ class ModePanel:
         form, state = self.form, self._view.state
         values = {**form.values(), **taken_from(form.fields, state.mask, state.drags, form.use_mask)}
         todo = missing(form.fields, values) + suggested(form.fields, values)
-        self._hint.value = html.escape(f"Next: {', then '.join(todo)}." if todo else "")
         for callback in self._callbacks:
             callback()
+        todo += [f"set {title}" for title in form.to_set if not todo]
+        self._hint(f"Next: {', then '.join(todo)}." if todo else "")
 
     def _guarded(self, action: Callable[[], Any]) -> None:
         """A front end swallows what its callbacks raise; here it is told."""
