@@ -17,6 +17,7 @@ from PIL import Image
 
 from dragonkit.errors import EditError, ImageError
 from dragonkit.imaging.images import ImageSource, load_image
+from dragonkit.imaging.masks import bounding_box
 from dragonkit.imaging.strokes import Rect
 from dragonkit.jupyter.canvas.callbacks import Callbacks
 from dragonkit.jupyter.canvas.fingers import Fingers
@@ -26,7 +27,7 @@ from dragonkit.jupyter.canvas.overlay import MARGIN
 from dragonkit.jupyter.canvas.painting import draw_mask, draw_shape
 from dragonkit.jupyter.canvas.sheet import Sheet
 from dragonkit.jupyter.canvas.viewport import Viewport, Zoom, canvas_size
-from dragonkit.jupyter.marks.shapes import Handle, shapes_of
+from dragonkit.jupyter.marks.shapes import Grip, Handle, shapes_of
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.tools.areas import Brush
 from dragonkit.jupyter.tools.base import Tool
@@ -36,6 +37,7 @@ __all__ = ["CanvasView"]
 
 LARGEST = 32.0
 """Canvas pixels for one of the picture, at most."""
+_LIT = 0.25  # opacity of what a click would select
 _REACH, _FINGERS_REACH = 8.0, 24.0  # how near counts as on a point, in canvas pixels
 
 # ipycanvas collects the commands of all canvases and threads in one place, so only one may draw at a time
@@ -70,6 +72,7 @@ class CanvasView:
         self.rewind: Callable[[], Any] = lambda: self.apply(MarkState.undo)
         self.replay: Callable[[], Any] = lambda: self.apply(MarkState.redo)
         self._opacity, self._marked = 0.45, True
+        self._highlit: np.ndarray | None = None
         self._pressed = False
         self._drawn: Any = None  # what lies on the top layer; None while a drawing is owed, because none was made or one failed
         self._callbacks = Callbacks()
@@ -153,6 +156,19 @@ class CanvasView:
             self._ghosts = tuple(ghosts)
             self._draw()
 
+    def highlight(self, mask: np.ndarray | None) -> None:
+        """Light up bool (H, W) until the next call; nothing with None."""
+        with _drawing:
+            if mask is not self._highlit:
+                self._highlit = mask
+                self._draw()
+
+    def refresh(self) -> None:
+        """What a tool shows may have changed."""
+        with _drawing:
+            if self._drawn != self._overlay():
+                self._draw()
+
     def apply(self, change: Callable[[MarkState], Rect | None]) -> None:
         """Change the marks and show it: `view.apply(MarkState.undo)`. A change that raises ends what the tool had begun."""
         changed = False
@@ -198,6 +214,10 @@ class CanvasView:
         """Called with "down", "move" (while pressed) or "up", and the picture position. Leaving the canvas is an "up"."""
         self._callbacks.add("pointer", callback)
 
+    def on_hover(self, callback: Callable[[float, float, bool], None]) -> None:
+        """Called with the picture position of a pointer that is not pressed, and whether it is on the canvas still."""
+        self._callbacks.add("hover", callback)
+
     def on_key(self, callback: Callable[[str], None]) -> None:
         """Called after a key was dealt with, with its name as `keys.chord` gives it."""
         self._callbacks.add("key", callback)
@@ -241,6 +261,8 @@ class CanvasView:
         finally:
             if before or self._pressed:
                 self._callbacks.notify("pointer", event if event in ("down", "move") else "up", x, y)
+            elif event in ("move", "leave"):
+                self._callbacks.notify("hover", x, y, event == "move")
 
     def _key(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
         keys = chord(key, shift, ctrl, meta)
@@ -264,7 +286,8 @@ class CanvasView:
 
     def _overlay(self) -> Any:
         begun = self.tool.preview(self.state)
-        return self._ghosts, [*shapes_of(self.state), *begun] if self.marked else [one for one in begun if not isinstance(one, Handle)]
+        shapes = [*shapes_of(self.state), *begun] if self.marked else [one for one in begun if not isinstance(one, (Grip, Handle))]
+        return self._ghosts, shapes
 
     def _draw(self, everything: bool = False, mask: Rect | None = None) -> None:
         """Draw the top layer, and of the others what is asked for; everything when an earlier drawing failed."""
@@ -279,6 +302,10 @@ class CanvasView:
                 draw_mask(self._mask_layer, mask_shown, self.viewport, rect, self.opacity)
             ghosts, shapes = overlay = self._overlay()
             self._top_layer.clear_rect(0, 0, *self.viewport.canvas_size)
+            if self._highlit is not None and self.marked:
+                lit = self.viewport.rect_on_canvas(bounding_box(self._highlit), MARGIN)
+                if lit:
+                    draw_mask(self._top_layer, self._highlit, self.viewport, lit, _LIT)
             for sheet, ghost in zip(self._cutouts, ghosts, strict=False):
                 sheet.draw(self._top_layer, ghost[0], self.viewport, ghost[1:])
             for shape in shapes:

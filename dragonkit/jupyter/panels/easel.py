@@ -11,6 +11,7 @@ from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.panels.messages import Messages
 from dragonkit.jupyter.panels.mode_panel import ModePanel
 from dragonkit.jupyter.panels.picking import PickPanel
+from dragonkit.jupyter.panels.posing import Posing
 from dragonkit.jupyter.panels.stage import Stage
 from dragonkit.jupyter.tools.catalogue import TOOLS
 from dragonkit.jupyter.work.session import Session
@@ -40,15 +41,21 @@ class Easel:
         offered = tuple(name for name in TOOLS if name != "pick" or self.picks.offered)
         self.tools = ToolRow(self.view, fail, offered, self.picks.widget)
         self.modes = ModePanel(self._registry, self.view, lambda: session.picture, fail, messages.hint)
+        self._posing = Posing(self.view, self.modes)
         self.modes.on_change(self._preview)
         self.view.on_error(fail)
         self.view.on_change(self._marked)
         self.view.on_pointer(self._pointed)
         self._timeline = Timeline(self.view, self._settings, self._set)
-        self.modes.on_change(self._timeline.note)
-        self.view.on_change(self._timeline.note)
-        self.view.on_key(lambda keys: self._timeline.note())
-        self.tools.size.observe(lambda change: self._timeline.note(), names="value")
+        self.modes.on_change(self._note)
+        self.view.on_change(self._note)
+        self.view.on_key(lambda keys: self._note())
+        self.tools.size.observe(lambda change: self._note(), names="value")
+
+    def _note(self) -> None:
+        """What a hand does from press to release is one step."""
+        if not self.view.tool.busy:
+            self._timeline.note()
 
     def _settings(self) -> dict[str, Any]:
         """What undo takes back besides the marks."""
@@ -68,16 +75,21 @@ class Easel:
     def _preview(self) -> None:
         self._messages.forget("asked")
         self.stage.set_source()
-        self.stage.preview(self._registry, self.modes.edit_or_none())
+        self._posing.show(edit := self.modes.edit_or_none())
+        self.stage.preview(self._registry, edit)
+        self.view.refresh()
 
     def _pointed(self, event: str, x: float, y: float) -> None:
         """While an arrow is drawn that moves something, this follows the pointer."""
         tool: Any = self.view.tool
         grabs = tool.name == "pick" and tool.start is not None
+        shift = tool.moved_before if grabs else (0.0, 0.0)
         if event == "up":
             self.stage.drop()
+            self._note()
         elif grabs or (tool.name == "drag" and self.modes.moves_by_arrow):
             if not self.stage.lifted:
                 self.stage.set_source()
-                self.stage.lift(self.view.state.mask, *(tool.start or (x, y)))
+                start_x, start_y = tool.start or (x, y)
+                self.stage.lift(self.view.state.mask, start_x, start_y, shift)
             self.stage.carry(x, y)

@@ -1,4 +1,4 @@
-"""What there is to say, in one place: errors, what goes on or was done, and what to do next. Each by its kind, and none for longer than it is true."""
+"""What there is to say, in one place and by kind: errors, what goes on or was done, what to do next; no longer than it is true."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Messages:
         self.all: list[str] = []
         self._now: dict[Subject, tuple[Kind, str]] = {}
         self._lock = threading.RLock()
-        self._error, self._status, self._hint = W.HTML().add_class("dk-error"), W.HTML().add_class("dk-status"), W.HTML().add_class("dk-hint")
+        self._error, self._status, self._hint = (W.HTML().add_class(f"dk-{line}") for line in ("error", "status", "hint"))
         self.widget = W.VBox([self._error, self._status, self._hint]).add_class("dk-messages")
 
     def say(self, words: str, about: Subject, kind: Kind = "done") -> None:

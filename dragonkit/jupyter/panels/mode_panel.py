@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ipywidgets as W
@@ -17,6 +17,7 @@ from dragonkit.jupyter.forms.controls import LEFT_OUT
 from dragonkit.jupyter.forms.form import Form
 from dragonkit.jupyter.forms.gestures import arrow_of, missing, suggested, taken_from
 from dragonkit.jupyter.forms.roles import FormField, form_fields
+from dragonkit.modes.moving import MovingEdit
 from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["ModePanel"]
@@ -87,11 +88,33 @@ class ModePanel:
     def move_by_arrow(self) -> None:
         """Something was taken and moved: the mode becomes one that does that, unless arrows say something in it already."""
         if not any(field.role in ("arrow", "points") for field in self.form.fields):
-            self.mode = next(
-                mode
-                for mode in self._choice.options
-                if any(field.role == "arrow" for field in form_fields(self._registry.edit_types()[mode]))
-            )
+            self._become(lambda field: field.role == "arrow")
+
+    def become(self, name: str) -> None:
+        """The mode becomes one that moves content and has a field of this name, unless it is. EditError when there is none."""
+        if not (issubclass(self.form.edit_type, MovingEdit) and any(field.name == name for field in self.form.fields)):
+            self._become(lambda field: field.name == name)
+
+    def offers(self, name: str) -> bool:
+        """Whether there is a mode that moves content and has a field of this name."""
+        return any(self._modes_with(lambda field: field.name == name))
+
+    def _become(self, wanted: Callable[[FormField], bool]) -> None:
+        """Another mode, which takes over the values that both have."""
+        mode = next(self._modes_with(wanted), None)
+        if mode is None:
+            raise EditError(f"no mode offers what was asked for by hand; the modes are {', '.join(self._choice.options)}")
+        before = {field.name: value for field in self.form.fields if (value := self.form.values().get(field.name)) is not None}
+        self.mode = mode
+        shared = {field.name for field in self.form.fields if field.role == "value" and not field.name.endswith("_weight")}
+        self.form.update({name: value for name, value in before.items() if name in shared})
+
+    def _modes_with(self, wanted: Callable[[FormField], bool]) -> Iterator[str]:
+        """Modes that move content and have such a field."""
+        types = self._registry.edit_types()
+        for mode in self._choice.options:
+            if issubclass(types[mode], MovingEdit) and any(map(wanted, form_fields(types[mode]))):
+                yield mode
 
     def refresh(self) -> None:
         """Look for modes again: a plugin may have been registered since. The mode chosen stays."""

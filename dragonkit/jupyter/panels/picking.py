@@ -16,6 +16,7 @@ from dragonkit.jupyter.forms.controls import LEFT_OUT, Control, control_for
 from dragonkit.jupyter.forms.roles import form_fields
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.marks.undo import Click
+from dragonkit.jupyter.panels.hover import Hover
 from dragonkit.jupyter.panels.messages import Messages
 from dragonkit.jupyter.work.latest import Latest
 from dragonkit.plugins.selector import Selector
@@ -65,12 +66,13 @@ class PickPanel:
         self.choice.observe(lambda change: self._choose(), names="value")
         self.sign.observe(lambda change: setattr(view.tools["pick"], "positive", change["new"]), names="value")
         view.on_change(self._forget)
+        self._hover = Hover(view, self._fail)
         if self.offered:
             self._choose()
 
     def wait(self, timeout: float) -> bool:
         """Whether the selector is done within `timeout` seconds."""
-        return self._latest.wait(timeout)
+        return self._hover.wait(timeout) and self._latest.wait(timeout)
 
     def _choose(self) -> None:
         selector = self.offered[self.choice.value]
@@ -83,12 +85,27 @@ class PickPanel:
                 control.on_change(lambda: self._ask_again(selector))
         pick: Any = self._view.tools["pick"]
         pick.selector = lambda clicks: self._ask(selector, clicks)
+        self.look_again()
 
-    def _ask(self, selector: Selector, clicks: list[Click]) -> None:
-        """Begin to select; clicks that come while it works are what counts."""
+    def look_again(self) -> None:
+        """Another selector, option or picture: what the pointer would find is looked for anew."""
+        if self.offered:
+            selector, picture = self.offered[self.choice.value], self._picture()
+            self._hover.look_for(lambda clicks: selector.select(picture, clicks, **self._given()))
+
+    def _given(self) -> dict[str, Any]:
+        return {name: value for name, control in self._controls.items() if (value := control.get()) is not LEFT_OUT}
+
+    def _ask(self, selector: Selector, clicks: list[Click]) -> np.ndarray | None:
+        """Begin to select; clicks that come while it works are what counts. What is lit up under the pointer is there at once."""
         if not clicks:
-            return
-        options = {name: value for name, control in self._controls.items() if (value := control.get()) is not LEFT_OUT}
+            return None
+        if len(clicks) == 1 and clicks[0][2] and (known := self._hover.under(*clicks[0][:2])) is not None:
+            self._view.highlight(None)
+            self._asked, self._selected = clicks, (clicks, known)
+            self._messages.say(f"{selector.name} has selected {int(known.sum())} pixels", "selection")
+            return known
+        options = self._given()
         picture, self._asked = self._picture(), clicks
         self._messages.say(f"{selector.name} is selecting ...", "selection", "working")
 
@@ -100,6 +117,7 @@ class PickPanel:
                     self._messages.say(f"{selector.name} has selected {int(mask.sum())} pixels", "selection")
 
         self._latest.do(work)
+        return None
 
     def _forget(self) -> None:
         """What was said of a selection goes with it."""
@@ -109,6 +127,7 @@ class PickPanel:
 
     def _ask_again(self, selector: Selector) -> None:
         try:
+            self.look_again()
             self._ask(selector, self._view.state.points)
         except Exception as error:  # a front end swallows what its callbacks raise
             self._fail(error)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dragonkit.edits.edit import Edit
 from dragonkit.errors import EditError
+from dragonkit.imaging.strokes import Point
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.panels.ghost import Ghost, cut_out, filled, ghosts_of
 from dragonkit.jupyter.work.latest import Latest
@@ -45,6 +46,7 @@ class Stage:
         self.after.observe(lambda change: self._show(), names="value")
         self._lifted: tuple[Ghost, tuple[float, float]] | None = None
         self._hole: Ghost | None = None
+        self._laid: tuple[Ghost | None, ...] = ()  # what is seen of an edit: its content, and what it uncovers
 
     @property
     def comparing(self) -> bool:
@@ -96,11 +98,16 @@ class Stage:
         """Whether something is being carried."""
         return self._lifted is not None
 
-    def lift(self, mask: np.ndarray, x: float, y: float) -> None:
-        """Take up what is under the mask at a position of the picture; `carry` moves it."""
+    def lift(self, mask: np.ndarray, x: float, y: float, shift: Point = (0.0, 0.0)) -> None:
+        """Take up what is under the mask at a position of the picture; `carry` moves it.
+
+        Args:
+            shift: how far it has been moved already. Then it is taken as it looks there, if that is to be seen.
+        """
         self._previews.forget()
         picture = np.asarray(self.picture)
-        ghost, self._hole = cut_out(picture, mask), filled(picture, mask)
+        seen = self._laid if any(shift) else ()
+        ghost, self._hole = seen or (cut_out(picture, mask, shift), filled(picture, mask))
         self._lifted = None if ghost is None else (ghost, (x, y))
 
     def carry(self, x: float, y: float) -> None:
@@ -114,6 +121,7 @@ class Stage:
 
     def _lay(self, *ghosts: Ghost | None) -> None:
         """The first lies on top."""
+        self._laid = ghosts if len(ghosts) == 2 and ghosts[0] is not None else ()
         self.view.show_ghosts([ghost for ghost in reversed(ghosts) if ghost is not None])
 
     def _show(self) -> None:
