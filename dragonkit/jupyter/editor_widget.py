@@ -189,10 +189,13 @@ class EditorWidget(W.VBox):
         self._messages.say(f"back at run {index + 1}", "run")
 
     def continue_from(self, index: int) -> None:
-        """Edit the result of a run. The marks stay."""
-        result = self.history.revert(index).result
-        self._change_picture(result.photo, result.report.prompt)
+        """Edit the result of a run. What it moved is selected where it is now; arrows and clicks go."""
+        entry = self.history.revert(index)
+        landed = self._session.landed(entry)
+        self._change_picture(entry.result.photo, entry.result.report.prompt)
+        self._easel.start_again(landed)
         self._shelf.show(self.history)
+        self._messages.say(f"going on from the result of run {index + 1}", "run")
 
     def edit_file(self) -> EditFile:
         """The edit file of what is asked for now. EditError while the model is being loaded, or when something is missing."""
@@ -240,6 +243,7 @@ class EditorWidget(W.VBox):
         known = photo is session.photo and prompt == session.prompt
         session.photo, session.prompt = photo, prompt
         self._easel.stage.set_picture(photo.picture)
+        self._easel.picks.look_again()
         self._prompt.value = prompt
         if not known:
             self._runs.prepare()

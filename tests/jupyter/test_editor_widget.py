@@ -580,7 +580,11 @@ def test_errors_at_a_field_are_in_words(open_editor: Any) -> None:
 
 
 def shown(editor: dk.EditorWidget) -> np.ndarray:
-    return np.asarray(editor.view._image)
+    picture, comparison = np.asarray(editor.view._image), editor.view.comparison
+    if not comparison.shown:
+        return picture
+    seen = np.arange(picture.shape[1])[None, :, None] >= (1 - comparison.share) * picture.shape[1]
+    return np.where(seen, np.asarray(comparison.after), picture)
 
 
 def test_before_and_after(open_editor: Any) -> None:
@@ -591,7 +595,13 @@ def test_before_and_after(open_editor: Any) -> None:
     assert slider.value == 1 and not slider.disabled and np.array_equal(shown(editor), result)
     assert not editor.view.marked, "the mask would hide what became of the picture"
     slider.value = 0.5
-    assert np.array_equal(shown(editor)[:, :20], result[:, :20]) and np.array_equal(shown(editor)[:, 20:], np.asarray(PICTURE)[:, 20:])
+    assert np.array_equal(shown(editor)[:, 20:], result[:, 20:]) and np.array_equal(shown(editor)[:, :20], np.asarray(PICTURE)[:, :20])
+    edge = editor.view.viewport.canvas_size[0]
+    before = editor.marks.version
+    drag(canvas(editor), (edge / 2 + 3, 9), (edge / 4, 9))
+    assert slider.value == pytest.approx(0.75) and editor.marks.version == before, "the line is pushed, and nothing is painted"
+    drag(canvas(editor), (edge / 4, 9), (edge + 50, 9))
+    assert slider.value == 0.01, "it stays in reach"
     slider.value = 0
     assert np.array_equal(shown(editor), np.asarray(PICTURE)) and editor.view.marked
     slider.value = 1
@@ -605,7 +615,8 @@ def test_revert_brings_everything_back_and_loses_nothing(open_editor: Any, model
     first = ran(editor)
     named(editor._shelf.widget, "continue from here").click()
     assert editor._session.photo is first.photo and np.array_equal(shown(editor), np.asarray(first.image))
-    assert np.array_equal(editor.mask, blob()) and editor.result is first
+    assert np.array_equal(editor.mask, blob(18, 12)) and editor.result is first, "what was moved is selected where it is now"
+    assert editor.marks.drags == [] and editor.form.values()["shift"] == (0, 0)
     editor.mode = "resize"
     editor.mask = blob(20, 14)
     second = ran(editor, scale=0.5)

@@ -20,6 +20,7 @@ from dragonkit.imaging.images import ImageSource, load_image
 from dragonkit.imaging.masks import bounding_box
 from dragonkit.imaging.strokes import Rect
 from dragonkit.jupyter.canvas.callbacks import Callbacks
+from dragonkit.jupyter.canvas.comparison import Comparison
 from dragonkit.jupyter.canvas.fingers import Fingers
 from dragonkit.jupyter.canvas.front import Front
 from dragonkit.jupyter.canvas.keys import ACTIONS, PUSHES, chord
@@ -73,6 +74,7 @@ class CanvasView:
         self.replay: Callable[[], Any] = lambda: self.apply(MarkState.redo)
         self._opacity, self._marked = 0.45, True
         self._highlit: np.ndarray | None = None
+        self.comparison, self._sliding = Comparison(), False
         self._pressed = False
         self._drawn: Any = None  # what lies on the top layer; None while a drawing is owed, because none was made or one failed
         self._callbacks = Callbacks()
@@ -98,6 +100,14 @@ class CanvasView:
             # without a size of its own, a box stretches the canvas
             self.widget.layout.width, self.widget.layout.height = f"{width}px", f"{height}px"
             self._look(self.viewport if self.viewport.image_size == image.size else Viewport(image.size, size))
+
+    def compare(self, after: Image.Image | None, share: float) -> None:
+        """Lay a result over the picture: `share` of it, from 0 to 1, right of a line. None takes it away."""
+        with _drawing:
+            anew = after is not self.comparison.after or share != self.comparison.share
+            self.comparison.after, self.comparison.share = after, share
+            if anew:
+                self.redraw()
 
     def set_tool(self, tool: Tool | str) -> None:
         """Take another tool in hand: one of `tools` by its name, or one that then replaces its namesake there."""
@@ -218,6 +228,10 @@ class CanvasView:
         """Called with the picture position of a pointer that is not pressed, and whether it is on the canvas still."""
         self._callbacks.add("hover", callback)
 
+    def on_slide(self, callback: Callable[[float], None]) -> None:
+        """Called with the share of the result that somebody wants to see, who pushes the line between before and after."""
+        self._callbacks.add("slide", callback)
+
     def on_key(self, callback: Callable[[str], None]) -> None:
         """Called after a key was dealt with, with its name as `keys.chord` gives it."""
         self._callbacks.add("key", callback)
@@ -246,12 +260,14 @@ class CanvasView:
             self.pan(values["dx"], values["dy"])
         elif action == "zoom":
             self.zoom_at(values["x"], values["y"], values["by"])
-        elif action in ("move", "up") and self._pressed:  # beside the canvas: a stroke goes on there
+        elif action in ("move", "up") and (self._pressed or self._sliding):  # beside the canvas: a stroke goes on there
             self._point(action, values["x"], values["y"])
             if action == "up":
                 self._point("leave", values["x"], values["y"])
 
     def _point(self, event: str, canvas_x: float, canvas_y: float, reach: float = _REACH) -> None:
+        if self._slides(event, canvas_x, reach):
+            return
         if event == "down":
             self.tool.reach = reach / self.viewport.scale
         x, y = self.viewport.to_image(canvas_x, canvas_y)
@@ -263,6 +279,17 @@ class CanvasView:
                 self._callbacks.notify("pointer", event if event in ("down", "move") else "up", x, y)
             elif event in ("move", "leave"):
                 self._callbacks.notify("hover", x, y, event == "move")
+
+    def _slides(self, event: str, x: float, reach: float) -> bool:
+        """Whether the pointer has the line between before and after."""
+        if event == "down":
+            self._sliding = self.comparison.shown and abs(x - self.comparison.line(self.viewport)) <= reach
+        slides = self._sliding
+        if slides and event in ("down", "move", "up"):
+            self._callbacks.notify("slide", self.comparison.share_at(self.viewport, x))
+        if event not in ("down", "move"):
+            self._sliding = False
+        return slides
 
     def _key(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
         keys = chord(key, shift, ctrl, meta)
@@ -297,6 +324,7 @@ class CanvasView:
             if everything:
                 self._picture_layer.clear_rect(0, 0, *self.viewport.canvas_size)
                 self._picture.draw(self._picture_layer, self._image, self.viewport)
+                self.comparison.draw(self._picture_layer, self.viewport)
             if rect:
                 mask_shown = self.state.mask if self.marked else np.zeros_like(self.state.mask)
                 draw_mask(self._mask_layer, mask_shown, self.viewport, rect, self.opacity)
@@ -310,6 +338,7 @@ class CanvasView:
                 sheet.draw(self._top_layer, ghost[0], self.viewport, ghost[1:])
             for shape in shapes:
                 draw_shape(self._top_layer, shape, self.viewport)
+            self.comparison.draw_line(self._top_layer, self.viewport)
             self._drawn = overlay
 
     @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from dragonkit.jupyter.canvas.tool_row import ToolRow
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.marks.state import MarkState
@@ -51,6 +53,11 @@ class Easel:
         self.view.on_change(self._note)
         self.view.on_key(lambda keys: self._note())
         self.tools.size.observe(lambda change: self._note(), names="value")
+
+    def start_again(self, mask: np.ndarray | None) -> None:
+        """Nothing is asked for any more of what is selected, which is this mask, bool (H, W); None for what is selected already."""
+        self.view.apply(lambda state: state.change(mask, drags=(), points=()))
+        self.modes.rest()
 
     def _note(self) -> None:
         """What a hand does from press to release is one step."""

@@ -116,6 +116,11 @@ class ModePanel:
             if issubclass(types[mode], MovingEdit) and any(map(wanted, form_fields(types[mode]))):
                 yield mode
 
+    def rest(self) -> None:
+        """Fields that say where content goes are as they were at first."""
+        if issubclass(self.form.edit_type, MovingEdit):
+            self.form.update({field.name: LEFT_OUT for field in self.form.fields if field.name not in MovingEdit.model_fields})
+
     def refresh(self) -> None:
         """Look for modes again: a plugin may have been registered since. The mode chosen stays."""
         modes = [mode for mode, edit_type in self._registry.edit_types().items() if edit_type.scriptable]

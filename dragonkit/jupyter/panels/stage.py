@@ -40,10 +40,18 @@ class Stage:
         self._previews = Latest(fail)
         self.result: Image.Image | None = None
         self.after = W.FloatSlider(
-            value=0, min=0, max=1, step=0.01, description="before/after", tooltip="how much of the picture shows the result", disabled=True
+            value=0,
+            min=0,
+            max=1,
+            step=0.001,
+            readout_format=".2f",
+            description="before/after",
+            tooltip="how much of the result is seen; the line on the picture can be pushed, too",
+            disabled=True,
         )
         self.after.style.description_width = "initial"
         self.after.observe(lambda change: self._show(), names="value")
+        view.on_slide(lambda share: setattr(self.after, "value", round(max(share, 0.01), 3)))  # at 0 there would be no line to push back
         self._lifted: tuple[Ghost, tuple[float, float]] | None = None
         self._hole: Ghost | None = None
         self._laid: tuple[Ghost | None, ...] = ()  # what is seen of an edit: its content, and what it uncovers
@@ -125,16 +133,9 @@ class Stage:
         self.view.show_ghosts([ghost for ghost in reversed(ghosts) if ghost is not None])
 
     def _show(self) -> None:
-        before = self.picture
-        if not self.comparing:
-            self.view.set_image(before)
-            self.view.marked = True
-            return
-        assert self.result is not None
-        self.view.marked = False  # the marks belong to the picture, and would hide what became of it
-        self._previews.forget()
-        self._lay()
-        shown = before.copy()
-        width = round(self.after.value * before.width)
-        shown.paste(self.result.crop((0, 0, width, before.height)), (0, 0))
-        self.view.set_image(shown)
+        self.view.set_image(self.picture)
+        self.view.compare(self.result, self.after.value)
+        self.view.marked = not self.comparing  # the marks belong to the picture, and would hide what became of it
+        if self.comparing:
+            self._previews.forget()
+            self._lay()
