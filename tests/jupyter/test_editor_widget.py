@@ -696,7 +696,7 @@ def test_exports_give_the_same_pixels(open_editor: Any, model: dk.Editor, tmp_pa
 
     named(editor, "Copy as Python").click()
     script = editor.exports.text.value
-    assert script == editor.script() and editor.exports._shown.layout.display == ""
+    assert script == editor.script() and editor.exports.text.layout.display is None
     monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(lambda _, name: tiny_editor()))
     exec(compile(script, "script.py", "exec"), {"__name__": "script"})
     assert load_image("edited.png").tobytes() == expected

@@ -232,6 +232,10 @@ class CanvasView:
         """Called with the share of the result that somebody wants to see, who pushes the line between before and after."""
         self._callbacks.add("slide", callback)
 
+    def on_copied(self, callback: Callable[[bool], None]) -> None:
+        """Called with whether the clipboard has what was given to `front.copy`."""
+        self._callbacks.add("copied", callback)
+
     def on_key(self, callback: Callable[[str], None]) -> None:
         """Called after a key was dealt with, with its name as `keys.chord` gives it."""
         self._callbacks.add("key", callback)
@@ -260,6 +264,8 @@ class CanvasView:
             self.pan(values["dx"], values["dy"])
         elif action == "zoom":
             self.zoom_at(values["x"], values["y"], values["by"])
+        elif action == "copied":
+            self._callbacks.notify("copied", bool(values["done"]))
         elif action in ("move", "up") and (self._pressed or self._sliding):  # beside the canvas: a stroke goes on there
             self._point(action, values["x"], values["y"])
             if action == "up":

@@ -56,7 +56,7 @@ class Easel:
 
     def start_again(self, mask: np.ndarray | None) -> None:
         """Nothing is asked for any more of what is selected, which is this mask, bool (H, W); None for what is selected already."""
-        self.view.apply(lambda state: state.change(mask, drags=(), points=()))
+        self.view.apply(lambda state: state.change(mask, boxes=(), drags=(), points=()))
         self.modes.rest()
 
     def _note(self) -> None:

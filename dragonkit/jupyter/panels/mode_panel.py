@@ -173,6 +173,7 @@ class ModePanel:
     def _changed_mode(self) -> None:
         form, drags = self.form, self._view.state.drags
         self._box.children = [form.widget]
+        self._view.front.explain({field.title: field.description for field in form.fields} | {"mode": "what to do"})
         self._about.value = html.escape((form.edit_type.__doc__ or "").strip().partition("\n")[0].replace("`", ""))
         tool: Any = self._view.tools["drag"]
         tool.single = self.moves_by_arrow

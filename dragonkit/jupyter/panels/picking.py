@@ -81,6 +81,7 @@ class PickPanel:
         if self._controls.keys() != {field.name for field in fields}:
             self._controls = {field.name: control_for(field) for field in fields}
             self._options.children = [control.widget for control in self._controls.values()]
+            self._view.front.explain({field.title: field.description for field in fields} | {"pick with": "what turns a click into a mask"})
             for control in self._controls.values():
                 control.on_change(lambda: self._ask_again(selector))
         pick: Any = self._view.tools["pick"]

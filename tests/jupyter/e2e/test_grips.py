@@ -78,8 +78,12 @@ def test_the_knob_turns(lab: NotebookPage) -> None:
     lab.drag(start, end)
     until(lab, "editor.mode == 'rotate' and not editor.view.tool.busy")
     assert lab.python("editor.form.values()['degrees']") == pytest.approx(90, abs=3)
-    lab.do("assert editor._easel.stage.wait(10)")
-    lab.look("turned")
     (knob_at,) = to_picture(lab, end)
+    x, y = (round(10 * place) for place in lab.python("editor.view.tool.frame(editor.marks).knob"))
+    lab.page.wait_for_function(  # it is drawn
+        "([x, y]) => document.querySelector('.dk-editor canvas').getContext('2d').getImageData(x, y, 1, 1).data.join() === '230,159,0,255'",
+        arg=[x, y],
+    )
+    lab.look("turned")
     assert lab.python("editor.view.tool.frame(editor.marks).knob") == pytest.approx(knob_at, abs=1.5)
     assert lab.text("error").inner_text().strip() == ""
