@@ -93,8 +93,8 @@ class EditorWidget(W.VBox):
         self._shelf = HistoryPanel(self._guard(self.revert), self._guard(self.continue_from))
         self.exports = ExportPanel(self.edit_file, self.script, self._shown_result, messages, easel.view)
         easel.modes.on_change(self.exports.forget_script)
-        self._prompt = W.Text(value=prompt, description="prompt")
-        easel.view.front.explain({"prompt": "what the picture shows, not what you want"})
+        self._prompt = W.Text(value=prompt, description="prompt", tooltip="what the picture shows, not what you want")
+        easel.view.front.explain({"prompt": self._prompt.tooltip})
         self._prompt.continuous_update, self._prompt.layout.width = False, "auto"
         self._prompt.observe(lambda change: self._guard(self._reworded)(), names="value")
         picture = [easel.tools.widget, easel.view.widget, easel.view.front, easel.tools.help, easel.tools.picking, easel.stage.after]

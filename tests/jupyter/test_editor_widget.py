@@ -93,6 +93,7 @@ def open_editor(model: dk.Editor, gate: Gate, browser: Browser) -> Iterator[Call
 
     def make(image: Any = PICTURE, prompt: str = "a fish", **options: Any) -> dk.EditorWidget:
         made.append(dk.EditorWidget(image, prompt, **{"editor": model, "settings": STEPS, **options}))
+        made[-1].view.set_tool("brush")
         return made[-1]
 
     yield make

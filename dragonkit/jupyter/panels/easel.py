@@ -41,6 +41,8 @@ class Easel:
         selectors = list(self._registry.selectors().values())
         self.picks = PickPanel(self.view, selectors, lambda: session.picture, messages)
         offered = tuple(name for name in TOOLS if name != "pick" or self.picks.offered)
+        if self.picks.offered:
+            self.view.set_tool("pick")  # click it, drag it, Run
         self.tools = ToolRow(self.view, fail, offered, self.picks.widget)
         self.modes = ModePanel(self._registry, self.view, lambda: session.picture, fail, messages.hint)
         self._posing = Posing(self.view, self.modes)
