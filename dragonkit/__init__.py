@@ -53,6 +53,7 @@ _HOMES = {
     "batch": "batching.run",
     "hookimpl": "plugins.specs",
     "register": "plugins.registry",
+    "side_by_side": "imaging.sheets",
 }
 _OPTIONAL = {"EditorWidget": "jupyter.editor_widget"}  # needs the extra "jupyter", so `import *` must not ask for it
 _MODULES = {"energy": "energy", "errors": "errors", "images": "imaging.images", "masks": "imaging.masks", "toybox": "toybox"}
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from dragonkit.errors import Cancelled, DragonkitError, EditError
     from dragonkit.imaging import images, masks
     from dragonkit.imaging.masks import Grid
+    from dragonkit.imaging.sheets import side_by_side
     from dragonkit.jupyter.editor_widget import EditorWidget
     from dragonkit.modes.appearance import Appearance
     from dragonkit.modes.custom import CustomEdit
