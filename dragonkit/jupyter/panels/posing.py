@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 import numpy as np
@@ -12,7 +13,7 @@ from dragonkit.imaging.masks import bounding_box, center_of
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.panels.mode_panel import ModePanel
-from dragonkit.jupyter.tools.frame import FREE, Frame, Pull
+from dragonkit.jupyter.tools.frame import FREE, Frame, Pull, When
 from dragonkit.modes.moving import MovingEdit
 
 __all__ = ["Posing"]
@@ -34,6 +35,7 @@ class Posing:
         self._edit: Edit | None = None
         self._known: tuple[np.ndarray, Edit | None, float, Frame | None] | None = None
         self._before: dict[Pull, float] = {}
+        self._rests = 0.0
         pick = view.tools["pick"]
         pick.frame, pick.pull = self.frame, self.pull  # type: ignore[attr-defined]
 
@@ -48,14 +50,17 @@ class Posing:
             known = self._known = state.mask, self._edit, scale, self._made(state.mask, self._edit, scale)
         return known[3]
 
-    def pull(self, pull: Pull, by: float, begins: bool) -> None:
-        """A handle has been pulled: so many times as large as when the hand `begins`, or turned by so many degrees.
+    def pull(self, pull: Pull, by: float, now: When) -> None:
+        """A handle has been pulled: so many times as large as at the press, or turned by so many degrees.
 
         Raises:
             EditError: no mode does that.
         """
-        if begins:
+        if now == "press":
             self._before = {pull: float(self._modes.form.values().get(pull, 1.0 if pull == "scale" else 0.0))}
+            return
+        begun = time.monotonic()
+        if now == "move" and begun < self._rests:  # a large picture is slower than the hand
             return
         self._modes.become(pull)
         if pull == "scale":
@@ -66,6 +71,7 @@ class Posing:
         bounds = field.allowed.bounds
         value = min(max(value, bounds.get("minimum", -np.inf)), bounds.get("maximum", np.inf))
         self._modes.form.update({pull: value})
+        self._rests = 2 * time.monotonic() - begun
 
     def _made(self, mask: np.ndarray, edit: Edit | None, scale: float) -> Frame | None:
         if not mask.any():

@@ -11,10 +11,11 @@ import numpy as np
 
 from dragonkit.imaging.strokes import Point, Rect
 
-__all__ = ["FREE", "Frame", "Pull"]
+__all__ = ["FREE", "Frame", "Pull", "When"]
 
 Pull: TypeAlias = Literal["scale", "degrees"]
 """What a handle changes: how many times as large, or how far it is turned, clockwise as seen."""
+When: TypeAlias = Literal["press", "move", "release"]
 FREE: np.ndarray = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """The map that leaves everything where it is."""
 

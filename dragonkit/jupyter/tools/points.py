@@ -15,7 +15,7 @@ from dragonkit.jupyter.marks.shapes import Arrow, Grip, Handle, Shape
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.marks.undo import Click, Drag
 from dragonkit.jupyter.tools.base import Stroke, Tool
-from dragonkit.jupyter.tools.frame import Frame, Pull
+from dragonkit.jupyter.tools.frame import Frame, Pull, When
 
 __all__ = ["DragArrows", "Pick", "Selector"]
 
@@ -142,7 +142,7 @@ class Pick(Tool):
 
     Attributes:
         frame: gives the frame round what is selected, or None.
-        pull: told which handle is pulled, by how much since the press, and True at the press itself.
+        pull: told which handle is pulled, by how much since the press, and whether the hand presses, moves or releases.
     """
 
     name, shortcut = "pick", "k"
@@ -154,7 +154,7 @@ class Pick(Tool):
         self._grabbed: Drag | None = None
         self._selected: tuple[list[Click], np.ndarray | None] = ([], None)
         self.frame: Callable[[MarkState], Frame | None] = lambda state: None
-        self.pull: Callable[[Pull, float, bool], None] = lambda pull, by, begins: None
+        self.pull: Callable[[Pull, float, When], None] = lambda pull, by, now: None
         self._framed: Frame | None = None
         self._pulled: Pull | None = None
 
@@ -178,7 +178,7 @@ class Pick(Tool):
         self._framed = self.frame(state)
         self._pulled = self._framed.handle_at((x, y), self.reach) if self._framed is not None else None
         if self._pulled is not None:
-            self.pull(self._pulled, 0.0, True)
+            self.pull(self._pulled, 0.0, "press")
         return None
 
     def move(self, state: MarkState, x: float, y: float) -> Rect | None:
@@ -186,8 +186,7 @@ class Pick(Tool):
         if pressed is None:
             return None
         if self._pulled is not None and self._framed is not None:
-            if (x, y) != pressed:
-                self.pull(self._pulled, self._framed.pulled(self._pulled, pressed, (x, y)), False)
+            self._pull_to(x, y, "move")
             return None
         if self._grabbed is None and math.dist(pressed, (x, y)) > self.reach:
             self._taken = self._takes(state, pressed)
@@ -198,11 +197,12 @@ class Pick(Tool):
         return None
 
     def up(self, state: MarkState, x: float, y: float) -> Rect | None:
+        if self._pulled is not None:
+            self._pull_to(x, y, "release")
+            self._pulled = self._pressed = None
+            return None
         self.move(state, x, y)
         pressed, self._pressed = self._pressed, None
-        pulled, self._pulled = self._pulled, None
-        if pulled is not None:
-            return None
         if self._grabbed is not None:
             grabbed, self._grabbed = self._grabbed, None
             return state.change(drags=[grabbed])
@@ -231,13 +231,18 @@ class Pick(Tool):
         pulled, self._pulled = self._pulled, None
         self._pressed = self._grabbed = self._taken = None
         if pulled is not None:
-            self.pull(pulled, 1.0 if pulled == "scale" else 0.0, False)
+            self.pull(pulled, 1.0 if pulled == "scale" else 0.0, "release")
 
     def preview(self, state: MarkState) -> list[Shape]:
         if self._grabbed is not None:
             return [Arrow(*self._grabbed)]
         frame = self.frame(state)
         return [] if frame is None else [Grip(frame.corners, frame.knob)]
+
+    def _pull_to(self, x: float, y: float, now: When) -> None:
+        assert self._pulled is not None and self._framed is not None and self._pressed is not None
+        if (x, y) != self._pressed:
+            self.pull(self._pulled, self._framed.pulled(self._pulled, self._pressed, (x, y)), now)
 
     def _takes(self, state: MarkState, point: Point) -> Drag | None:
         """The arrow that a way from here goes on with; None where there is nothing to be taken."""
