@@ -27,6 +27,11 @@ STYLE = """<style>
 .dk-editor .widget-toggle-button i { order: -1; }
 .dk-editor .dk-help { opacity: 0.75; }
 .dk-editor .dk-hint { font-style: italic; }
+.dk-editor .dk-working::before { content: "\\2026\\a0"; }
+.dk-editor .dk-done::before { content: "\\2713\\a0"; }
+.dk-editor .dk-warning::before, .dk-editor .dk-error [role=alert]::before { content: "\\26a0\\a0"; }
+.dk-editor .dk-warning { font-weight: bold; }
+.dk-editor .dk-messages .widget-html-content:empty { display: none; }
 .dk-editor.jupyter-widgets-disconnected::before {
   content: "The kernel was restarted, so this editor is a picture only: run its cell again.";
   display: block; padding: 6px; color: #d55e00; font-weight: bold; border: 2px solid #d55e00; }

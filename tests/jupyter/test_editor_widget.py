@@ -93,6 +93,7 @@ def open_editor(model: dk.Editor, gate: Gate, browser: Browser) -> Iterator[Call
 
     def make(image: Any = PICTURE, prompt: str = "a fish", **options: Any) -> dk.EditorWidget:
         made.append(dk.EditorWidget(image, prompt, **{"editor": model, "settings": STEPS, **options}))
+        made[-1].view.set_tool("brush")
         return made[-1]
 
     yield make
@@ -121,7 +122,7 @@ def named(widget: W.Widget, words: str) -> Any:
 
 
 def alert_of(editor: dk.EditorWidget) -> str:
-    return str(editor._panel._error.value)
+    return str(editor._messages._error.value)
 
 
 # --- to mark and to run -------------------------------------------------------------------------------------------------
@@ -162,7 +163,7 @@ def test_the_picture_is_inverted_once_in_the_background_and_checked(open_editor:
     assert len(calls) == 1
     source = invert(PICTURE, "a fish", STEPS)
     [advice] = model.advice(source)  # of a tiny model of random weights: said before the edit, and no success
-    assert f"the picture is inverted; careful: {advice}" in editor._panel.messages
+    assert f"the picture is inverted; careful: {advice}" in editor._messages.all
 
 
 def test_progress_energies_and_previews_are_shown(open_editor: Any, gate: Gate) -> None:
@@ -210,17 +211,31 @@ def test_run_and_cancel_are_buttons_and_a_second_run_is_refused(open_editor: Any
 def test_what_is_missing_is_said_in_words(open_editor: Any) -> None:
     editor = open_editor()
     named(editor, "Run").click()
-    assert "move cannot run yet: mark what to edit" in alert_of(editor) and "mark what to edit" in editor._easel.modes._hint.value
+    assert "move cannot run yet: mark what to edit" in alert_of(editor) and "mark what to edit" in editor._messages._hint.value
     with pytest.raises(EditError, match="cannot run yet"):
         editor.edits  # noqa: B018
     editor.mask = blob()
-    assert "draw an arrow" in editor._easel.modes._hint.value
+    assert "draw an arrow" in editor._messages._hint.value
     named(editor, "Run").click()
     with pytest.raises(EditError, match="nothing would change"):
         editor.wait(SOON)
     assert "nothing would change" in alert_of(editor) and np.array_equal(editor.mask, blob())
     ran(editor, shift=(8, 0))
     assert alert_of(editor) == ""
+
+
+def test_a_mode_greets_with_what_to_do_and_not_with_an_error(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    editor.mode = "resize"
+    assert editor.form._errors["scale"].value == "" and editor._messages._hint.value == "Next: set scale."
+    named(editor, "Run").click()
+    with pytest.raises(EditError, match="nothing would change"):
+        editor.edits  # noqa: B018
+    assert "nothing would change" in alert_of(editor) and "nothing would change" in editor.form._errors["scale"].value
+    editor.form.update({"scale": 1.5})
+    assert alert_of(editor) == "" == editor.form._errors["scale"].value == editor._messages._hint.value, "it is no longer true"
+    editor.form.update({"edit_weight": -1.0})
+    assert "edit weight is -1.0" in editor.form._errors["edit_weight"].value, "who has touched a field is told of it"
 
 
 def test_a_plugin_that_fails_is_named_and_the_next_run_works(open_editor: Any, trouble: Troublemaker) -> None:
@@ -532,7 +547,7 @@ def test_an_arrow_sets_the_shift_whatever_it_is_called_and_whether_it_must_be_gi
 def test_arrows_are_points_for_a_drag(open_editor: Any) -> None:
     editor = open_editor()
     editor.mode = "drag"
-    assert "draw an arrow" in editor._easel.modes._hint.value
+    assert "draw an arrow" in editor._messages._hint.value
     editor.view.set_tool("drag")
     drag(canvas(editor), *at(editor, (10, 12), (16, 12)))
     drag(canvas(editor), *at(editor, (30, 20), (30, 20)))
@@ -546,9 +561,9 @@ def test_a_second_picture(open_editor: Any, model: dk.Editor) -> None:
     lent[4:20, 6:18] = True
     editor = open_editor(mask=blob())
     editor.mode = "appearance"
-    assert "choose the second picture, then mark the object in the second picture" in editor._easel.modes._hint.value
+    assert "choose the second picture, then mark the object in the second picture" in editor._messages._hint.value
     editor.form.update({"reference": other, "reference_mask": lent, "init": "colors"})
-    assert editor._easel.modes._hint.value == ""
+    assert editor._messages._hint.value == ""
     result = ran(editor)
     expected = dk.Appearance(mask=blob(), reference=other, reference_mask=lent, init="colors")
     assert result.image.tobytes() == model.edit(PICTURE, expected, STEPS, prompt="a fish").image.tobytes()
@@ -566,7 +581,11 @@ def test_errors_at_a_field_are_in_words(open_editor: Any) -> None:
 
 
 def shown(editor: dk.EditorWidget) -> np.ndarray:
-    return np.asarray(editor.view._image)
+    picture, comparison = np.asarray(editor.view._image), editor.view.comparison
+    if not comparison.shown:
+        return picture
+    seen = np.arange(picture.shape[1])[None, :, None] >= (1 - comparison.share) * picture.shape[1]
+    return np.where(seen, np.asarray(comparison.after), picture)
 
 
 def test_before_and_after(open_editor: Any) -> None:
@@ -577,7 +596,13 @@ def test_before_and_after(open_editor: Any) -> None:
     assert slider.value == 1 and not slider.disabled and np.array_equal(shown(editor), result)
     assert not editor.view.marked, "the mask would hide what became of the picture"
     slider.value = 0.5
-    assert np.array_equal(shown(editor)[:, :20], result[:, :20]) and np.array_equal(shown(editor)[:, 20:], np.asarray(PICTURE)[:, 20:])
+    assert np.array_equal(shown(editor)[:, 20:], result[:, 20:]) and np.array_equal(shown(editor)[:, :20], np.asarray(PICTURE)[:, :20])
+    edge = editor.view.viewport.canvas_size[0]
+    before = editor.marks.version
+    drag(canvas(editor), (edge / 2 + 3, 9), (edge / 4, 9))
+    assert slider.value == pytest.approx(0.75) and editor.marks.version == before, "the line is pushed, and nothing is painted"
+    drag(canvas(editor), (edge / 4, 9), (edge + 50, 9))
+    assert slider.value == 0.01, "it stays in reach"
     slider.value = 0
     assert np.array_equal(shown(editor), np.asarray(PICTURE)) and editor.view.marked
     slider.value = 1
@@ -591,7 +616,8 @@ def test_revert_brings_everything_back_and_loses_nothing(open_editor: Any, model
     first = ran(editor)
     named(editor._shelf.widget, "continue from here").click()
     assert editor._session.photo is first.photo and np.array_equal(shown(editor), np.asarray(first.image))
-    assert np.array_equal(editor.mask, blob()) and editor.result is first
+    assert np.array_equal(editor.mask, blob(18, 12)) and editor.result is first, "what was moved is selected where it is now"
+    assert editor.marks.drags == [] and editor.form.values()["shift"] == (0, 0)
     editor.mode = "resize"
     editor.mask = blob(20, 14)
     second = ran(editor, scale=0.5)
@@ -671,7 +697,7 @@ def test_exports_give_the_same_pixels(open_editor: Any, model: dk.Editor, tmp_pa
 
     named(editor, "Copy as Python").click()
     script = editor.exports.text.value
-    assert script == editor.script() and editor.exports._shown.layout.display == ""
+    assert script == editor.script() and editor.exports.text.layout.display is None
     monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(lambda _, name: tiny_editor()))
     exec(compile(script, "script.py", "exec"), {"__name__": "script"})
     assert load_image("edited.png").tobytes() == expected

@@ -1,4 +1,5 @@
-// What ipycanvas does not do in the browser: which button it was, strokes that leave the canvas, a wheel that scrolls the page, the focus.
+// What ipycanvas does not do in the browser: which button it was, strokes that leave the canvas, a wheel that scrolls the page, the focus,
+// the clipboard, downloads.
 // Python makes one of these for each canvas; its class name says for which.
 
 const EDITOR = ".dk-editor";
@@ -104,8 +105,47 @@ function render({ model, el }) {
     space = false;
   };
 
+  // ipywidgets explains a number at its label only, and a text or a list not at all
+  const explain = (event) => {
+    const field = event.target.closest?.(".widget-inline-hbox");
+    if (!field || !editor()?.contains(field)) return;
+    const label = field.querySelector("label");
+    const words = label?.title || model.get("titles")[label?.textContent ?? field.textContent];
+    if (words && field.title !== words) field.title = words;
+  };
+
+  // what the kernel cannot do: the clipboard, and files on this side
+  const copy = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      const area = document.createElement("textarea"); // where a page may not use the clipboard, such as over plain http
+      area.value = text;
+      area.style.position = "fixed";
+      document.body.append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      ours()?.focus({ preventScroll: true });
+      return done;
+    }
+  };
+  const download = (name, bytes) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([bytes]));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  };
+  const asked = async (message, buffers) => {
+    if (message.ask === "copy") send("copied", { done: (await copy(message.text)) ? 1 : 0 });
+    if (message.ask === "download") download(message.name, buffers[0]);
+  };
+  model.on("msg:custom", asked);
+
   const options = { capture: true, passive: false };
-  const listeners = { mousedown: down, mousemove: move, mouseup: up, mouseout: out, wheel, click, keydown: key, keyup: key };
+  const listeners = { mousedown: down, mousemove: move, mouseup: up, mouseout: out, wheel, click, keydown: key, keyup: key, mouseover: explain };
   for (const [name, listener] of Object.entries(listeners)) document.addEventListener(name, listener, options);
   window.addEventListener("blur", forget);
 
@@ -119,6 +159,7 @@ function render({ model, el }) {
 
   return () => {
     cancelAnimationFrame(soon);
+    model.off("msg:custom", asked);
     for (const [name, listener] of Object.entries(listeners)) document.removeEventListener(name, listener, options);
     window.removeEventListener("blur", forget);
   };

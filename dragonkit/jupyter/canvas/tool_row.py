@@ -24,7 +24,7 @@ _HELP = {
     "polygon": "click corners; click the first one again, or Enter, to add the polygon to the mask (p)",
     "box": "add a box to the mask (r)",
     "drag": "draw an arrow to where something shall be; click to hold a place, or an arrow's end to change it (d)",
-    "pick": "click an object to add it to the mask (k); Escape goes on to another object",
+    "pick": "click an object, then drag it, its corners or its knob (k); Escape goes on to another object",
 }
 _ICONS = {
     "brush": "paint-brush", "eraser": "eraser", "lasso": "circle-notch", "polygon": "draw-polygon", "box": "vector-square",

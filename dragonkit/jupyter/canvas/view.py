@@ -17,8 +17,10 @@ from PIL import Image
 
 from dragonkit.errors import EditError, ImageError
 from dragonkit.imaging.images import ImageSource, load_image
+from dragonkit.imaging.masks import bounding_box
 from dragonkit.imaging.strokes import Rect
 from dragonkit.jupyter.canvas.callbacks import Callbacks
+from dragonkit.jupyter.canvas.comparison import Comparison
 from dragonkit.jupyter.canvas.fingers import Fingers
 from dragonkit.jupyter.canvas.front import Front
 from dragonkit.jupyter.canvas.keys import ACTIONS, PUSHES, chord
@@ -26,7 +28,7 @@ from dragonkit.jupyter.canvas.overlay import MARGIN
 from dragonkit.jupyter.canvas.painting import draw_mask, draw_shape
 from dragonkit.jupyter.canvas.sheet import Sheet
 from dragonkit.jupyter.canvas.viewport import Viewport, Zoom, canvas_size
-from dragonkit.jupyter.marks.shapes import Handle, shapes_of
+from dragonkit.jupyter.marks.shapes import Grip, Handle, shapes_of
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.tools.areas import Brush
 from dragonkit.jupyter.tools.base import Tool
@@ -36,6 +38,7 @@ __all__ = ["CanvasView"]
 
 LARGEST = 32.0
 """Canvas pixels for one of the picture, at most."""
+_LIT = 0.25  # opacity of what a click would select
 _REACH, _FINGERS_REACH = 8.0, 24.0  # how near counts as on a point, in canvas pixels
 
 # ipycanvas collects the commands of all canvases and threads in one place, so only one may draw at a time
@@ -70,6 +73,8 @@ class CanvasView:
         self.rewind: Callable[[], Any] = lambda: self.apply(MarkState.undo)
         self.replay: Callable[[], Any] = lambda: self.apply(MarkState.redo)
         self._opacity, self._marked = 0.45, True
+        self._highlit: np.ndarray | None = None
+        self.comparison, self._sliding = Comparison(), False
         self._pressed = False
         self._drawn: Any = None  # what lies on the top layer; None while a drawing is owed, because none was made or one failed
         self._callbacks = Callbacks()
@@ -95,6 +100,14 @@ class CanvasView:
             # without a size of its own, a box stretches the canvas
             self.widget.layout.width, self.widget.layout.height = f"{width}px", f"{height}px"
             self._look(self.viewport if self.viewport.image_size == image.size else Viewport(image.size, size))
+
+    def compare(self, after: Image.Image | None, share: float) -> None:
+        """Lay a result over the picture: `share` of it, from 0 to 1, right of a line. None takes it away."""
+        with _drawing:
+            anew = after is not self.comparison.after or share != self.comparison.share
+            self.comparison.after, self.comparison.share = after, share
+            if anew:
+                self.redraw()
 
     def set_tool(self, tool: Tool | str) -> None:
         """Take another tool in hand: one of `tools` by its name, or one that then replaces its namesake there."""
@@ -153,6 +166,19 @@ class CanvasView:
             self._ghosts = tuple(ghosts)
             self._draw()
 
+    def highlight(self, mask: np.ndarray | None) -> None:
+        """Light up bool (H, W) until the next call; nothing with None."""
+        with _drawing:
+            if mask is not self._highlit:
+                self._highlit = mask
+                self._draw()
+
+    def refresh(self) -> None:
+        """What a tool shows may have changed."""
+        with _drawing:
+            if self._drawn != self._overlay():
+                self._draw()
+
     def apply(self, change: Callable[[MarkState], Rect | None]) -> None:
         """Change the marks and show it: `view.apply(MarkState.undo)`. A change that raises ends what the tool had begun."""
         changed = False
@@ -198,6 +224,18 @@ class CanvasView:
         """Called with "down", "move" (while pressed) or "up", and the picture position. Leaving the canvas is an "up"."""
         self._callbacks.add("pointer", callback)
 
+    def on_hover(self, callback: Callable[[float, float, bool], None]) -> None:
+        """Called with the picture position of a pointer that is not pressed, and whether it is on the canvas still."""
+        self._callbacks.add("hover", callback)
+
+    def on_slide(self, callback: Callable[[float], None]) -> None:
+        """Called with the share of the result that somebody wants to see, who pushes the line between before and after."""
+        self._callbacks.add("slide", callback)
+
+    def on_copied(self, callback: Callable[[bool], None]) -> None:
+        """Called with whether the clipboard has what was given to `front.copy`."""
+        self._callbacks.add("copied", callback)
+
     def on_key(self, callback: Callable[[str], None]) -> None:
         """Called after a key was dealt with, with its name as `keys.chord` gives it."""
         self._callbacks.add("key", callback)
@@ -226,12 +264,16 @@ class CanvasView:
             self.pan(values["dx"], values["dy"])
         elif action == "zoom":
             self.zoom_at(values["x"], values["y"], values["by"])
-        elif action in ("move", "up") and self._pressed:  # beside the canvas: a stroke goes on there
+        elif action == "copied":
+            self._callbacks.notify("copied", bool(values["done"]))
+        elif action in ("move", "up") and (self._pressed or self._sliding):  # beside the canvas: a stroke goes on there
             self._point(action, values["x"], values["y"])
             if action == "up":
                 self._point("leave", values["x"], values["y"])
 
     def _point(self, event: str, canvas_x: float, canvas_y: float, reach: float = _REACH) -> None:
+        if self._slides(event, canvas_x, reach):
+            return
         if event == "down":
             self.tool.reach = reach / self.viewport.scale
         x, y = self.viewport.to_image(canvas_x, canvas_y)
@@ -241,6 +283,19 @@ class CanvasView:
         finally:
             if before or self._pressed:
                 self._callbacks.notify("pointer", event if event in ("down", "move") else "up", x, y)
+            elif event in ("move", "leave"):
+                self._callbacks.notify("hover", x, y, event == "move")
+
+    def _slides(self, event: str, x: float, reach: float) -> bool:
+        """Whether the pointer has the line between before and after."""
+        if event == "down":
+            self._sliding = self.comparison.shown and abs(x - self.comparison.line(self.viewport)) <= reach
+        slides = self._sliding
+        if slides and event in ("down", "move", "up"):
+            self._callbacks.notify("slide", self.comparison.share_at(self.viewport, x))
+        if event not in ("down", "move"):
+            self._sliding = False
+        return slides
 
     def _key(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
         keys = chord(key, shift, ctrl, meta)
@@ -264,7 +319,8 @@ class CanvasView:
 
     def _overlay(self) -> Any:
         begun = self.tool.preview(self.state)
-        return self._ghosts, [*shapes_of(self.state), *begun] if self.marked else [one for one in begun if not isinstance(one, Handle)]
+        shapes = [*shapes_of(self.state), *begun] if self.marked else [one for one in begun if not isinstance(one, (Grip, Handle))]
+        return self._ghosts, shapes
 
     def _draw(self, everything: bool = False, mask: Rect | None = None) -> None:
         """Draw the top layer, and of the others what is asked for; everything when an earlier drawing failed."""
@@ -274,15 +330,21 @@ class CanvasView:
             if everything:
                 self._picture_layer.clear_rect(0, 0, *self.viewport.canvas_size)
                 self._picture.draw(self._picture_layer, self._image, self.viewport)
+                self.comparison.draw(self._picture_layer, self.viewport)
             if rect:
                 mask_shown = self.state.mask if self.marked else np.zeros_like(self.state.mask)
                 draw_mask(self._mask_layer, mask_shown, self.viewport, rect, self.opacity)
             ghosts, shapes = overlay = self._overlay()
             self._top_layer.clear_rect(0, 0, *self.viewport.canvas_size)
+            if self._highlit is not None and self.marked:
+                lit = self.viewport.rect_on_canvas(bounding_box(self._highlit), MARGIN)
+                if lit:
+                    draw_mask(self._top_layer, self._highlit, self.viewport, lit, _LIT)
             for sheet, ghost in zip(self._cutouts, ghosts, strict=False):
                 sheet.draw(self._top_layer, ghost[0], self.viewport, ghost[1:])
             for shape in shapes:
                 draw_shape(self._top_layer, shape, self.viewport)
+            self.comparison.draw_line(self._top_layer, self.viewport)
             self._drawn = overlay
 
     @contextmanager

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from dragonkit.jupyter.canvas.tool_row import ToolRow
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.marks.state import MarkState
+from dragonkit.jupyter.panels.messages import Messages
 from dragonkit.jupyter.panels.mode_panel import ModePanel
 from dragonkit.jupyter.panels.picking import PickPanel
+from dragonkit.jupyter.panels.posing import Posing
 from dragonkit.jupyter.panels.stage import Stage
 from dragonkit.jupyter.tools.catalogue import TOOLS
 from dragonkit.jupyter.work.session import Session
@@ -24,29 +28,43 @@ class Easel:
     Args:
         session: the picture and the plugins.
         marks: what is marked to begin with.
-        fail, say: told of errors, and of what goes on.
+        messages: told of errors, and of what goes on.
 
     Attributes:
         view, tools, stage, picks, modes: the parts.
     """
 
-    def __init__(self, session: Session, marks: MarkState, fail: Callable[[BaseException], Any], say: Callable[[str], Any]) -> None:
-        self._registry = session.registry
+    def __init__(self, session: Session, marks: MarkState, messages: Messages) -> None:
+        self._registry, self._messages, fail = session.registry, messages, messages.fail
         self.view = CanvasView(session.picture, marks)
         self.stage = Stage(self.view, session.picture, fail)
-        self.picks = PickPanel(self.view, list(self._registry.selectors().values()), lambda: session.picture, fail, say)
+        selectors = list(self._registry.selectors().values())
+        self.picks = PickPanel(self.view, selectors, lambda: session.picture, messages)
         offered = tuple(name for name in TOOLS if name != "pick" or self.picks.offered)
+        if self.picks.offered:
+            self.view.set_tool("pick")  # click it, drag it, Run
         self.tools = ToolRow(self.view, fail, offered, self.picks.widget)
-        self.modes = ModePanel(self._registry, self.view, lambda: session.picture, fail)
+        self.modes = ModePanel(self._registry, self.view, lambda: session.picture, fail, messages.hint)
+        self._posing = Posing(self.view, self.modes)
         self.modes.on_change(self._preview)
         self.view.on_error(fail)
         self.view.on_change(self._marked)
         self.view.on_pointer(self._pointed)
         self._timeline = Timeline(self.view, self._settings, self._set)
-        self.modes.on_change(self._timeline.note)
-        self.view.on_change(self._timeline.note)
-        self.view.on_key(lambda keys: self._timeline.note())
-        self.tools.size.observe(lambda change: self._timeline.note(), names="value")
+        self.modes.on_change(self._note)
+        self.view.on_change(self._note)
+        self.view.on_key(lambda keys: self._note())
+        self.tools.size.observe(lambda change: self._note(), names="value")
+
+    def start_again(self, mask: np.ndarray | None) -> None:
+        """Nothing is asked for any more of what is selected, which is this mask, bool (H, W); None for what is selected already."""
+        self.view.apply(lambda state: state.change(mask, boxes=(), drags=(), points=()))
+        self.modes.rest()
+
+    def _note(self) -> None:
+        """What a hand does from press to release is one step."""
+        if not self.view.tool.busy:
+            self._timeline.note()
 
     def _settings(self) -> dict[str, Any]:
         """What undo takes back besides the marks."""
@@ -64,17 +82,23 @@ class Easel:
         self.modes.marks_changed()
 
     def _preview(self) -> None:
+        self._messages.forget("asked")
         self.stage.set_source()
-        self.stage.preview(self._registry, self.modes.edit_or_none())
+        self._posing.show(edit := self.modes.edit_or_none())
+        self.stage.preview(self._registry, edit)
+        self.view.refresh()
 
     def _pointed(self, event: str, x: float, y: float) -> None:
         """While an arrow is drawn that moves something, this follows the pointer."""
         tool: Any = self.view.tool
         grabs = tool.name == "pick" and tool.start is not None
+        shift = tool.moved_before if grabs else (0.0, 0.0)
         if event == "up":
             self.stage.drop()
+            self._note()
         elif grabs or (tool.name == "drag" and self.modes.moves_by_arrow):
             if not self.stage.lifted:
                 self.stage.set_source()
-                self.stage.lift(self.view.state.mask, *(tool.start or (x, y)))
+                start_x, start_y = tool.start or (x, y)
+                self.stage.lift(self.view.state.mask, start_x, start_y, shift)
             self.stage.carry(x, y)

@@ -11,10 +11,11 @@ import numpy as np
 from dragonkit.errors import MaskError
 from dragonkit.imaging.masks import center_of
 from dragonkit.imaging.strokes import Point, Rect
-from dragonkit.jupyter.marks.shapes import Arrow, Handle, Shape
+from dragonkit.jupyter.marks.shapes import Arrow, Grip, Handle, Shape
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.marks.undo import Click, Drag
 from dragonkit.jupyter.tools.base import Stroke, Tool
+from dragonkit.jupyter.tools.frame import Frame, Pull, When
 
 __all__ = ["DragArrows", "Pick", "Selector"]
 
@@ -130,13 +131,18 @@ class DragArrows(Stroke):
 class Pick(Tool):
     """Clicks on an object, which `selector` turns into a mask. Further clicks correct it; Escape goes on to another object.
 
-    What is selected can be taken and moved: a press inside the mask and a way from there are an arrow, which replaces the one before.
+    What is selected can be taken and moved: a press inside the mask and a way from there are an arrow, which replaces the one before; taken
+    where it shall go, the arrow goes on. The frame round it has handles.
     A selector that is changed in between gets all clicks on the object, and its mask replaces the one before.
 
     Args:
         selector: see `Selector`. It runs while the hand waits: let it return None and use a thread if it takes seconds. Without one,
             clicks are only kept.
         positive: whether clicks are on the object, or on what is not the object.
+
+    Attributes:
+        frame: gives the frame round what is selected, or None.
+        pull: told which handle is pulled, by how much since the press, and whether the hand presses, moves or releases.
     """
 
     name, shortcut = "pick", "k"
@@ -144,29 +150,57 @@ class Pick(Tool):
     def __init__(self, selector: Selector | None = None, positive: bool = True) -> None:
         self.selector, self.positive = selector, positive
         self._pressed: Point | None = None
+        self._taken: Drag | None = None  # the arrow as it was when what it moves was taken
         self._grabbed: Drag | None = None
         self._selected: tuple[list[Click], np.ndarray | None] = ([], None)
+        self.frame: Callable[[MarkState], Frame | None] = lambda state: None
+        self.pull: Callable[[Pull, float, When], None] = lambda pull, by, now: None
+        self._framed: Frame | None = None
+        self._pulled: Pull | None = None
 
     @property
     def busy(self) -> bool:  # type: ignore[override]
-        return self._grabbed is not None
+        return self._grabbed is not None or self._pulled is not None
 
     @property
     def start(self) -> Point | None:
         """Where what is selected was taken, while it is being moved; None otherwise."""
-        return None if self._grabbed is None else self._grabbed[0]
+        return None if self._grabbed is None else self._pressed
+
+    @property
+    def moved_before(self) -> Point:
+        """How far it had been moved when it was taken."""
+        (x, y), (to_x, to_y) = self._taken or ((0.0, 0.0), (0.0, 0.0))
+        return to_x - x, to_y - y
 
     def down(self, state: MarkState, x: float, y: float) -> Rect | None:
-        self._pressed, self._grabbed = (x, y), None
+        self._pressed, self._grabbed, self._taken = (x, y), None, None
+        self._framed = self.frame(state)
+        self._pulled = self._framed.handle_at((x, y), self.reach) if self._framed is not None else None
+        if self._pulled is not None:
+            self.pull(self._pulled, 0.0, "press")
         return None
 
     def move(self, state: MarkState, x: float, y: float) -> Rect | None:
         pressed = self._pressed
-        if pressed is not None and (self._grabbed or (math.dist(pressed, (x, y)) > self.reach and _holds(state.mask, pressed))):
-            self._grabbed = pressed, (min(max(x, 0.0), float(state.size[0])), min(max(y, 0.0), float(state.size[1])))
+        if pressed is None:
+            return None
+        if self._pulled is not None and self._framed is not None:
+            self._pull_to(x, y, "move")
+            return None
+        if self._grabbed is None and math.dist(pressed, (x, y)) > self.reach:
+            self._taken = self._takes(state, pressed)
+        if self._taken is not None:
+            start, end = self._taken
+            there = end[0] + x - pressed[0], end[1] + y - pressed[1]
+            self._grabbed = start, (min(max(there[0], 0.0), float(state.size[0])), min(max(there[1], 0.0), float(state.size[1])))
         return None
 
     def up(self, state: MarkState, x: float, y: float) -> Rect | None:
+        if self._pulled is not None:
+            self._pull_to(x, y, "release")
+            self._pulled = self._pressed = None
+            return None
         self.move(state, x, y)
         pressed, self._pressed = self._pressed, None
         if self._grabbed is not None:
@@ -178,10 +212,10 @@ class Pick(Tool):
         clicks = [*state.points, (x, y, self.positive)]
         before, after = self._mask_of(state, state.points), self._mask_of(state, clicks)
         mask = state.mask if before is None else state.mask & ~before  # what was painted by hand elsewhere stays
-        return state.change(mask if after is None else mask | after, points=clicks)
+        return state.change(None if after is None else mask | after, points=clicks)  # None: it comes later
 
     def leave(self, state: MarkState, x: float, y: float) -> Rect | None:
-        if self._grabbed is not None:
+        if self.busy:
             return self.up(state, x, y)
         self._pressed = None
         return None
@@ -194,10 +228,27 @@ class Pick(Tool):
         return state.change(points=())
 
     def cancel(self) -> None:
-        self._pressed = self._grabbed = None
+        pulled, self._pulled = self._pulled, None
+        self._pressed = self._grabbed = self._taken = None
+        if pulled is not None:
+            self.pull(pulled, 1.0 if pulled == "scale" else 0.0, "release")
 
     def preview(self, state: MarkState) -> list[Shape]:
-        return [] if self._grabbed is None else [Arrow(*self._grabbed)]
+        if self._grabbed is not None:
+            return [Arrow(*self._grabbed)]
+        frame = self.frame(state)
+        return [] if frame is None else [Grip(frame.corners, frame.knob)]
+
+    def _pull_to(self, x: float, y: float, now: When) -> None:
+        assert self._pulled is not None and self._framed is not None and self._pressed is not None
+        if (x, y) != self._pressed:
+            self.pull(self._pulled, self._framed.pulled(self._pulled, self._pressed, (x, y)), now)
+
+    def _takes(self, state: MarkState, point: Point) -> Drag | None:
+        """The arrow that a way from here goes on with; None where there is nothing to be taken."""
+        if self._framed is not None and self._framed.moved and state.drags and _holds(state.mask, self._framed.back(point)):
+            return state.drags[0]
+        return (point, point) if _holds(state.mask, point) else None
 
     def _mask_of(self, state: MarkState, clicks: list[Click]) -> np.ndarray | None:
         if self._selected[0] != clicks:

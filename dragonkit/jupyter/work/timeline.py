@@ -68,6 +68,8 @@ class Timeline:
         last = self._done[-1] if self._done else None
         if last and not step.marks and not last.marks and step.touched == last.touched and step.when - last.when < TOGETHER:
             self._done[-1] = replace(step, before=last.before)
+            if not self._done[-1].touched:  # there and back
+                self._done.pop()
         else:
             self._done.append(step)
         self._undone.clear()

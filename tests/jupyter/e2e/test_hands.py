@@ -26,6 +26,8 @@ BUTTONS = [
     "Export edit file",
     "Copy as Python",
     "Save PNG",
+    "Download PNG",
+    "Download edit file",
 ]
 _ICON = "button => { const i = button.querySelector('i'); return i ? getComputedStyle(i, '::before').content : 'none' }"
 _OUTLINE = "() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle === 'none' ? 0 : parseFloat(s.outlineWidth) }"
