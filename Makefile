@@ -1,4 +1,4 @@
-# make demo | test | slow | plugins | fuzz | reliability | batches | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
+# make demo | test | slow | plugins | fuzz | reliability | batches | pictures | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
 PYTHON  ?= python3
 MARKERS ?= not slow and not e2e and not gpu
 EXAMPLES ?= 5000
@@ -11,7 +11,7 @@ PLUGINS := $(addprefix -e ,$(wildcard plugins/*))
 # mkdocs-material prints a notice about another tool at every build
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test slow plugins fuzz reliability batches e2e lint docs clean
+.PHONY: help demo test slow plugins fuzz reliability batches pictures e2e lint docs clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -43,6 +43,10 @@ fuzz: $(VENV)/.test-ready  ## set up, then knock at every door with hostile file
 reliability: $(VENV)/.test-ready  ## set up, then try every fault of docs/reliability.md, and print how many cases were tried and failed
 	@echo "== reliability: the tests that docs/reliability.md names"
 	@PYTHONPATH=tests $(BIN)/python -m helpers.reliability
+
+pictures: $(VENV)/.test-ready  ## set up, then draw the pictures of docs/ anew, and write docs/commands.md
+	@PYTHONPATH=tests $(BIN)/python -m helpers.pictures
+	@PYTHONPATH=tests DRAGONKIT_PLUGINS= $(BIN)/python -m helpers.commands
 
 batches: $(VENV)/.ray-ready  ## set up, then run batches by both engines, compare their pixels, and do to them what can go wrong (JOBS=100 for shorter)
 	@echo "== batches: kills, a full disk, bad pictures, twins, $(JOBS) jobs"

@@ -53,6 +53,7 @@ _HOMES = {
     "batch": "batching.run",
     "hookimpl": "plugins.specs",
     "register": "plugins.registry",
+    "side_by_side": "imaging.sheets",
 }
 _OPTIONAL = {"EditorWidget": "jupyter.editor_widget"}  # needs the extra "jupyter", so `import *` must not ask for it
 _MODULES = {"energy": "energy", "errors": "errors", "images": "imaging.images", "masks": "imaging.masks", "toybox": "toybox"}
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from dragonkit.errors import Cancelled, DragonkitError, EditError
     from dragonkit.imaging import images, masks
     from dragonkit.imaging.masks import Grid
+    from dragonkit.imaging.sheets import side_by_side
     from dragonkit.jupyter.editor_widget import EditorWidget
     from dragonkit.modes.appearance import Appearance
     from dragonkit.modes.custom import CustomEdit
@@ -89,7 +91,18 @@ if TYPE_CHECKING:
     from dragonkit.plugins.selector import Selector
     from dragonkit.plugins.specs import hookimpl
 else:
-    __getattr__ = loader(__name__, {**_HOMES, **_OPTIONAL, **_MODULES})
+
+    def _elsewhere(name: str) -> str:
+        """Where an installed plugin has an edit of that name; looked up only for names that can be classes."""
+        from dragonkit.plugins.registry import get_registry
+
+        for edit_type in get_registry().edit_types().values() if name[:1].isupper() else ():
+            package = edit_type.__module__.partition(".")[0]
+            if edit_type.__name__ == name and package != __name__:
+                return f" A plugin has: from {package} import {name}."
+        return ""
+
+    __getattr__ = loader(__name__, {**_HOMES, **_OPTIONAL, **_MODULES}, _elsewhere)
 
 
 def __dir__() -> list[str]:

@@ -52,6 +52,16 @@ def tiny_pipeline() -> Any:
     return testing.tiny_pipeline()
 
 
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory, tiny_pipeline: Any) -> str:
+    """That pipeline in a folder, as a name of a model."""
+    from dragonkit.toybox.training.export import write_model
+
+    folder = tmp_path_factory.mktemp("tiny-model")
+    write_model(tiny_pipeline, folder)
+    return str(folder)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if torch.cuda.is_available():
         return

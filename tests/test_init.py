@@ -41,8 +41,10 @@ def test_names_are_listed_once_and_found_by_dir() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="dragonkit has no 'Mvoe'"):
+    with pytest.raises(AttributeError, match=r"dragonkit has no 'Mvoe'\. Did you mean 'Move'\?"):
         dragonkit.Mvoe  # noqa: B018
+    with pytest.raises(AttributeError, match="from dragonkit_rotate import Rotate"):
+        dragonkit.Rotate  # noqa: B018
     assert not hasattr(dragonkit, "nothing")
 
 

@@ -100,6 +100,8 @@ class CommandLine(TyperGroup):
         broken = [plugin["name"] for plugin in load_registry().describe() if plugin["status"] != "ok"]
         if broken:
             load_registry().owner(name)  # raises, and says that a broken plugin may be to blame
+        if name in (edit_types := load_registry().edit_types()):
+            ctx.fail(f"The edit {name!r} holds Python code, so it has no command: dragonkit's {edit_types[name].__name__} is for scripts.")
         known = self.list_commands(ctx)
         close = difflib.get_close_matches(name, known, n=1)
         guess = f" Did you mean {close[0]!r}?" if close else ""

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from dragonkit.edits.manual import write_manual
 from dragonkit.edits.paths import PathRule
 from dragonkit.edits.schema import Allowed, allowed_in
 from dragonkit.errors import DragonkitError, EditError, MaskError, PointError
@@ -37,6 +38,11 @@ class Model(BaseModel):
 
     error_type: ClassVar[type[EditError]] = EditError
     error_prefix: ClassVar[str | None] = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        write_manual(cls)
 
     def __init__(self, /, **data: Any) -> None:
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-_missing = [name for name in ("ipywidgets", "ipycanvas") if find_spec(name) is None]
+_missing = [name for name in ("anywidget", "ipywidgets", "ipycanvas") if find_spec(name) is None]
 if _missing:
     raise ImportError(
         f"the notebook editor needs {' and '.join(_missing)}, which is not installed: run pip install 'dragonkit[jupyter]' "

@@ -26,6 +26,7 @@ from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.panels.easel import Easel
 from dragonkit.jupyter.panels.export_panel import ExportPanel
 from dragonkit.jupyter.panels.history_panel import HistoryPanel
+from dragonkit.jupyter.panels.messages import Messages
 from dragonkit.jupyter.panels.run_panel import RunPanel
 from dragonkit.jupyter.panels.runs import Runs
 from dragonkit.jupyter.work.export import python_script
@@ -84,20 +85,22 @@ class EditorWidget(W.VBox):
             self.marks.set_mask(load_mask(mask, photo.size))
         self._path = image if isinstance(image, (str, os.PathLike)) else None
         self._session = Session(photo, prompt, model or "toybox", editor, settings)
+        self._messages = messages = Messages()
         self._panel = panel = RunPanel(self._guard(self.run), self._guard(self.cancel))
-        self._runs = Runs(self._session, panel, self._finished)
-        self._easel = easel = Easel(self._session, self.marks, panel.fail, panel.say)
+        self._runs = Runs(self._session, panel, messages, self._finished)
+        self._easel = easel = Easel(self._session, self.marks, messages)
         self.view = easel.view
         self._shelf = HistoryPanel(self._guard(self.revert), self._guard(self.continue_from))
-        self.exports = ExportPanel(self.edit_file, self.script, self._shown_result, panel.say, panel.fail)
+        self.exports = ExportPanel(self.edit_file, self.script, self._shown_result, messages, easel.view)
+        easel.modes.on_change(self.exports.forget_script)
         self._prompt = W.Text(value=prompt, description="prompt", tooltip="what the picture shows, not what you want")
+        easel.view.front.explain({"prompt": self._prompt.tooltip})
         self._prompt.continuous_update, self._prompt.layout.width = False, "auto"
         self._prompt.observe(lambda change: self._guard(self._reworded)(), names="value")
-        parts = [
-            self._prompt, easel.tools.widget, easel.view.widget, easel.tools.help, easel.stage.after, easel.modes.widget,
-            panel.widget, self._shelf.widget, self.exports.widget,
-        ]  # fmt: skip
-        super().__init__([W.HTML(STYLE), *parts], layout=W.Layout(max_width="100%"))
+        picture = [easel.tools.widget, easel.view.widget, easel.view.front, easel.tools.help, easel.tools.picking, easel.stage.after]
+        words = [self._prompt, easel.modes.widget, panel.widget, messages.widget, self._shelf.widget, self.exports.widget]
+        columns = W.HBox([W.VBox(picture).add_class("dk-picture"), W.VBox(words).add_class("dk-words")]).add_class("dk-columns")
+        super().__init__([W.HTML(STYLE), columns], layout=W.Layout(max_width="100%"))
         self.add_class("dk-editor")
         self._runs.prepare()
 
@@ -144,7 +147,7 @@ class EditorWidget(W.VBox):
     @property
     def status(self) -> str:
         """What was said last, errors too."""
-        return self._panel.messages[-1]
+        return self._messages.all[-1]
 
     @property
     def error(self) -> BaseException | None:
@@ -185,13 +188,16 @@ class EditorWidget(W.VBox):
         self.form.set(state["fields"])
         self._easel.stage.set_result(entry.result.photo.picture)
         self._shelf.show(self.history)
-        self._panel.say(f"back at run {index + 1}")
+        self._messages.say(f"back at run {index + 1}", "run")
 
     def continue_from(self, index: int) -> None:
-        """Edit the result of a run. The marks stay."""
-        result = self.history.revert(index).result
-        self._change_picture(result.photo, result.report.prompt)
+        """Edit the result of a run. What it moved is selected where it is now; arrows and clicks go."""
+        entry = self.history.revert(index)
+        landed = self._session.landed(entry)
+        self._change_picture(entry.result.photo, entry.result.report.prompt)
+        self._easel.start_again(landed)
         self._shelf.show(self.history)
+        self._messages.say(f"going on from the result of run {index + 1}", "run")
 
     def edit_file(self) -> EditFile:
         """The edit file of what is asked for now. EditError while the model is being loaded, or when something is missing."""
@@ -226,7 +232,8 @@ class EditorWidget(W.VBox):
         report = entry.result.report
         if entry.source is self._session.picture:  # otherwise somebody has gone on to another picture since
             self._easel.stage.set_result(entry.result.photo.picture)
-        self._panel.say(" ".join([f"{', '.join(report.modes)}: done in {report.seconds:.1f} s.", *report.warnings]))
+        words = " ".join([f"{', '.join(report.modes)}: done in {report.seconds:.1f} s.", *report.warnings])
+        self._messages.say(words, "run", "warning" if report.warnings else "done")
 
     def _reworded(self) -> None:
         if self._session.prompt != self._prompt.value:  # otherwise it was set from here
@@ -238,6 +245,7 @@ class EditorWidget(W.VBox):
         known = photo is session.photo and prompt == session.prompt
         session.photo, session.prompt = photo, prompt
         self._easel.stage.set_picture(photo.picture)
+        self._easel.picks.look_again()
         self._prompt.value = prompt
         if not known:
             self._runs.prepare()
@@ -248,12 +256,12 @@ class EditorWidget(W.VBox):
         return result
 
     def _guard(self, action: Callable[..., Any]) -> Callable[..., None]:
-        """A front end swallows what its callbacks raise; here the panel tells it."""
+        """A front end swallows what its callbacks raise; here it is told."""
 
         def call(*values: Any) -> None:
             try:
                 action(*values)
             except Exception as error:
-                self._panel.fail(error)
+                self._messages.fail(error, "asked")
 
         return call

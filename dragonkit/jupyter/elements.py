@@ -16,6 +16,10 @@ STYLE = """<style>
 .dk-editor canvas { max-width: 100%; height: auto !important; }
 .dk-editor button:focus-visible, .dk-editor input:focus-visible, .dk-editor select:focus-visible, .dk-editor canvas:focus-visible,
 .dk-editor textarea:focus-visible, .dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 1px; }
+.dk-editor:focus { outline: none; }
+.dk-editor .dk-columns { flex-flow: row wrap; gap: 12px; align-items: flex-start; overflow: visible; }
+.dk-editor .dk-picture { flex: 0 1 660px; min-width: 0; max-width: 100%; overflow: visible; }
+.dk-editor .dk-words { flex: 1 1 320px; min-width: min(320px, 100%); max-width: 100%; overflow: visible; }
 .dk-editor textarea { white-space: pre; }
 .dk-editor .dk-second canvas { max-width: min(100%, 320px); }
 .dk-editor .widget-html-content { line-height: 1.4; }
@@ -23,6 +27,15 @@ STYLE = """<style>
 .dk-editor .widget-toggle-button i { order: -1; }
 .dk-editor .dk-help { opacity: 0.75; }
 .dk-editor .dk-hint { font-style: italic; }
+.dk-editor .dk-working::before { content: "\\2026\\a0"; }
+.dk-editor .dk-done::before { content: "\\2713\\a0"; }
+.dk-editor .dk-warning::before, .dk-editor .dk-error [role=alert]::before { content: "\\26a0\\a0"; }
+.dk-editor .dk-warning { font-weight: bold; }
+.dk-editor .dk-messages .widget-html-content:empty { display: none; }
+.dk-editor.jupyter-widgets-disconnected::before {
+  content: "The kernel was restarted, so this editor is a picture only: run its cell again.";
+  display: block; padding: 6px; color: #d55e00; font-weight: bold; border: 2px solid #d55e00; }
+.dk-editor.jupyter-widgets-disconnected > * { opacity: 0.45; pointer-events: none; }
 .dk-editor .dk-error, .dk-editor .dk-field-error { color: #d55e00; font-weight: bold; }
 </style>"""
 """For the whole editor: canvases fit narrow windows, the focus can be seen, and errors are told apart by more than their colour."""

@@ -52,10 +52,10 @@ class MovingEdit(Edit):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **arguments: Any) -> None:
-        super().__pydantic_init_subclass__(**arguments)
         for name in [name for name in MovingEdit.model_fields if name != "mask"]:
             cls.model_fields[name] = cls.model_fields.pop(name)
         cls.model_rebuild(force=True)
+        super().__pydantic_init_subclass__(**arguments)
 
     def affine(self, mask: np.ndarray) -> np.ndarray:
         """Where the content goes: float64 (2, 3), in pixels of the picture; see `dragonkit.imaging.affine`.

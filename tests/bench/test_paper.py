@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torchmetrics")
 
-from dragonkit.bench.paper import FIGURES, Claim, run_figure
+from dragonkit.bench.paper import FIGURES, Claim, Figure, run_figure
 from dragonkit.bench.reports.statistics import Interval
 
 
@@ -26,9 +26,12 @@ def test_a_claim_is_decided_by_the_whole_interval(interval: Interval, better: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", [name for name in FIGURES if name != "7"])  # which the next test looks at
 def test_a_figure_has_a_table_and_its_claims(name: str) -> None:
-    figure = run_figure(name, 2)
+    check(name, run_figure(name, 2))
+
+
+def check(name: str, figure: Figure) -> None:
     columns = {tuple(values) for values in figure.values.values()}
     assert len(columns) == 1  # every row has the same columns
     assert all(value.low <= value.mean <= value.high for values in figure.values.values() for value in values.values())
@@ -39,6 +42,8 @@ def test_a_figure_has_a_table_and_its_claims(name: str) -> None:
 def test_five_drags_one_after_the_other_keep_the_rest_and_stay_sharp() -> None:
     """Measured: sharpness of the last round 0.97; elsewhere 68.6 dB after one drag and 57.5 after five, as a drag's region reaches farther
     than what differs in the answer, and is free there."""
-    rounds = run_figure("7", 2).values
+    figure = run_figure("7", 2)
+    check("7", figure)
+    rounds = figure.values
     assert rounds["round 1"]["elsewhere PSNR"].mean > 65 and all(values["elsewhere PSNR"].mean > 54 for values in rounds.values())
     assert rounds["round 5"]["sharpness"].mean > 0.6

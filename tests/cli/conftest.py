@@ -1,4 +1,4 @@
-"""A tiny model in a folder, pictures to edit, and ways to run the command line in this process."""
+"""Pictures to edit, and ways to run the command line in this process."""
 
 from __future__ import annotations
 
@@ -15,17 +15,8 @@ from typer.testing import CliRunner, Result
 from dragonkit.cli.app import app
 from dragonkit.plugins import registry as plugins
 from dragonkit.plugins.registry import PluginRegistry
-from dragonkit.testing import tiny_pipeline
-from dragonkit.toybox.training.export import write_model
 
 Invoke = Callable[..., Result]
-
-
-@pytest.fixture(scope="session")
-def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("tiny-model")
-    write_model(tiny_pipeline(), folder)
-    return str(folder)
 
 
 @pytest.fixture

@@ -68,20 +68,20 @@ def test_it_keeps_what_is_there(server: Any, invoke: Invoke, folder: Path) -> No
     assert result.exit_code == 0
     assert "kept your 01_quickstart.ipynb, which was here already" in result.stdout.splitlines()
     assert (folder / "01_quickstart.ipynb").read_text() == "mine"
-    assert (folder / "03_editor.ipynb").read_bytes() == NOTEBOOKS["03_editor.ipynb"]
+    assert (folder / "02_editor.ipynb").read_bytes() == NOTEBOOKS["02_editor.ipynb"]
     assert server()["argv"][0].endswith("/01_quickstart.ipynb")
 
 
-@pytest.mark.parametrize("name", ["editor", "03", "03_editor", "03_editor.ipynb"])
+@pytest.mark.parametrize("name", ["editor", "02", "02_editor", "02_editor.ipynb"])
 def test_options_are_passed_on(name: str, server: Any, invoke: Invoke) -> None:
     assert invoke("lab", "--notebook", name, "--no-browser", "--port", "9123").exit_code == 0
-    assert {"--LabApp.default_url=/lab/tree/03_editor.ipynb", "--no-browser", "--ServerApp.port=9123"} < set(server()["argv"])
+    assert {"--LabApp.default_url=/lab/tree/02_editor.ipynb", "--no-browser", "--ServerApp.port=9123"} < set(server()["argv"])
 
 
 @pytest.mark.parametrize("name", ["paint", "", "_", "../01_quickstart"])
 def test_a_notebook_that_is_none_is_refused(name: str, server: Any, refuse: Callable[..., str]) -> None:
     told = refuse("lab", "--notebook", name)
-    assert told.startswith(f"--notebook is {name!r}, but must name one of 01_quickstart.ipynb, 02_write_a_plugin.ipynb, 03_editor.ipynb;")
+    assert told.startswith(f"--notebook is {name!r}, but must name one of 01_quickstart.ipynb, 02_editor.ipynb, 03_modes.ipynb,")
 
 
 def test_without_jupyterlab_one_sentence_says_what_to_install(

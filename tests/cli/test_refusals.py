@@ -82,6 +82,7 @@ def test_what_is_missing(refuse: Refuse) -> None:
 
 def test_unknown_commands(refuse: Refuse) -> None:
     assert refuse("mvoe").startswith("There is no edit or command 'mvoe'. Did you mean 'move'? There are: move,")
+    assert "holds Python code" in refuse("custom") and "CustomEdit is for scripts" in refuse("custom")
     assert refuse("--nope") == "No such option: --nope (see dragonkit --help)."
 
 

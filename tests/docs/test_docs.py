@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import typer
 import yaml
+from helpers import commands as command_page
 from helpers.pages import DOCS, LINKED, PAGES, ROOT, Block, blocks_of, execute, prose_of, table_under
 from pydantic import BaseModel
 
@@ -147,6 +148,17 @@ def test_models() -> None:
     assert {name.strip("`") for name, *_ in table_under(DOCS / "install.md", "name")} == set(get_registry().models())
 
 
+def test_the_page_of_commands_is_what_their_help_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAGONKIT_PLUGINS", "")
+    get_registry.cache_clear()
+    try:
+        assert command_page.PAGE.read_text(encoding="utf-8") == command_page.page(), (
+            "run: PYTHONPATH=tests DRAGONKIT_PLUGINS= python -m helpers.commands"
+        )
+    finally:
+        get_registry.cache_clear()
+
+
 def test_hooks() -> None:
     hooks = {name for name in vars(importlib.import_module("dragonkit.plugins.specs")) if name.startswith("dragonkit_")}
     assert {re.sub(r"\W.*", "", name.strip("[`")) for name, *_ in table_under(DOCS / "hooks" / "index.md", "hook")} == hooks
@@ -206,7 +218,7 @@ def quick(model: dk.Editor, monkeypatch: pytest.MonkeyPatch) -> dk.Editor:
     """What `Editor.from_pretrained` gives examples: the embedded model with few steps as its defaults."""
     card = replace(model.card, settings={"steps": 3, "inversion_iterations": 1})
 
-    def from_pretrained(_: type, model_name: str = "toybox", registry: Any = None, progress: Any = None) -> dk.Editor:
+    def from_pretrained(_: type, model_name: str = "toybox", *_where: Any, registry: Any = None, **_how: Any) -> dk.Editor:
         assert model_name == "toybox"
         return dk.Editor(model.backbone, card, registry)
 
@@ -228,13 +240,27 @@ def test_python_compiles(block: Block) -> None:
 RUNNING = [page for page in PAGES if page.parent.name != "hooks" and any(block.runs for block in blocks_of(page))]  # see test_hook_pages
 
 
+def run_in_a_shell(line: str) -> None:
+    from typer.testing import CliRunner
+
+    from dragonkit.cli.app import app
+
+    program, *words = shlex.split(line, comments=True)
+    assert program == "dragonkit", line
+    result = CliRunner().invoke(app, words, prog_name="dragonkit")
+    assert result.exit_code == 0, f"{line}: {result.output}"
+
+
 @pytest.mark.parametrize("page", RUNNING, ids=by_name)
 def test_examples_run(page: Path, own_registry: None, quick: dk.Editor, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     namespace: dict[str, Any] = {"__name__": page.stem}
     for block in blocks_of(page):
-        if block.runs:
+        if block.runs and block.language == "python":
             execute(block, namespace)
+        elif block.runs:
+            for line in block.code.splitlines():
+                run_in_a_shell(line)
 
 
 def test_the_example_of_stopping_stops(

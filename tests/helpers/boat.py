@@ -22,6 +22,7 @@ import dragonkit as dk
 
 scene = dk.toybox.scene(seed=7, size=64)
 editor = dk.EditorWidget(scene.image, prompt=scene.caption, settings=dk.Settings(steps={STEPS}))
+editor._easel.tools.take("brush")
 editor
 """
 WINDOW = {"width": 900, "height": 2000}

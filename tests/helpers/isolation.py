@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing.util
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
+
+with contextlib.suppress(ImportError):  # when first imported it tries whether it could bind a socket
+    import urllib3.util.connection  # noqa: F401
 
 CONNECTING = ("socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
 STARTING = ("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pty.spawn", "subprocess.Popen")
@@ -23,7 +26,7 @@ class ForbiddenError(Exception):
     """A test did what it has no mark for."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def isolated(sockets: bool, processes: bool) -> Iterator[None]:
     """Within this block, what is not allowed raises, in every thread. Python tells of it by audit events, which no code can go round.
 

@@ -93,6 +93,7 @@ def open_editor(model: dk.Editor, gate: Gate, browser: Browser) -> Iterator[Call
 
     def make(image: Any = PICTURE, prompt: str = "a fish", **options: Any) -> dk.EditorWidget:
         made.append(dk.EditorWidget(image, prompt, **{"editor": model, "settings": STEPS, **options}))
+        made[-1].view.set_tool("brush")
         return made[-1]
 
     yield make
@@ -121,7 +122,7 @@ def named(widget: W.Widget, words: str) -> Any:
 
 
 def alert_of(editor: dk.EditorWidget) -> str:
-    return str(editor._panel._error.value)
+    return str(editor._messages._error.value)
 
 
 # --- to mark and to run -------------------------------------------------------------------------------------------------
@@ -162,7 +163,7 @@ def test_the_picture_is_inverted_once_in_the_background_and_checked(open_editor:
     assert len(calls) == 1
     source = invert(PICTURE, "a fish", STEPS)
     [advice] = model.advice(source)  # of a tiny model of random weights: said before the edit, and no success
-    assert f"the picture is inverted; careful: {advice}" in editor._panel.messages
+    assert f"the picture is inverted; careful: {advice}" in editor._messages.all
 
 
 def test_progress_energies_and_previews_are_shown(open_editor: Any, gate: Gate) -> None:
@@ -210,17 +211,31 @@ def test_run_and_cancel_are_buttons_and_a_second_run_is_refused(open_editor: Any
 def test_what_is_missing_is_said_in_words(open_editor: Any) -> None:
     editor = open_editor()
     named(editor, "Run").click()
-    assert "move cannot run yet: mark what to edit" in alert_of(editor) and "mark what to edit" in editor._easel.modes._hint.value
+    assert "move cannot run yet: mark what to edit" in alert_of(editor) and "mark what to edit" in editor._messages._hint.value
     with pytest.raises(EditError, match="cannot run yet"):
         editor.edits  # noqa: B018
     editor.mask = blob()
-    assert "draw an arrow" in editor._easel.modes._hint.value
+    assert "draw an arrow" in editor._messages._hint.value
     named(editor, "Run").click()
     with pytest.raises(EditError, match="nothing would change"):
         editor.wait(SOON)
     assert "nothing would change" in alert_of(editor) and np.array_equal(editor.mask, blob())
     ran(editor, shift=(8, 0))
     assert alert_of(editor) == ""
+
+
+def test_a_mode_greets_with_what_to_do_and_not_with_an_error(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    editor.mode = "resize"
+    assert editor.form._errors["scale"].value == "" and editor._messages._hint.value == "Next: set scale."
+    named(editor, "Run").click()
+    with pytest.raises(EditError, match="nothing would change"):
+        editor.edits  # noqa: B018
+    assert "nothing would change" in alert_of(editor) and "nothing would change" in editor.form._errors["scale"].value
+    editor.form.update({"scale": 1.5})
+    assert alert_of(editor) == "" == editor.form._errors["scale"].value == editor._messages._hint.value, "it is no longer true"
+    editor.form.update({"edit_weight": -1.0})
+    assert "edit weight is -1.0" in editor.form._errors["edit_weight"].value, "who has touched a field is told of it"
 
 
 def test_a_plugin_that_fails_is_named_and_the_next_run_works(open_editor: Any, trouble: Troublemaker) -> None:
@@ -267,8 +282,8 @@ def test_an_arrow_says_how_far_and_the_object_follows_the_pointer_at_once(open_e
     drag(canvas(editor), *at(editor, (6, 8), (10, 12), (16, 17)))
     assert np.array_equal(editor.mask, blob())
     calls, shown = model.backbone.calls, []
-    show = editor.view.show_ghost
-    editor.view.show_ghost = lambda image, *place: (shown.append((image, *place)), show(image, *place))  # type: ignore[method-assign]
+    show = editor.view.show_ghosts
+    editor.view.show_ghosts = lambda ghosts: (shown.append((*ghosts, (None,))[-2 if ghosts else 0]), show(ghosts))  # type: ignore[method-assign]
     editor.view.set_tool("drag")
     (x0, y0), (x1, y1), (x2, y2) = at(editor, (10, 12), (14, 12), (22, 16))
     emit(canvas(editor), "mouse_down", x0, y0)
@@ -299,6 +314,90 @@ def test_an_arrow_says_how_far_and_the_object_follows_the_pointer_at_once(open_e
     assert np.array_equal(editor.mask, blob()) and editor.form.values()["shift"] == (12.0, 4.0)
 
 
+def test_what_is_selected_is_taken_and_moved_with_the_tool_that_selected_it(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    editor.wait(SOON)
+    editor.mode = "resize"  # which no arrow moves
+    editor.view.set_tool("pick")
+    (x0, y0), (x1, y1), (x2, y2) = at(editor, (10, 12), (14, 12), (22, 16))
+    emit(canvas(editor), "mouse_down", x0, y0)
+    assert editor.view._ghosts == (), "a press may become a click"
+    emit(canvas(editor), "mouse_move", x1, y1)
+    hole, (image, x, y) = editor.view._ghosts
+    assert (x, y, image.size) == (10, 8, (10, 9)) and hole[1:] == (6, 8), "it is gone where it was"
+    emit(canvas(editor), "mouse_move", x2, y2)
+    emit(canvas(editor), "mouse_up", x2, y2)
+    assert (editor.mode, editor.form.values()["shift"]) == ("move", (12.0, 4.0))
+    assert editor.marks.drags == [((10.0, 12.0), (22.0, 16.0))] and editor.marks.points == []
+    assert editor._easel.stage.wait(SOON)
+    assert [ghost[1:] for ghost in editor.view._ghosts][-1] == (18, 12)
+    key(canvas(editor), "z", ctrl=True)
+    assert editor.marks.drags == [] and np.array_equal(editor.mask, blob())
+
+
+def test_undo_takes_back_what_was_done_last_whatever_it_was(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragonkit.jupyter.work.timeline.TOGETHER", 0.0)
+    editor = open_editor()
+    editor.view.apply(lambda state: state.set_mask(blob()))
+    drag(canvas(editor), *at(editor, (30, 20), (30, 20)))  # the brush
+    painted = editor.mask.copy()
+    editor.form.update({"scale": 2.0})
+    editor.mode = "resize"
+    editor.form.update({"scale": 3.0})
+    editor._easel.tools.size.value = 9
+
+    def now() -> tuple[Any, ...]:
+        return editor.mode, editor.form.values().get("scale"), editor.view.tools["brush"].size
+
+    ways = [(("resize", 3.0, 9)), ("resize", 3.0, 2)]
+    assert now() == ways[0]
+    key(canvas(editor), "z", ctrl=True)
+    assert now() == ways[1]
+    key(canvas(editor), "z", ctrl=True)
+    assert now()[0] == "resize" and now()[1] != 3.0
+    key(canvas(editor), "z", ctrl=True)
+    assert now() == ("move", 2.0, 2)
+    key(canvas(editor), "z", ctrl=True)
+    assert now() == ("move", 1.0, 2) and np.array_equal(editor.mask, painted), "the mask is as it was"
+    key(canvas(editor), "z", ctrl=True)
+    assert np.array_equal(editor.mask, blob())
+    named(editor, "undo").click()
+    assert not editor.mask.any()
+    named(editor, "undo").click()
+    for _ in range(6):
+        named(editor, "redo").click()
+    assert now() == ways[0] and np.array_equal(editor.mask, painted)
+    key(canvas(editor), "z", ctrl=True)
+    editor.view.apply(lambda state: state.set_mask(blob()))
+    named(editor, "redo").click()
+    assert now() == ways[1], "what was done since cannot be redone over"
+
+
+def test_a_slider_that_is_drawn_is_one_step(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    for scale in (1.1, 1.2, 1.3, 1.4):
+        editor.form.update({"scale": scale})
+    named(editor, "undo").click()
+    assert editor.form.values().get("scale", 1.0) == 1.0
+
+
+def test_arrow_keys_nudge_what_is_moved(open_editor: Any) -> None:
+    editor = open_editor(mask=blob())
+    editor.view.set_tool("pick")
+    for _ in range(2):
+        key(canvas(editor), "ArrowRight")
+    key(canvas(editor), "ArrowDown", shift=True)
+    key(canvas(editor), "ArrowUp")
+    assert editor.form.values()["shift"] == (2.0, 9.0)
+    for _ in range(4):
+        key(canvas(editor), "z", ctrl=True)
+    assert editor.marks.drags == [] and editor.form.values()["shift"] == (0.0, 0.0)
+    editor.view.set_zoom(20)
+    offset = editor.view.viewport.offset
+    key(canvas(editor), "ArrowRight")
+    assert editor.view.viewport.offset != offset and editor.marks.drags == [], "where there is more to see they push the picture"
+
+
 def test_a_shift_that_is_typed_turns_the_arrow(open_editor: Any) -> None:
     editor = open_editor(mask=blob())
     editor.form.update({"shift": (3, 3)})
@@ -314,16 +413,16 @@ def test_a_shift_that_is_typed_turns_the_arrow(open_editor: Any) -> None:
 def test_the_preview_follows_the_fields_in_any_mode(open_editor: Any, model: dk.Editor) -> None:
     editor = open_editor(mask=blob())
     editor.mode = "resize"
-    assert editor.view._ghost is None
+    assert editor.view._ghosts == ()
     editor.form.update({"scale": 2.0})
     assert editor._easel.stage.wait(SOON)
-    image, x, y = editor.view._ghost
+    image, x, y = editor.view._ghosts[-1]
     masks = model.registry.build_masks(editor.edits[0], (WIDTH, HEIGHT))
     left, top, right, bottom = dk.masks.bounding_box(masks.target)
     assert (x, y, image.size) == (left, top, (right - left, bottom - top))
     editor.form.update({"scale": 1.0})
     assert editor._easel.stage.wait(SOON)
-    assert editor.view._ghost is None, "nothing would change"
+    assert editor.view._ghosts == (), "nothing would change"
 
 
 def test_a_reload_finds_everything(open_editor: Any, browser: Browser) -> None:
@@ -448,7 +547,7 @@ def test_an_arrow_sets_the_shift_whatever_it_is_called_and_whether_it_must_be_gi
 def test_arrows_are_points_for_a_drag(open_editor: Any) -> None:
     editor = open_editor()
     editor.mode = "drag"
-    assert "draw an arrow" in editor._easel.modes._hint.value
+    assert "draw an arrow" in editor._messages._hint.value
     editor.view.set_tool("drag")
     drag(canvas(editor), *at(editor, (10, 12), (16, 12)))
     drag(canvas(editor), *at(editor, (30, 20), (30, 20)))
@@ -462,9 +561,9 @@ def test_a_second_picture(open_editor: Any, model: dk.Editor) -> None:
     lent[4:20, 6:18] = True
     editor = open_editor(mask=blob())
     editor.mode = "appearance"
-    assert "choose the second picture, then mark the object in the second picture" in editor._easel.modes._hint.value
+    assert "choose the second picture, then mark the object in the second picture" in editor._messages._hint.value
     editor.form.update({"reference": other, "reference_mask": lent, "init": "colors"})
-    assert editor._easel.modes._hint.value == ""
+    assert editor._messages._hint.value == ""
     result = ran(editor)
     expected = dk.Appearance(mask=blob(), reference=other, reference_mask=lent, init="colors")
     assert result.image.tobytes() == model.edit(PICTURE, expected, STEPS, prompt="a fish").image.tobytes()
@@ -482,7 +581,11 @@ def test_errors_at_a_field_are_in_words(open_editor: Any) -> None:
 
 
 def shown(editor: dk.EditorWidget) -> np.ndarray:
-    return np.asarray(editor.view._image)
+    picture, comparison = np.asarray(editor.view._image), editor.view.comparison
+    if not comparison.shown:
+        return picture
+    seen = np.arange(picture.shape[1])[None, :, None] >= (1 - comparison.share) * picture.shape[1]
+    return np.where(seen, np.asarray(comparison.after), picture)
 
 
 def test_before_and_after(open_editor: Any) -> None:
@@ -493,7 +596,13 @@ def test_before_and_after(open_editor: Any) -> None:
     assert slider.value == 1 and not slider.disabled and np.array_equal(shown(editor), result)
     assert not editor.view.marked, "the mask would hide what became of the picture"
     slider.value = 0.5
-    assert np.array_equal(shown(editor)[:, :20], result[:, :20]) and np.array_equal(shown(editor)[:, 20:], np.asarray(PICTURE)[:, 20:])
+    assert np.array_equal(shown(editor)[:, 20:], result[:, 20:]) and np.array_equal(shown(editor)[:, :20], np.asarray(PICTURE)[:, :20])
+    edge = editor.view.viewport.canvas_size[0]
+    before = editor.marks.version
+    drag(canvas(editor), (edge / 2 + 3, 9), (edge / 4, 9))
+    assert slider.value == pytest.approx(0.75) and editor.marks.version == before, "the line is pushed, and nothing is painted"
+    drag(canvas(editor), (edge / 4, 9), (edge + 50, 9))
+    assert slider.value == 0.01, "it stays in reach"
     slider.value = 0
     assert np.array_equal(shown(editor), np.asarray(PICTURE)) and editor.view.marked
     slider.value = 1
@@ -507,7 +616,8 @@ def test_revert_brings_everything_back_and_loses_nothing(open_editor: Any, model
     first = ran(editor)
     named(editor._shelf.widget, "continue from here").click()
     assert editor._session.photo is first.photo and np.array_equal(shown(editor), np.asarray(first.image))
-    assert np.array_equal(editor.mask, blob()) and editor.result is first
+    assert np.array_equal(editor.mask, blob(18, 12)) and editor.result is first, "what was moved is selected where it is now"
+    assert editor.marks.drags == [] and editor.form.values()["shift"] == (0, 0)
     editor.mode = "resize"
     editor.mask = blob(20, 14)
     second = ran(editor, scale=0.5)
@@ -587,7 +697,7 @@ def test_exports_give_the_same_pixels(open_editor: Any, model: dk.Editor, tmp_pa
 
     named(editor, "Copy as Python").click()
     script = editor.exports.text.value
-    assert script == editor.script() and editor.exports._shown.layout.display == ""
+    assert script == editor.script() and editor.exports.text.layout.display is None
     monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(lambda _, name: tiny_editor()))
     exec(compile(script, "script.py", "exec"), {"__name__": "script"})
     assert load_image("edited.png").tobytes() == expected

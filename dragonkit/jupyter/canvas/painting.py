@@ -11,7 +11,7 @@ import numpy as np
 from dragonkit.imaging.strokes import Point, Rect
 from dragonkit.jupyter.canvas.overlay import MASK_COLOR, mask_overlay
 from dragonkit.jupyter.canvas.viewport import Viewport
-from dragonkit.jupyter.marks.shapes import Arrow, Handle, Outline, Ring, Shape, Spot, Trail
+from dragonkit.jupyter.marks.shapes import Arrow, Grip, Handle, Outline, Ring, Shape, Spot, Trail
 
 __all__ = ["draw_mask", "draw_shape"]
 
@@ -53,6 +53,8 @@ def draw_shape(layer: Any, shape: Shape, viewport: Viewport) -> None:
         case Handle(at):
             for radius, color in ((8.0, "#000000"), (6.5, _PLAIN), (4.0, "#000000"), (3.0, _ARROW)):
                 _disc(layer, viewport.to_canvas(*at), radius, color)
+        case Grip(corners, knob):
+            _grip(layer, [viewport.to_canvas(*corner) for corner in corners], knob and viewport.to_canvas(*knob))
         case Spot(at, positive):
             _spot(layer, viewport.to_canvas(*at), positive)
 
@@ -81,6 +83,19 @@ def _spot(layer: Any, at: Point, positive: bool | None) -> None:
         _line(layer, [(x - 3.5, y), (x + 3.5, y)], 1.8, _PLAIN)
     if positive:
         _line(layer, [(x, y - 3.5), (x, y + 3.5)], 1.8, _PLAIN)
+
+
+def _grip(layer: Any, corners: Sequence[Point], knob: Point | None) -> None:
+    _cased(layer, [*corners, corners[0]], 1.0, _PLAIN)
+    if knob is not None:
+        (left, top), (right, right_top) = corners[:2]
+        _cased(layer, [((left + right) / 2, (top + right_top) / 2), knob], 1.0, _PLAIN)
+        _disc(layer, knob, 7.0, "#000000")
+        _disc(layer, knob, 5.5, _ARROW)
+    for x, y in corners:
+        for half, color in ((5.5, "#000000"), (4.0, _PLAIN)):
+            layer.fill_style = color
+            layer.fill_rect(x - half, y - half, 2 * half, 2 * half)
 
 
 def _cased(layer: Any, way: Sequence[Point], width: float, color: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import ipywidgets as W
@@ -23,7 +24,7 @@ _HELP = {
     "polygon": "click corners; click the first one again, or Enter, to add the polygon to the mask (p)",
     "box": "add a box to the mask (r)",
     "drag": "draw an arrow to where something shall be; click to hold a place, or an arrow's end to change it (d)",
-    "pick": "click an object to add it to the mask (k); Escape goes on to another object",
+    "pick": "click an object, then drag it, its corners or its knob (k); Escape goes on to another object",
 }
 _ICONS = {
     "brush": "paint-brush", "eraser": "eraser", "lasso": "circle-notch", "polygon": "draw-polygon", "box": "vector-square",
@@ -39,10 +40,11 @@ class ToolRow:
         view: what the tools work on.
         fail: told of errors.
         tools: which ones are offered.
-        picking: shown while the tool "pick" is in hand.
+        picking: shown while the tool "pick" is in hand; it belongs below the canvas, as `help` does.
 
     Attributes:
         help: says what the tool in hand does. It belongs below the canvas, which would move under the hand when a sentence takes two lines.
+        picking: as given.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class ToolRow:
         tools: tuple[str, ...] = tuple(TOOLS),
         picking: W.Widget | None = None,
     ) -> None:
-        self._view, self._fail, self._picking = view, fail, picking or W.VBox()
+        self._view, self._fail, self.picking = view, fail, picking or W.VBox()
         self.tools = W.ToggleButtons(
             options=tools,
             value=view.tool.name,
@@ -74,24 +76,23 @@ class ToolRow:
             icons=["expand", "search", "search-plus"],
         )
         self.zoom.style.button_width = "auto"
-        actions = {
-            "undo": ("undo", "take the last change back (Ctrl+Z)", MarkState.undo),
-            "redo": ("redo", "do it again (Ctrl+Shift+Z)", MarkState.redo),
-            "clear": ("trash", "remove mask, arrows and clicks", MarkState.clear),
-            "invert": ("adjust", "what was outside the mask is inside", MarkState.invert),
+        actions: dict[str, tuple[str, str, Callable[[], Any]]] = {
+            "undo": ("undo", "take the last change back (Ctrl+Z)", view.undo),
+            "redo": ("redo", "do it again (Ctrl+Shift+Z)", view.redo),
+            "clear": ("trash", "remove mask, arrows and clicks", partial(view.apply, MarkState.clear)),
+            "invert": ("adjust", "what was outside the mask is inside", partial(view.apply, MarkState.invert)),
         }
-        self.actions = {
-            name: button(name, words, self._guarded(view.apply, change), icon=icon) for name, (icon, words, change) in actions.items()
-        }
-        self.widget = W.VBox([self.tools, row(*self.actions.values(), self.zoom), self._picking, row(self.size, self.opacity)])
+        self.actions = {name: button(name, words, self._guarded(act), icon=icon) for name, (icon, words, act) in actions.items()}
+        self.widget = W.VBox([self.tools, row(*self.actions.values(), self.zoom), row(self.size, self.opacity)])
         for part, act in (
             (self.tools, self.take),
             (self.size, self._resize),
             (self.opacity, self._fade),
-            (self.zoom, lambda name: view.set_zoom(_ZOOMS[name])),
+            (self.zoom, self._zoom),
         ):
             part.observe(lambda change, act=act: self._guarded(act, change["new"])(), names="value")
         view.on_key(lambda keys: self._follow())
+        view.on_zoom(self._follow_zoom)
         self._resize(self.size.value)
         self._follow()
 
@@ -110,7 +111,15 @@ class ToolRow:
             self.size.value = round(tool.size)
         # on a touch screen there are no tooltips, and which button is pressed is said to eyes only
         self.help.value = f'<span role="status">{html.escape(f"{tool.name}: {_HELP.get(tool.name, tool.name)}")}</span>'
-        self._picking.layout.display = "" if tool.name == "pick" else "none"
+        self.picking.layout.display = "" if tool.name == "pick" else "none"
+
+    def _zoom(self, name: str | None) -> None:
+        if name is not None and self._view.viewport.zoom != _ZOOMS[name]:
+            self._view.set_zoom(_ZOOMS[name])
+
+    def _follow_zoom(self) -> None:
+        zoom = self._view.viewport.zoom
+        self.zoom.value = next((name for name, known in _ZOOMS.items() if known == zoom), None)
 
     def _resize(self, size: int) -> None:
         for name in ("brush", "eraser"):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.validation import explain
+from dragonkit.edits.values import same
 from dragonkit.errors import EditError
 from dragonkit.jupyter.forms.controls import LEFT_OUT, Control, control_for
 from dragonkit.jupyter.forms.region import Region
@@ -45,6 +46,7 @@ class Form:
     Attributes:
         widget: the form.
         fields: all fields of the mode, those that are marked on the picture as well.
+        to_set: titles of fields that cannot stay as they are at first; nothing was said there yet.
 
     Example:
         form = Form(dk.Resize)
@@ -69,6 +71,7 @@ class Form:
         weights = [rows.pop(name) for name in list(rows) if name.endswith("_weight")]
         self._weights = W.Accordion([W.VBox(weights)], titles=["Weights"], selected_index=None) if weights else None
         self.widget = W.VBox([*rows.values(), *([self._weights] if self._weights else [])])
+        self._start, self.to_set = self.values(), list[str]()
 
     @property
     def use_mask(self) -> bool:
@@ -99,13 +102,23 @@ class Form:
             self._quiet = False
         self._changed()
 
-    def edit(self, marked: Mapping[str, Any]) -> Edit:
+    @property
+    def untouched(self) -> list[FormField]:
+        """The fields that stand as they did at first."""
+        now = self.values()
+        return [field for field in self.fields if self._is_own(field) and same(now.get(field.name), self._start.get(field.name))]
+
+    def edit(self, marked: Mapping[str, Any], asked: bool = True) -> Edit:
         """The edit of these fields and those marked on the picture.
+
+        Args:
+            asked: whether somebody wants it; else nothing is said at fields that nobody has touched.
 
         Raises:
             EditError: a value is wrong; the words stand at its field, too.
         """
         self._say({})
+        self.to_set = []
         try:
             return self.edit_type(**self.values(), **marked)
         except EditError as error:
@@ -119,7 +132,10 @@ class Form:
             told = explain(error.__cause__, self.edit_type, lambda path: f"{_MARK}{path}{_MARK}")
             _, *parts = told.split(_MARK)
             sentences = [(path, label(path) + rest) for path, rest in zip(parts[::2], parts[1::2], strict=True)]
-            self._say({re.split(r"\W", path)[0]: sentence for path, sentence in sentences})
+            quiet = {} if asked else {field.name: field.title for field in self.untouched}
+            faults = {re.split(r"\W", path)[0]: sentence for path, sentence in sentences}
+            self._say({name: sentence for name, sentence in faults.items() if name not in quiet})
+            self.to_set = [title for name, title in quiet.items() if name in faults]
             raise type(error)(explain(error.__cause__, self.edit_type, label)) from error
 
     def on_change(self, callback: Callable[[], None]) -> None:

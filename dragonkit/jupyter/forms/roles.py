@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,7 @@ from dragonkit.edits.schema import Field, fields_of
 __all__ = ["FormField", "Role", "form_fields"]
 
 Role = Literal["mask", "points", "arrow", "picture", "picture mask", "region", "value"]
+_EQUATION = re.compile(r" \(eq\. \d+\)")
 _ROLES: dict[str, Role] = {"points": "points", "shift": "arrow", "picture": "picture", "mask": "mask", "region": "region"}
 
 
@@ -42,5 +44,6 @@ def form_fields(model: type[BaseModel]) -> list[FormField]:
         elif field.allowed.format == "reference-mask":
             picture = next((other.name for other in reversed(fields) if other.role == "picture"), "")
             role = "picture mask" if picture else "region"
-        fields.append(FormField(**vars(field), role=role, picture=picture))
+        words = {**vars(field), "description": _EQUATION.sub("", field.description)}  # a form is no place to look it up
+        fields.append(FormField(**words, role=role, picture=picture))
     return fields

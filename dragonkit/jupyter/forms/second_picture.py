@@ -101,12 +101,12 @@ class SecondPicture:
         state = MarkState(image.size)
         if marked is not None:
             state.set_mask(marked)
-        self.view = CanvasView(image, state)
+        self.view = CanvasView(image, state, main=False)
         self.view.on_change(self._changed)
         self.view.on_error(self._fail)
         tools = ToolRow(self.view, self._fail, tools=("brush", "eraser", "lasso", "polygon", "box"))
         asked = W.Label(f"{self._mask_field.title}: mark it here", tooltip=self._mask_field.description)
-        self._below.children = [asked, tools.widget, self.view.widget, tools.help]
+        self._below.children = [asked, tools.widget, self.view.widget, self.view.front, tools.help]
 
     def _uploaded(self) -> None:
         if not self.upload.value:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from dragonkit.imaging.strokes import Point, Rect
 from dragonkit.jupyter.marks.state import MarkState
 
-__all__ = ["Arrow", "Handle", "Outline", "Ring", "Shape", "Spot", "Trail", "box_outline", "shapes_of"]
+__all__ = ["Arrow", "Grip", "Handle", "Outline", "Ring", "Shape", "Spot", "Trail", "box_outline", "shapes_of"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,15 @@ class Ring:
     diameter: float
 
 
-Shape: TypeAlias = Trail | Outline | Arrow | Handle | Spot | Ring
+@dataclass(frozen=True)
+class Grip:
+    """A box with handles at its four corners, and a knob to turn it unless there is none."""
+
+    corners: tuple[Point, ...]
+    knob: Point | None
+
+
+Shape: TypeAlias = Trail | Outline | Arrow | Handle | Spot | Ring | Grip
 
 
 def box_outline(box: Rect) -> Outline:

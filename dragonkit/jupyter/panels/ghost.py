@@ -13,7 +13,7 @@ from dragonkit.imaging.images import load_image
 from dragonkit.imaging.masks import Grid, bounding_box
 from dragonkit.plugins.registry import PluginRegistry
 
-__all__ = ["Ghost", "cut_out", "ghost_of"]
+__all__ = ["Ghost", "cut_out", "filled", "ghosts_of"]
 
 MOST_PIXELS = 1_500_000
 """Of a picture whose edits are built at every change: beyond it a hand would notice."""
@@ -43,14 +43,44 @@ def cut_out(picture: np.ndarray, mask: np.ndarray, shift: tuple[float, float] = 
     return Ghost(Image.fromarray(rgba), left + round(shift[0]), top + round(shift[1]))
 
 
-def ghost_of(registry: PluginRegistry, edit: Edit, picture: np.ndarray) -> Ghost | None:
-    """The content of any edit in its place: its mode's draft, or what its mode's correspondence looks up, pixel by pixel.
+def filled(picture: np.ndarray, mask: np.ndarray) -> Ghost | None:
+    """The place under a mask without what is there, smoothly: a blur of what is round it. None when the mask is empty or leaves nothing.
+
+    Args:
+        picture, mask: as in `cut_out`.
+    """
+    if not mask.any() or mask.all():
+        return None
+    left, top, right, bottom = bounding_box(mask)
+    margin = max(right - left, bottom - top) // 2 + 4
+    window = np.s_[max(top - margin, 0) : bottom + margin, max(left - margin, 0) : right + margin]
+    known = ~mask[window]
+    if not known.any():
+        return None
+    weight = _blurred(known.astype(float), margin // 2)
+    layers = [_blurred(np.where(known, layer, 0.0), margin // 2) / np.maximum(weight, 1e-9) for layer in np.moveaxis(picture[window], 2, 0)]
+    whole = picture.copy()
+    whole[window] = np.where(known[..., None], picture[window], np.stack(layers, 2).clip(0, 255))
+    return cut_out(whole, mask)
+
+
+def _blurred(values: np.ndarray, radius: int) -> np.ndarray:
+    """Means over squares, three times, which is nearly a Gaussian; outside of the picture all is 0."""
+    for axis in (0, 1) * 3:
+        room = [(radius + 1, radius) if axis == other else (0, 0) for other in range(2)]
+        total = np.swapaxes(np.cumsum(np.pad(values, room), axis), 0, axis)
+        values = np.swapaxes(total[2 * radius + 1 :] - total[: -2 * radius - 1], 0, axis) / (2 * radius + 1)
+    return values
+
+
+def ghosts_of(registry: PluginRegistry, edit: Edit, picture: np.ndarray) -> tuple[Ghost | None, ...]:
+    """The content of any edit in its place, its mode's draft or what its mode's correspondence looks up; then what it vacates, filled.
 
     Args:
         picture: uint8 (H, W, 3).
 
     Returns:
-        None where only the model can tell what it will look like, and for large pictures.
+        None in it where only the model can tell what it will look like; nothing for large pictures.
 
     Raises:
         EditError: the edit does not fit the picture.
@@ -58,7 +88,7 @@ def ghost_of(registry: PluginRegistry, edit: Edit, picture: np.ndarray) -> Ghost
     """
     height, width = picture.shape[:2]
     if height * width > MOST_PIXELS:
-        return None
+        return ()
     layout = Layout(registry, edit, (width, height))
     (masks,), (reference,) = layout.on(Grid(width, height, width, height)), layout.references
     origin = picture if reference is None else np.asarray(load_image(reference.image))
@@ -67,13 +97,13 @@ def ghost_of(registry: PluginRegistry, edit: Edit, picture: np.ndarray) -> Ghost
     if drawn is not None:
         content = np.rint(drawn[target].clip(0, 1) * 255)
     elif not masks.places_content(reference is not None):
-        return None
+        return ()
     else:
         x, y = np.floor(masks.correspondence[target]).astype(int).T
         content = origin[y.clip(0, origin.shape[0] - 1), x.clip(0, origin.shape[1] - 1)]
     whole = picture.copy()
     whole[target] = content
-    return cut_out(whole, target)
+    return cut_out(whole, target), filled(picture, masks.vacated & ~target)
 
 
 def _unit(picture: np.ndarray) -> np.ndarray:

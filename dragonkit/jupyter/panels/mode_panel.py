@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ipywidgets as W
@@ -16,7 +16,8 @@ from dragonkit.jupyter.elements import Choice
 from dragonkit.jupyter.forms.controls import LEFT_OUT
 from dragonkit.jupyter.forms.form import Form
 from dragonkit.jupyter.forms.gestures import arrow_of, missing, suggested, taken_from
-from dragonkit.jupyter.forms.roles import FormField
+from dragonkit.jupyter.forms.roles import FormField, form_fields
+from dragonkit.modes.moving import MovingEdit
 from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["ModePanel"]
@@ -30,6 +31,7 @@ class ModePanel:
         view: where things are marked.
         picture: gives the picture that is being edited.
         fail: told of errors.
+        hint: told what to do next.
     """
 
     def __init__(
@@ -38,15 +40,15 @@ class ModePanel:
         view: CanvasView,
         picture: Callable[[], Image.Image],
         fail: Callable[[Exception], Any],
+        hint: Callable[[str], Any],
     ) -> None:
-        self._registry, self._view, self._picture, self._fail = registry, view, picture, fail
+        self._registry, self._view, self._picture, self._fail, self._hint = registry, view, picture, fail, hint
         self._callbacks: list[Callable[[], Any]] = []
         self._forms: dict[type[Edit], Form] = {}
         self._arrow: tuple[float, float] | None = None
         self._choice = Choice(description="mode", tooltip="what to do")
         self._about, self._box = W.HTML(), W.VBox()
-        self._hint = W.HTML().add_class("dk-hint")
-        self.widget = W.VBox([self._choice, self._about, self._box, self._hint])
+        self.widget = W.VBox([self._choice, self._about, self._box])
         self._refreshing = False
         self._choice.observe(lambda change: None if self._refreshing else self._guarded(self._changed_mode), names="value")
         self.refresh()
@@ -83,6 +85,42 @@ class ModePanel:
         """The field that an arrow sets."""
         return next((field for field in self.form.fields if field.role == "arrow"), None)
 
+    def move_by_arrow(self) -> None:
+        """Something was taken and moved: the mode becomes one that does that, unless arrows say something in it already."""
+        if not any(field.role in ("arrow", "points") for field in self.form.fields):
+            self._become(lambda field: field.role == "arrow")
+
+    def become(self, name: str) -> None:
+        """The mode becomes one that moves content and has a field of this name, unless it is. EditError when there is none."""
+        if not (issubclass(self.form.edit_type, MovingEdit) and any(field.name == name for field in self.form.fields)):
+            self._become(lambda field: field.name == name)
+
+    def offers(self, name: str) -> bool:
+        """Whether there is a mode that moves content and has a field of this name."""
+        return any(self._modes_with(lambda field: field.name == name))
+
+    def _become(self, wanted: Callable[[FormField], bool]) -> None:
+        """Another mode, which takes over the values that both have."""
+        mode = next(self._modes_with(wanted), None)
+        if mode is None:
+            raise EditError(f"no mode offers what was asked for by hand; the modes are {', '.join(self._choice.options)}")
+        before = {field.name: value for field in self.form.fields if (value := self.form.values().get(field.name)) is not None}
+        self.mode = mode
+        shared = {field.name for field in self.form.fields if field.role == "value" and not field.name.endswith("_weight")}
+        self.form.update({name: value for name, value in before.items() if name in shared})
+
+    def _modes_with(self, wanted: Callable[[FormField], bool]) -> Iterator[str]:
+        """Modes that move content and have such a field."""
+        types = self._registry.edit_types()
+        for mode in self._choice.options:
+            if issubclass(types[mode], MovingEdit) and any(map(wanted, form_fields(types[mode]))):
+                yield mode
+
+    def rest(self) -> None:
+        """Fields that say where content goes are as they were at first."""
+        if issubclass(self.form.edit_type, MovingEdit):
+            self.form.update({field.name: LEFT_OUT for field in self.form.fields if field.name not in MovingEdit.model_fields})
+
     def refresh(self) -> None:
         """Look for modes again: a plugin may have been registered since. The mode chosen stays."""
         modes = [mode for mode, edit_type in self._registry.edit_types().items() if edit_type.scriptable]
@@ -98,19 +136,23 @@ class ModePanel:
         if self._choice.value != chosen:
             self._changed_mode()
 
-    def edit(self) -> Edit:
-        """What the fields and the marks say. EditError when something is missing or wrong; the words stand at the field, too."""
+    def edit(self, asked: bool = True) -> Edit:
+        """What the fields and the marks say. EditError when something is missing or wrong; the words stand at the field, too.
+
+        Args:
+            asked: as in `Form.edit`.
+        """
         form, state = self.form, self._view.state
         marked = taken_from(form.fields, state.mask, state.drags, form.use_mask)
         todo = missing(form.fields, {**form.values(), **marked})
         if todo:
             raise EditError(f"{self.mode} cannot run yet: {', then '.join(todo)}")
-        return form.edit(marked)
+        return form.edit(marked, asked)
 
     def edit_or_none(self) -> Edit | None:
         """The edit, or None while it is not complete."""
         try:
-            return self.edit()
+            return self.edit(asked=False)
         except EditError:  # said in the hint and at the fields
             return None
 
@@ -131,6 +173,7 @@ class ModePanel:
     def _changed_mode(self) -> None:
         form, drags = self.form, self._view.state.drags
         self._box.children = [form.widget]
+        self._view.front.explain({field.title: field.description for field in form.fields} | {"mode": "what to do"})
         self._about.value = html.escape((form.edit_type.__doc__ or "").strip().partition("\n")[0].replace("`", ""))
         tool: Any = self._view.tools["drag"]
         tool.single = self.moves_by_arrow
@@ -157,9 +200,10 @@ class ModePanel:
         form, state = self.form, self._view.state
         values = {**form.values(), **taken_from(form.fields, state.mask, state.drags, form.use_mask)}
         todo = missing(form.fields, values) + suggested(form.fields, values)
-        self._hint.value = html.escape(f"Next: {', then '.join(todo)}." if todo else "")
         for callback in self._callbacks:
             callback()
+        todo += [f"set {title}" for title in form.to_set if not todo]
+        self._hint(f"Next: {', then '.join(todo)}." if todo else "")
 
     def _guarded(self, action: Callable[[], Any]) -> None:
         """A front end swallows what its callbacks raise; here it is told."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import ipywidgets as W
@@ -15,10 +16,15 @@ from dragonkit.jupyter.forms.controls import LEFT_OUT, Control, control_for
 from dragonkit.jupyter.forms.roles import form_fields
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.marks.undo import Click
+from dragonkit.jupyter.panels.hover import Hover
+from dragonkit.jupyter.panels.messages import Messages
 from dragonkit.jupyter.work.latest import Latest
 from dragonkit.plugins.selector import Selector
 
 __all__ = ["PickPanel"]
+
+BEST = "object"
+"""Takes most of an object at one click (`dragonkit bench selectors`); where it cannot run, the first one that is offered stands in."""
 
 
 class PickPanel:
@@ -28,8 +34,7 @@ class PickPanel:
         view: where the clicks are made.
         selectors: those that take clicks are offered.
         picture: gives the picture that is being edited.
-        fail: told of errors.
-        say: told what is going on.
+        messages: told of errors, and of what goes on.
 
     Attributes:
         widget: all of it.
@@ -41,13 +46,13 @@ class PickPanel:
         view: CanvasView,
         selectors: Sequence[Selector],
         picture: Callable[[], Image.Image],
-        fail: Callable[[Exception], Any],
-        say: Callable[[str], Any],
+        messages: Messages,
     ) -> None:
-        self._view, self._picture, self._fail, self._say = view, picture, fail, say
-        self._latest = Latest(fail)
+        self._view, self._picture, self._messages = view, picture, messages
+        self._latest = Latest(self._fail)
         self.offered = {selector.name: selector for selector in selectors if selector.gesture == "clicks"}
-        self.choice = Choice(options=list(self.offered), description="pick with", tooltip="what turns a click into a mask")
+        best = BEST if BEST in self.offered and find_spec("cv2") is not None else next(iter(self.offered), None)
+        self.choice = Choice(options=list(self.offered), value=best, description="pick with", tooltip="what turns a click into a mask")
         self.sign = W.ToggleButtons(
             options={"object": True, "not object": False},
             tooltips=["clicks are on the object", "clicks are beside it"],
@@ -55,16 +60,19 @@ class PickPanel:
         )
         self.sign.style.button_width = "auto"
         self._options, self._controls = W.VBox(), dict[str, Control]()
+        self._asked: list[Click] = []
         self._selected: tuple[list[Click], np.ndarray] | None = None
         self.widget = W.VBox([row(self.choice, self.sign), self._options])
         self.choice.observe(lambda change: self._choose(), names="value")
         self.sign.observe(lambda change: setattr(view.tools["pick"], "positive", change["new"]), names="value")
+        view.on_change(self._forget)
+        self._hover = Hover(view, self._fail)
         if self.offered:
             self._choose()
 
     def wait(self, timeout: float) -> bool:
         """Whether the selector is done within `timeout` seconds."""
-        return self._latest.wait(timeout)
+        return self._hover.wait(timeout) and self._latest.wait(timeout)
 
     def _choose(self) -> None:
         selector = self.offered[self.choice.value]
@@ -73,32 +81,60 @@ class PickPanel:
         if self._controls.keys() != {field.name for field in fields}:
             self._controls = {field.name: control_for(field) for field in fields}
             self._options.children = [control.widget for control in self._controls.values()]
+            self._view.front.explain({field.title: field.description for field in fields} | {"pick with": "what turns a click into a mask"})
             for control in self._controls.values():
                 control.on_change(lambda: self._ask_again(selector))
         pick: Any = self._view.tools["pick"]
         pick.selector = lambda clicks: self._ask(selector, clicks)
+        self.look_again()
 
-    def _ask(self, selector: Selector, clicks: list[Click]) -> None:
-        """Begin to select; clicks that come while it works are what counts."""
+    def look_again(self) -> None:
+        """Another selector, option or picture: what the pointer would find is looked for anew."""
+        if self.offered:
+            selector, picture = self.offered[self.choice.value], self._picture()
+            self._hover.look_for(lambda clicks: selector.select(picture, clicks, **self._given()))
+
+    def _given(self) -> dict[str, Any]:
+        return {name: value for name, control in self._controls.items() if (value := control.get()) is not LEFT_OUT}
+
+    def _ask(self, selector: Selector, clicks: list[Click]) -> np.ndarray | None:
+        """Begin to select; clicks that come while it works are what counts. What is lit up under the pointer is there at once."""
         if not clicks:
-            return
-        options = {name: value for name, control in self._controls.items() if (value := control.get()) is not LEFT_OUT}
-        picture = self._picture()
-        self._say(f"{selector.name} is selecting ...")
+            return None
+        if len(clicks) == 1 and clicks[0][2] and (known := self._hover.under(*clicks[0][:2])) is not None:
+            self._view.highlight(None)
+            self._asked, self._selected = clicks, (clicks, known)
+            self._messages.say(f"{selector.name} has selected {int(known.sum())} pixels", "selection")
+            return known
+        options = self._given()
+        picture, self._asked = self._picture(), clicks
+        self._messages.say(f"{selector.name} is selecting ...", "selection", "working")
 
         def work(wanted: Callable[[], bool]) -> None:
             mask = selector.select(picture, clicks, **options)
             if wanted():
                 self._view.apply(lambda state: self._set(state, clicks, mask))
-                self._say(f"{selector.name} has selected {int(mask.sum())} pixels")
+                if self._view.state.points == clicks:  # otherwise undone or cleared since
+                    self._messages.say(f"{selector.name} has selected {int(mask.sum())} pixels", "selection")
 
         self._latest.do(work)
+        return None
+
+    def _forget(self) -> None:
+        """What was said of a selection goes with it."""
+        state, selected = self._view.state, self._selected
+        if state.points != self._asked or (selected and selected[0] == self._asked and not state.mask[selected[1]].all()):
+            self._messages.forget("selection")
 
     def _ask_again(self, selector: Selector) -> None:
         try:
+            self.look_again()
             self._ask(selector, self._view.state.points)
         except Exception as error:  # a front end swallows what its callbacks raise
             self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._messages.fail(error, "selection")
 
     def _set(self, state: MarkState, clicks: list[Click], mask: np.ndarray) -> Any:
         if state.points != clicks:  # undone or cleared since

@@ -10,7 +10,7 @@ import ipywidgets as W
 from PIL import Image
 
 from dragonkit.jupyter.elements import button, png, row
-from dragonkit.jupyter.work.job import Progress, in_words
+from dragonkit.jupyter.work.job import Progress
 
 __all__ = ["RunPanel"]
 
@@ -18,36 +18,19 @@ _PREVIEW = 160  # CSS pixels of the longest side
 
 
 class RunPanel:
-    """Run, Cancel, a progress bar, the picture in the making, and what there is to say.
+    """Run, Cancel, a progress bar, and the picture in the making.
 
     Attributes:
         widget: all of it.
-        messages: everything that was ever said, errors too.
     """
 
     def __init__(self, run: Callable[[], Any], cancel: Callable[[], Any]) -> None:
-        self.messages: list[str] = []
         self._run = button("Run", "run the edit", run, button_style="primary", icon="play")
         self._cancel = button("Cancel", "stop the run within one step", cancel, disabled=True, icon="stop")
         self._bar = W.IntProgress(value=0, min=0, max=1, layout=W.Layout(flex="1 1 10em", width="auto", min_width="8em"))
         self._words = W.HTML().add_class("dk-progress")
         self._preview = W.Image(format="png", layout=W.Layout(display="none"))
-        self._status = W.HTML().add_class("dk-status")
-        self._error = W.HTML().add_class("dk-error")
-        self.widget = W.VBox([row(self._run, self._cancel, self._bar), self._words, self._preview, self._status, self._error])
-
-    def say(self, words: str) -> None:
-        """Replace the status line; an error stays."""
-        self.messages.append(words)
-        self._status.value = f'<span role="status">{html.escape(words)}</span>'
-
-    def fail(self, error: BaseException) -> None:
-        """Show an error below the status line, where it stays until `forgive`."""
-        self.messages.append(in_words(error))
-        self._error.value = f'<span role="alert">{html.escape(in_words(error))}</span>'
-
-    def forgive(self) -> None:
-        self._error.value = ""
+        self.widget = W.VBox([row(self._run, self._cancel, self._bar), self._words, self._preview])
 
     def busy(self, running: bool) -> None:
         """Whether a run is going on: then it can be cancelled, and not be started again."""

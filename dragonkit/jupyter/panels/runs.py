@@ -1,4 +1,4 @@
-"""Between the session, which works, and the panel, which shows: what is said when, and errors that are never lost."""
+"""Between the session, which works, and the panels, which show: what is said when, and errors that are never lost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PIL import Image
 
 from dragonkit.edits.edit import Edit
 from dragonkit.errors import Cancelled
+from dragonkit.jupyter.panels.messages import Messages, Subject
 from dragonkit.jupyter.panels.run_panel import RunPanel
 from dragonkit.jupyter.work.history import Entry
 from dragonkit.jupyter.work.job import EditJob, Progress
@@ -25,25 +26,25 @@ PATIENCE = 1.0
 
 
 class Runs:
-    """Prepares the picture, runs edits, and tells the panel.
+    """Prepares the picture, runs edits, and tells the panels.
 
     Args:
         session: what works.
-        panel: what shows.
+        panel, messages: what shows.
         on_result: called with every run that came to an end, on its thread.
 
     Attributes:
         error: what the last run failed with; None when it did not, or was cancelled.
     """
 
-    def __init__(self, session: Session, panel: RunPanel, on_result: Callable[[Entry], Any]) -> None:
-        self.session, self.panel, self._on_result = session, panel, on_result
+    def __init__(self, session: Session, panel: RunPanel, messages: Messages, on_result: Callable[[Entry], Any]) -> None:
+        self.session, self.panel, self.messages, self._on_result = session, panel, messages, on_result
         self.error: BaseException | None = None
         self.job = EditJob(self._progressed, self._previewed, self._finished)
 
     def prepare(self) -> None:
         """Load the model and invert the picture, in the background."""
-        self.panel.say("loading the model and inverting the picture; mark it meanwhile")
+        self.messages.say("loading the model and inverting the picture; mark it meanwhile", "picture", "working")
         self.session.prepare(
             lambda progress: self.panel.progress("fetching the model" if progress.unit == "MB" else "inverting", progress), self._prepared
         )
@@ -55,9 +56,10 @@ class Runs:
             self.prepare()
         if not self.job.running:  # before it starts, since it may be over at once
             self.error = None
-            panel.forgive()
+            self.messages.forgive()
             panel.busy(True)
-            panel.say(f"{edits[0].mode}: " + ("waits until the picture is inverted" if session.preparing else "running"))
+            waits = "waits until the picture is inverted"
+            self.messages.say(f"{edits[0].mode}: {waits if session.preparing else 'running'}", "run", "working")
         session.run(self.job, edits, state)
 
     def cancel(self) -> None:
@@ -69,12 +71,12 @@ class Runs:
 
     def _say_what_holds_up(self) -> None:
         if (plugin := self.job.held_up_by) is not None:
-            self.panel.say(f"Cancel waits for {plugin}, which must return first; if it never does, restart the kernel")
+            self.messages.say(f"Cancel waits for {plugin}, which must return first; if it never does, restart the kernel", "run", "warning")
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait for inversion and run. TimeoutError, or what the run failed with."""
         if not (self.session.wait(timeout) and self.job.wait(timeout)):
-            raise TimeoutError(f"not done after {timeout} s; it says: {self.panel.messages[-1]}")
+            raise TimeoutError(f"not done after {timeout} s; it says: {self.messages.all[-1]}")
         if self.job.error is not None:
             raise self.job.error
 
@@ -91,26 +93,29 @@ class Runs:
             return
         if source is None:
             assert error is not None
-            self._fail(error)
+            self._fail(error, "picture")
             return
         back, most = source.reconstruction_psnr, source.autoencoder_psnr
         check = "" if back is None else f": without any edit it comes back at {back:.1f} dB, of {most:.1f} dB that the autoencoder allows"
         advice = self.session.advice(source)
-        self.panel.say(f"the picture is inverted; careful: {' '.join(advice)}" if advice else f"the picture is inverted{check}")
+        if advice:
+            self.messages.say(f"the picture is inverted; careful: {' '.join(advice)}", "picture", "warning")
+        else:
+            self.messages.say(f"the picture is inverted{check}", "picture")
 
     def _finished(self, job: EditJob) -> None:
         self.panel.busy(False)
         self.panel.rest()
         if isinstance(job.error, Cancelled):
-            self.panel.say("cancelled; the marks and earlier results are as they were")
+            self.messages.say("cancelled; the marks and earlier results are as they were", "run")
         elif job.error is not None:
-            self._fail(job.error)
+            self._fail(job.error, "run")
         else:
             try:
                 self._on_result(job.result)
             except Exception as error:  # on this thread nobody else would see it
-                self._fail(error)
+                self._fail(error, "run")
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, about: Subject) -> None:
         self.error = error
-        self.panel.fail(error)
+        self.messages.fail(error, about)

@@ -12,8 +12,9 @@ from PIL import Image
 
 from dragonkit.edits.edit import Edit
 from dragonkit.errors import EditError
+from dragonkit.imaging.strokes import Point
 from dragonkit.jupyter.canvas.view import CanvasView
-from dragonkit.jupyter.panels.ghost import Ghost, cut_out, ghost_of
+from dragonkit.jupyter.panels.ghost import Ghost, cut_out, filled, ghosts_of
 from dragonkit.jupyter.work.latest import Latest
 from dragonkit.plugins.registry import PluginRegistry
 
@@ -39,11 +40,21 @@ class Stage:
         self._previews = Latest(fail)
         self.result: Image.Image | None = None
         self.after = W.FloatSlider(
-            value=0, min=0, max=1, step=0.01, description="before/after", tooltip="how much of the picture shows the result", disabled=True
+            value=0,
+            min=0,
+            max=1,
+            step=0.001,
+            readout_format=".2f",
+            description="before/after",
+            tooltip="how much of the result is seen; the line on the picture can be pushed, too",
+            disabled=True,
         )
         self.after.style.description_width = "initial"
         self.after.observe(lambda change: self._show(), names="value")
+        view.on_slide(lambda share: setattr(self.after, "value", round(max(share, 0.01), 3)))  # at 0 there would be no line to push back
         self._lifted: tuple[Ghost, tuple[float, float]] | None = None
+        self._hole: Ghost | None = None
+        self._laid: tuple[Ghost | None, ...] = ()  # what is seen of an edit: its content, and what it uncovers
 
     @property
     def comparing(self) -> bool:
@@ -73,16 +84,16 @@ class Stage:
         """Show soon what the edit would do, as far as this can be told without a model; None shows nothing, at once."""
         if edit is None:
             self._previews.forget()
-            self._lay(None)
+            self._lay()
             return
         picture = np.asarray(self.picture)
 
         def work(wanted: Callable[[], bool]) -> None:
-            ghost = None
+            ghosts: tuple[Ghost | None, ...] = ()
             with suppress(EditError):  # it does not fit the picture, of which Run tells; while somebody still draws, that is no error
-                ghost = ghost_of(registry, edit, picture)
+                ghosts = ghosts_of(registry, edit, picture)
             if wanted():
-                self._lay(ghost)
+                self._lay(*ghosts)
 
         self._previews.do(work)
 
@@ -90,35 +101,41 @@ class Stage:
         """Whether the preview is there within `timeout` seconds."""
         return self._previews.wait(timeout)
 
-    def lift(self, mask: np.ndarray, x: float, y: float) -> None:
-        """Take up what is under the mask at a position of the picture; `carry` moves it."""
+    @property
+    def lifted(self) -> bool:
+        """Whether something is being carried."""
+        return self._lifted is not None
+
+    def lift(self, mask: np.ndarray, x: float, y: float, shift: Point = (0.0, 0.0)) -> None:
+        """Take up what is under the mask at a position of the picture; `carry` moves it.
+
+        Args:
+            shift: how far it has been moved already. Then it is taken as it looks there, if that is to be seen.
+        """
         self._previews.forget()
-        ghost = cut_out(np.asarray(self.picture), mask)
+        picture = np.asarray(self.picture)
+        seen = self._laid if any(shift) else ()
+        ghost, self._hole = seen or (cut_out(picture, mask, shift), filled(picture, mask))
         self._lifted = None if ghost is None else (ghost, (x, y))
 
     def carry(self, x: float, y: float) -> None:
         """The pointer is here now."""
         if self._lifted is not None:
             ghost, start = self._lifted
-            self._lay(ghost._replace(x=ghost.x + round(x - start[0]), y=ghost.y + round(y - start[1])))
+            self._lay(ghost._replace(x=ghost.x + round(x - start[0]), y=ghost.y + round(y - start[1])), self._hole)
 
     def drop(self) -> None:
         self._lifted = None
 
-    def _lay(self, ghost: Ghost | None) -> None:
-        self.view.show_ghost(*(ghost or (None,)))
+    def _lay(self, *ghosts: Ghost | None) -> None:
+        """The first lies on top."""
+        self._laid = ghosts if len(ghosts) == 2 and ghosts[0] is not None else ()
+        self.view.show_ghosts([ghost for ghost in reversed(ghosts) if ghost is not None])
 
     def _show(self) -> None:
-        before = self.picture
-        if not self.comparing:
-            self.view.set_image(before)
-            self.view.marked = True
-            return
-        assert self.result is not None
-        self.view.marked = False  # the marks belong to the picture, and would hide what became of it
-        self._previews.forget()
-        self._lay(None)
-        shown = before.copy()
-        width = round(self.after.value * before.width)
-        shown.paste(self.result.crop((0, 0, width, before.height)), (0, 0))
-        self.view.set_image(shown)
+        self.view.set_image(self.picture)
+        self.view.compare(self.result, self.after.value)
+        self.view.marked = not self.comparing  # the marks belong to the picture, and would hide what became of it
+        if self.comparing:
+            self._previews.forget()
+            self._lay()

@@ -9,11 +9,13 @@ from typing import TypeAlias
 import numpy as np
 
 from dragonkit.errors import MaskError
+from dragonkit.imaging.masks import center_of
 from dragonkit.imaging.strokes import Point, Rect
-from dragonkit.jupyter.marks.shapes import Arrow, Handle, Shape
+from dragonkit.jupyter.marks.shapes import Arrow, Grip, Handle, Shape
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.marks.undo import Click, Drag
 from dragonkit.jupyter.tools.base import Stroke, Tool
+from dragonkit.jupyter.tools.frame import Frame, Pull, When
 
 __all__ = ["DragArrows", "Pick", "Selector"]
 
@@ -25,15 +27,24 @@ _End: TypeAlias = tuple[Drag, bool]
 """An arrow, and whether its end is meant or its start."""
 
 
+NUDGES = {
+    f"{shift}Arrow{name}": (step * dx, step * dy)
+    for shift, step in (("", 1), ("shift+", 10))
+    for name, dx, dy in (("Left", -1, 0), ("Right", 1, 0), ("Up", 0, -1), ("Down", 0, 1))
+}
+"""How far the arrow keys take what is moved, in pixels of the picture."""
+
+
 class DragArrows(Stroke):
-    """Draws arrows. A click is a pin, which holds its place.
+    """Draws arrows. A click beside them is a pin, which holds its place.
 
     From the start of an arrow, or from a pin, that one is drawn anew, since a point cannot go two ways. Anywhere else a new arrow begins,
-    at the end of another one too. A click on an arrow's end chooses it, or lets it go: while it is chosen, both ends have handles to take
+    at the end of another one too. A click on an arrow chooses it, or lets it go: while it is chosen, both ends have handles to take
     them elsewhere, and Delete removes it. Without one that is chosen, Delete removes the last.
 
     Args:
-        single: whether a new arrow replaces the one before, where only one makes sense. Its end has a handle all the time.
+        single: whether a new arrow replaces the one before, where only one makes sense. Its end has a handle all the time, and a click
+            makes no pin: what is moved nowhere need not be moved.
     """
 
     name, shortcut = "drag", "d"
@@ -58,6 +69,8 @@ class DragArrows(Stroke):
         return super().down(state, x, y)
 
     def key(self, state: MarkState, key: str) -> Rect | None:
+        if key in NUDGES and not self.busy:
+            return nudged(state, key)
         if self.busy or key not in ("Delete", "Backspace", "Escape"):
             return super().key(state, key)
         chosen, self._chosen = self._chosen, None
@@ -83,9 +96,11 @@ class DragArrows(Stroke):
             self._held = None
         arrow = self._arrow(way)
         if math.dist(way[0], way[-1]) < self.reach / 2:
-            clicked = self._nearest(way[0], [(drag, is_end) for drag in drags for is_end in (True, False)])
-            if clicked is not None:
-                self._chosen = None if clicked[0] == self._chosen else clicked[0]
+            clicked = min(drags, key=lambda drag: _away(way[0], drag), default=None)
+            if clicked is not None and _away(way[0], clicked) <= self.reach:
+                self._chosen = None if clicked == self._chosen else clicked
+                return None
+            if self.single:
                 return None
             arrow = (arrow[0], arrow[0])
         if self.single:
@@ -116,12 +131,18 @@ class DragArrows(Stroke):
 class Pick(Tool):
     """Clicks on an object, which `selector` turns into a mask. Further clicks correct it; Escape goes on to another object.
 
+    What is selected can be taken and moved: a press inside the mask and a way from there are an arrow, which replaces the one before; taken
+    where it shall go, the arrow goes on. The frame round it has handles.
     A selector that is changed in between gets all clicks on the object, and its mask replaces the one before.
 
     Args:
         selector: see `Selector`. It runs while the hand waits: let it return None and use a thread if it takes seconds. Without one,
             clicks are only kept.
         positive: whether clicks are on the object, or on what is not the object.
+
+    Attributes:
+        frame: gives the frame round what is selected, or None.
+        pull: told which handle is pulled, by how much since the press, and whether the hand presses, moves or releases.
     """
 
     name, shortcut = "pick", "k"
@@ -129,31 +150,105 @@ class Pick(Tool):
     def __init__(self, selector: Selector | None = None, positive: bool = True) -> None:
         self.selector, self.positive = selector, positive
         self._pressed: Point | None = None
+        self._taken: Drag | None = None  # the arrow as it was when what it moves was taken
+        self._grabbed: Drag | None = None
         self._selected: tuple[list[Click], np.ndarray | None] = ([], None)
+        self.frame: Callable[[MarkState], Frame | None] = lambda state: None
+        self.pull: Callable[[Pull, float, When], None] = lambda pull, by, now: None
+        self._framed: Frame | None = None
+        self._pulled: Pull | None = None
+
+    @property
+    def busy(self) -> bool:  # type: ignore[override]
+        return self._grabbed is not None or self._pulled is not None
+
+    @property
+    def start(self) -> Point | None:
+        """Where what is selected was taken, while it is being moved; None otherwise."""
+        return None if self._grabbed is None else self._pressed
+
+    @property
+    def moved_before(self) -> Point:
+        """How far it had been moved when it was taken."""
+        (x, y), (to_x, to_y) = self._taken or ((0.0, 0.0), (0.0, 0.0))
+        return to_x - x, to_y - y
 
     def down(self, state: MarkState, x: float, y: float) -> Rect | None:
-        self._pressed = (x, y)
+        self._pressed, self._grabbed, self._taken = (x, y), None, None
+        self._framed = self.frame(state)
+        self._pulled = self._framed.handle_at((x, y), self.reach) if self._framed is not None else None
+        if self._pulled is not None:
+            self.pull(self._pulled, 0.0, "press")
+        return None
+
+    def move(self, state: MarkState, x: float, y: float) -> Rect | None:
+        pressed = self._pressed
+        if pressed is None:
+            return None
+        if self._pulled is not None and self._framed is not None:
+            self._pull_to(x, y, "move")
+            return None
+        if self._grabbed is None and math.dist(pressed, (x, y)) > self.reach:
+            self._taken = self._takes(state, pressed)
+        if self._taken is not None:
+            start, end = self._taken
+            there = end[0] + x - pressed[0], end[1] + y - pressed[1]
+            self._grabbed = start, (min(max(there[0], 0.0), float(state.size[0])), min(max(there[1], 0.0), float(state.size[1])))
         return None
 
     def up(self, state: MarkState, x: float, y: float) -> Rect | None:
+        if self._pulled is not None:
+            self._pull_to(x, y, "release")
+            self._pulled = self._pressed = None
+            return None
+        self.move(state, x, y)
         pressed, self._pressed = self._pressed, None
+        if self._grabbed is not None:
+            grabbed, self._grabbed = self._grabbed, None
+            return state.change(drags=[grabbed])
         inside = 0 <= x <= state.size[0] and 0 <= y <= state.size[1]
         if pressed is None or not inside or math.dist(pressed, (x, y)) > self.reach:
             return None
         clicks = [*state.points, (x, y, self.positive)]
         before, after = self._mask_of(state, state.points), self._mask_of(state, clicks)
         mask = state.mask if before is None else state.mask & ~before  # what was painted by hand elsewhere stays
-        return state.change(mask if after is None else mask | after, points=clicks)
+        return state.change(None if after is None else mask | after, points=clicks)  # None: it comes later
 
     def leave(self, state: MarkState, x: float, y: float) -> Rect | None:
+        if self.busy:
+            return self.up(state, x, y)
         self._pressed = None
         return None
 
     def key(self, state: MarkState, key: str) -> Rect | None:
-        return state.change(points=()) if key == "Escape" else super().key(state, key)
+        if key in NUDGES and not self.busy:
+            return nudged(state, key)
+        if self.busy or key != "Escape":
+            return super().key(state, key)
+        return state.change(points=())
 
     def cancel(self) -> None:
-        self._pressed = None
+        pulled, self._pulled = self._pulled, None
+        self._pressed = self._grabbed = self._taken = None
+        if pulled is not None:
+            self.pull(pulled, 1.0 if pulled == "scale" else 0.0, "release")
+
+    def preview(self, state: MarkState) -> list[Shape]:
+        if self._grabbed is not None:
+            return [Arrow(*self._grabbed)]
+        frame = self.frame(state)
+        return [] if frame is None else [Grip(frame.corners, frame.knob)]
+
+    def _pull_to(self, x: float, y: float, now: When) -> None:
+        assert self._pulled is not None and self._framed is not None and self._pressed is not None
+        if (x, y) != self._pressed:
+            self.pull(self._pulled, self._framed.pulled(self._pulled, self._pressed, (x, y)), now)
+
+    def _takes(self, state: MarkState, point: Point) -> Drag | None:
+        """The arrow that a way from here goes on with; None where there is nothing to be taken."""
+        if self._framed is not None and self._framed.moved and state.drags and _holds(state.mask, self._framed.back(point)):
+            return state.drags[0]
+        return (point, point) if _holds(state.mask, point) else None
 
     def _mask_of(self, state: MarkState, clicks: list[Click]) -> np.ndarray | None:
         if self._selected[0] != clicks:
@@ -165,3 +260,30 @@ class Pick(Tool):
                 )
             self._selected = (clicks, mask)
         return self._selected[1]
+
+
+def nudged(state: MarkState, key: str) -> Rect | None:
+    """The last arrow's end a pixel further, or ten with shift; without an arrow one from the middle of the mask, if there is a mask."""
+    drags, (dx, dy) = state.drags, NUDGES[key]
+    if not drags:
+        if not state.mask.any():
+            return None
+        x, y = center_of(state.mask)
+        drags = [((x, y), (x, y))]
+    start, (x, y) = drags[-1]
+    return state.change(drags=[*drags[:-1], (start, (min(max(x + dx, 0.0), state.size[0]), min(max(y + dy, 0.0), state.size[1])))])
+
+
+def _holds(mask: np.ndarray, point: Point) -> bool:
+    """Whether a point lies in a mask; what lies beside the picture does not."""
+    row, column = math.floor(point[1]), math.floor(point[0])
+    return 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1] and bool(mask[row, column])
+
+
+def _away(point: Point, drag: Drag) -> float:
+    """How far a point lies from an arrow."""
+    (x, y), (to_x, to_y) = drag
+    along = (to_x - x, to_y - y)
+    length = along[0] ** 2 + along[1] ** 2
+    share = 0.0 if length == 0 else min(max(((point[0] - x) * along[0] + (point[1] - y) * along[1]) / length, 0.0), 1.0)
+    return math.dist(point, (x + share * along[0], y + share * along[1]))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from dragonkit.errors import Cancelled, DragonkitError, EditError
+from dragonkit.jupyter.work.interrupts import interrupting
 from dragonkit.plugins.blame import running_in
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ class EditJob:
 
     def _run(self, work: Callable[[Watch], Any]) -> None:
         try:
-            self.result = work(Watch(self._cancelled, self._on_progress, self._on_preview))
+            with interrupting(self.cancel):
+                self.result = work(Watch(self._cancelled, self._on_progress, self._on_preview))
         except BaseException as error:  # handed on in .error: nobody else could see it on this thread
             self.error = error
         finally:

@@ -7,16 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+import numpy as np
 from PIL import Image
 
 from dragonkit.editing.layout import Layout
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
+from dragonkit.imaging.masks import Grid
 from dragonkit.imaging.photos import Photo
 from dragonkit.jupyter.work.history import Entry, History
 from dragonkit.jupyter.work.job import EditJob, Progress, Watch
 from dragonkit.models.loading import find_card
+from dragonkit.modes.moving import MovingEdit
 from dragonkit.plugins.registry import PluginRegistry, get_registry
 
 if TYPE_CHECKING:
@@ -114,6 +117,15 @@ class Session:
             return entry
 
         job.start(work)
+
+    def landed(self, entry: Entry) -> np.ndarray | None:
+        """Where what a run moved is in its result, bool (H, W); None for edits that move nothing."""
+        if not all(isinstance(edit, MovingEdit) for edit in entry.edits):
+            return None
+        width, height = size = entry.source.size
+        masks = Layout(self.registry, entry.edits, size).on(Grid(width, height, width, height))
+        landed: np.ndarray = np.logical_or.reduce([one.target for one in masks])
+        return landed
 
     def advice(self, source: Source) -> list[str]:
         """What is worth knowing before an edit of this source."""

@@ -12,10 +12,10 @@ from helpers.headless import Browser, drag, emit, key, open_browser
 from PIL import Image
 from pydantic import Field
 
-from dragonkit.errors import MaskError, PointError
 from dragonkit.jupyter.canvas.tool_row import ToolRow
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.marks.state import MarkState
+from dragonkit.jupyter.panels.messages import Messages
 from dragonkit.jupyter.panels.picking import PickPanel
 from dragonkit.plugins.selector import Options, Selector
 
@@ -135,18 +135,18 @@ def boxed(left: int, top: int, right: int, bottom: int) -> np.ndarray:
 
 
 @pytest.fixture
-def said() -> list[str]:
-    return []
+def messages() -> Messages:
+    return Messages()
 
 
 @pytest.fixture
-def panel(view: CanvasView, errors: list[Exception], said: list[str]) -> PickPanel:
+def panel(view: CanvasView, messages: Messages) -> PickPanel:
     selectors = [
         Selector("around", "squares", "clicks", around, Reach),
         Selector("plain", "small squares", "clicks", lambda image, clicks: around(image, clicks, 1)),
         Selector("rectangle", "boxes", "box", lambda image, box: np.ones((48, 64), bool)),
     ]
-    panel = PickPanel(view, selectors, lambda: PICTURE, errors.append, said.append)
+    panel = PickPanel(view, selectors, lambda: PICTURE, messages)
     view.set_tool("pick")
     return panel
 
@@ -158,13 +158,13 @@ def click(view: CanvasView, panel: PickPanel, x: float, y: float) -> None:
     assert panel.wait(SOON)
 
 
-def test_clicks_select_and_correct(panel: PickPanel, view: CanvasView, said: list[str], errors: list[Exception]) -> None:
+def test_clicks_select_and_correct(panel: PickPanel, view: CanvasView, messages: Messages, errors: list[Exception]) -> None:
     assert list(panel.offered) == ["around", "plain"], "what takes no clicks is not offered"
     painted = boxed(40, 30, 50, 40)
     view.state.set_mask(painted)
     click(view, panel, 10, 10)
     assert np.array_equal(view.state.mask, painted | boxed(7, 7, 13, 13))
-    assert said == ["around is selecting ...", "around has selected 36 pixels"]
+    assert messages.all == ["around is selecting ...", "around has selected 36 pixels"]
     panel.sign.value = False
     click(view, panel, 14, 10)
     assert np.array_equal(view.state.mask, painted | boxed(7, 7, 11, 13)), "corrected, and what was painted stays"
@@ -187,10 +187,10 @@ def test_options_are_fields_and_count_at_once(panel: PickPanel, view: CanvasView
     assert np.array_equal(view.state.mask, boxed(14, 14, 26, 26) | boxed(49, 19, 51, 21))
 
 
-def test_a_selector_that_fails_changes_nothing(panel: PickPanel, view: CanvasView, errors: list[Exception]) -> None:
+def test_a_selector_that_fails_changes_nothing(panel: PickPanel, view: CanvasView, messages: Messages) -> None:
     panel.sign.value = False
     click(view, panel, 10, 10)
-    assert [type(error) for error in errors] == [PointError] and "on the object" in str(errors[0])
+    assert "on the object" in messages._error.value and messages._status.value == "", "nothing is being selected any more"
     assert not view.state.mask.any()
     panel.sign.value = True
     panel.offered["around"] = Selector("around", "nothing", "clicks", lambda image, clicks: np.zeros((48, 64), bool))
@@ -198,10 +198,12 @@ def test_a_selector_that_fails_changes_nothing(panel: PickPanel, view: CanvasVie
     panel.choice.value = "around"
     key(view.widget, "Escape")
     click(view, panel, 10, 10)
-    assert isinstance(errors[-1], MaskError)
+    assert "selects no pixel" in messages._error.value
+    key(view.widget, "Escape")
+    assert messages._error.value == "", "it was about a click that is gone"
 
 
-def test_only_the_newest_click_counts_and_undone_ones_do_not(view: CanvasView, errors: list[Exception], said: list[str]) -> None:
+def test_only_the_newest_click_counts_and_undone_ones_do_not(view: CanvasView, messages: Messages) -> None:
     begun, go = threading.Event(), threading.Event()
 
     def slow(image: Image.Image, clicks: list[Any]) -> np.ndarray:
@@ -209,7 +211,7 @@ def test_only_the_newest_click_counts_and_undone_ones_do_not(view: CanvasView, e
         assert go.wait(SOON)
         return around(image, clicks)
 
-    panel = PickPanel(view, [Selector("slow", "slow", "clicks", slow)], lambda: PICTURE, errors.append, said.append)
+    panel = PickPanel(view, [Selector("slow", "slow", "clicks", slow)], lambda: PICTURE, messages)
     view.set_tool("pick")
     for x in (10, 20, 30):
         place = view.viewport.to_canvas(x, 20)

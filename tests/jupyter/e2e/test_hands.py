@@ -26,6 +26,8 @@ BUTTONS = [
     "Export edit file",
     "Copy as Python",
     "Save PNG",
+    "Download PNG",
+    "Download edit file",
 ]
 _ICON = "button => { const i = button.querySelector('i'); return i ? getComputedStyle(i, '::before').content : 'none' }"
 _OUTLINE = "() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle === 'none' ? 0 : parseFloat(s.outlineWidth) }"
@@ -40,7 +42,7 @@ def test_every_button_has_a_name_a_sentence_and_an_icon(lab: NotebookPage) -> No
         assert button.evaluate(_ICON) not in ("none", "normal", '""'), f"{name} has no icon"
     lab.page.set_viewport_size({"width": 420, "height": 1500})
     corner = lab.corner()
-    for name in TOOLS[:-1]:  # for the last one there are options above the picture
+    for name in TOOLS:
         lab.editor.get_by_role("button", name=re.compile(rf"^\W*{name}\W*$")).click()
         lab.editor.get_by_role("status").filter(has_text=re.compile(f"^{name}: ")).wait_for()
         assert lab.corner() == corner, "the picture stays under the hand"
@@ -49,7 +51,8 @@ def test_every_button_has_a_name_a_sentence_and_an_icon(lab: NotebookPage) -> No
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(lab: NotebookPage) -> None:
-    lab.editor.get_by_role("textbox", name="prompt").focus()
+    lab.button(TOOLS[0]).focus()
+    lab.page.keyboard.press("Shift+Tab")  # whatever stands before the editor
     for name in TOOLS:
         lab.page.keyboard.press("Tab")
         assert lab.page.evaluate(_FOCUSED) == name

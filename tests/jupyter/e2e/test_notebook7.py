@@ -37,6 +37,7 @@ def test_notebook_7_paints_the_picture_and_takes_strokes(server: Server, browser
     assert np.array_equal(notebook.pixels(), source.repeat(10, axis=0).repeat(10, axis=1))
 
     left, top, scale = notebook.corner()
+    notebook.press("brush")
     notebook.drag((left + 100 * scale, top + 100 * scale), (left + 300 * scale, top + 100 * scale))
     notebook.text("hint").filter(has_text="draw an arrow").wait_for(timeout=LONG)
     assert notebook.python("[bool(editor.mask[10, 20]), bool(editor.mask[40, 20])]") == [True, False]

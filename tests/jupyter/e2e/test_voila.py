@@ -24,6 +24,7 @@ scene = dk.toybox.scene(seed=7, size=64)
 editor = dk.EditorWidget(
     scene.image, prompt=scene.caption, editor=tiny_editor(), mask=scene.objects[0].mask, settings=dk.Settings(steps=2)
 )
+editor._easel.tools.take("brush")  # without handles over the picture
 editor
 """
 

@@ -15,12 +15,17 @@ from PIL import Image
 import dragonkit as dk
 from dragonkit.errors import EditError
 from dragonkit.jupyter.panels import ghost
-from dragonkit.jupyter.panels.ghost import Ghost, cut_out, ghost_of
+from dragonkit.jupyter.panels.ghost import Ghost, cut_out, filled, ghosts_of
 from dragonkit.plugins.registry import PluginRegistry
 
 WIDTH, HEIGHT = 24, 18
 PICTURE = np.random.default_rng(5).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
 REGISTRY = PluginRegistry()
+
+
+def ghost_of(*asked: Any) -> Ghost | None:
+    """What lies on top."""
+    return next(iter(ghosts_of(*asked)), None)
 
 
 def box(left: int, top: int, width: int, height: int) -> np.ndarray:
@@ -99,9 +104,26 @@ def test_large_pictures_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_needs_no_torch() -> None:
     code = (
         "import sys, numpy as np, dragonkit as dk;"
-        "from dragonkit.jupyter.panels.ghost import ghost_of; from dragonkit.plugins.registry import PluginRegistry;"
+        "from dragonkit.jupyter.panels.ghost import ghosts_of; from dragonkit.plugins.registry import PluginRegistry;"
         "mask = np.zeros((8, 8), bool); mask[2:4, 2:4] = True;"
-        "assert ghost_of(PluginRegistry(discover=False), dk.Move(mask=mask, shift=(2, 0)), np.zeros((8, 8, 3), np.uint8));"
+        "assert ghosts_of(PluginRegistry(discover=False), dk.Move(mask=mask, shift=(2, 0)), np.zeros((8, 8, 3), np.uint8));"
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_vacated_place_is_filled_with_what_is_round_it() -> None:
+    y, x = np.mgrid[:40, :60]
+    ground = np.stack([x * 4, y * 4, x + y], 2).astype(np.uint8)
+    mask = (x - 30) ** 2 + (y - 20) ** 2 < 64
+    picture = np.where(mask[..., None], np.uint8(255), ground)
+    hole = filled(picture, mask)
+    assert hole is not None
+    shown = Image.fromarray(picture)
+    shown.paste(hole.image, (int(hole.x), int(hole.y)), hole.image)
+    assert np.array_equal(np.asarray(shown)[~mask], ground[~mask])
+    assert np.abs(np.asarray(shown).astype(int) - ground)[mask].mean() < 12
+    assert filled(picture, np.zeros_like(mask)) is None and filled(picture, np.ones_like(mask)) is None
+    moved = dk.Move(mask=mask, shift=(10, 0))
+    under = ghosts_of(REGISTRY, moved, picture)[1]
+    assert under is not None and not (np.asarray(under.image)[..., 3] > 0)[:, -6:].all()  # the object lies on the rest

@@ -296,6 +296,27 @@ def test_a_single_arrow_has_a_handle_at_its_end_and_is_drawn_anew_from_its_start
     assert state.drags == [((5, 5), (20, 9))]
 
 
+def test_a_stray_click_changes_no_single_arrow() -> None:
+    state, tool = MarkState(SIZE), DragArrows(single=True)
+    tool.reach = 2.0
+    draw(tool, state, (25, 20))
+    assert state.drags == [], "nothing is moved nowhere"
+    draw(tool, state, (5, 5), (15, 5))
+    for way in ([(30, 20)], [(30, 20), (30.6, 20.4)], [(10, 5.5)]):
+        draw(tool, state, *way)  # type: ignore[arg-type]
+        assert state.drags == [((5, 5), (15, 5))]
+
+
+def test_a_click_on_an_arrows_shaft_chooses_it(arrows: DragArrows) -> None:
+    state = MarkState(SIZE)
+    draw(arrows, state, (5, 5), (25, 5))
+    draw(arrows, state, (5, 20), (25, 20))
+    draw(arrows, state, (15, 6))
+    assert arrows.preview(state) == [Handle((25, 5)), Handle((5, 5))] and len(state.drags) == 2
+    arrows.key(state, "Delete")
+    assert state.drags == [((5, 20), (25, 20))]
+
+
 def test_an_arrow_that_vanished_while_its_end_was_held_is_drawn_anew() -> None:
     state, tool = MarkState(SIZE), DragArrows()
     draw(tool, state, (5, 5), (15, 5))
@@ -416,3 +437,23 @@ def test_brackets_change_the_brush() -> None:
 def test_every_tool_has_a_name_and_a_key_of_its_own() -> None:
     assert list(TOOLS) == ["brush", "eraser", "lasso", "polygon", "box", "drag", "pick"]
     assert [tool.shortcut for tool in TOOLS.values()] == list("belprdk")
+
+
+def test_what_is_selected_can_be_taken_and_moved() -> None:
+    state, pick = MarkState(SIZE), Pick(square)
+    pick.reach = 2.0
+    draw(pick, state, (10, 10))
+    pick.down(state, 11, 11)
+    pick.move(state, 12, 11)
+    assert not pick.busy and pick.start is None, "it may still be a click"
+    pick.move(state, 20, 15)
+    assert pick.busy and pick.start == (11, 11) and pick.preview(state) == [Arrow((11, 11), (20, 15))]
+    pick.cancel()
+    assert not pick.busy and state.drags == []
+    draw(pick, state, (11, 11), (20, 15))
+    draw(pick, state, (10, 10), (50, 99), end="leave")
+    assert state.drags == [((10, 10), (40, 30))] and len(state.points) == 1, "another way replaces it, cut at the border"
+    draw(pick, state, (25, 25), (30, 25))  # from beside the mask
+    assert len(state.drags) == 1 and len(state.points) == 1
+    draw(pick, state, (10, 11))
+    assert len(state.points) == 2, "a click inside corrects, as ever"
