@@ -249,10 +249,9 @@ def many_jobs(folder: Path, model: str, jobs: int) -> Row:
     summary: Summary = batch(source, folder / "out", model=model, on_record=note)
     grown = (sizes[-1] - sizes[jobs // 10]) / 2**20
     done = [record.job for record in records_in(folder / "out") if record.status == "done"]
-    note_ = f"{sizes[-1] / 2**20:.0f} MB in the end, {grown:+.0f} MB since a tenth of them"
-    return Row(
-        f"{jobs:,} small jobs", 1, int(summary.done == jobs), jobs - len(pixels_in(folder / "out")), len(done) - len(set(done)), note_
-    )
+    note_ = f"{sizes[-1] / 2**20:.0f} MB in the end, {grown:+.0f} MB since a tenth of them{summary.stopped and f', {summary.stopped}'}"
+    lost, survived = jobs - len(pixels_in(folder / "out")), summary.done == jobs and grown < FLAT
+    return Row(f"{jobs:,} small jobs", 1, int(survived), lost, len(done) - len(set(done)), note_)
 
 
 def _resident() -> int:
