@@ -55,7 +55,7 @@ def measure_batches(
     device: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Scaling]:
-    """The editor in a loop, then the same jobs each way, after `EMPTY` that fail at once: moves of a toybox scene each, one thread each.
+    """The editor in a loop, then the same jobs each way, after `EMPTY` that fail at once: a move of a toybox scene each, one thread each.
 
     Args:
         ways: engines with their numbers of workers.
