@@ -28,7 +28,7 @@ def test_a_claim_is_decided_by_the_whole_interval(interval: Interval, better: st
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FIGURES if name != "7"])  # which the next test looks at
 def test_a_figure_has_a_table_and_its_claims(name: str) -> None:
-    check(name, run_figure(name, 2))
+    check(name, run_figure(name, 1))
 
 
 def check(name: str, figure: Figure) -> None:
