@@ -40,6 +40,7 @@ def test_a_case_is_an_edit(tiny: None) -> None:
     assert found.likeness(again) > 40 and again.case.memory == "recompute"
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_cases_run_in_fresh_processes_one_after_the_other() -> None:
     told: list[tuple[int, int]] = []

@@ -22,6 +22,7 @@ def editor() -> Editor:
     return tiny_editor()
 
 
+@pytest.mark.slow
 def test_what_is_exact_reaches_the_autoencoder_and_costs_what_it_says(editor: Editor) -> None:
     seen = list[tuple[int, int]]()
     found, most = compare_inversions(editor, 1, NAMES, ["move"], 4, progress=lambda done, total: seen.append((done, total)))
@@ -43,6 +44,7 @@ def test_what_there_is_not(editor: Editor) -> None:
         compare_inversions(editor, 1, tasks=["paste"])
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_and_json(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dragonkit.cli.bench.inversions.load_editor", lambda *_: editor)
     words = ["bench", "inversions", "--n", "1", "--steps", "2", "--inversion", "ddim", "--inversion", "direct"]

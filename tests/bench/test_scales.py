@@ -41,6 +41,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Editor:
     return editor
 
 
+@pytest.mark.slow
 def test_gradients_are_told_apart_from_their_effect(tiny: Editor) -> None:
     found = try_scales("tiny", 1)
     assert 0 < found.raw < math.inf and 0 < found.factor < math.inf
@@ -48,6 +49,7 @@ def test_gradients_are_told_apart_from_their_effect(tiny: Editor) -> None:
     assert found.psnr[0.0] != found.psnr[0.05]
 
 
+@pytest.mark.slow
 def test_raw_is_gradient_by_noise_and_factor_latents_by_gradient(tiny: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     measured = scales.energy_gradient
@@ -65,6 +67,7 @@ def test_raw_is_gradient_by_noise_and_factor_latents_by_gradient(tiny: Editor, m
     assert after.psnr == before.psnr  # only looked at
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_and_json(tiny: Editor) -> None:
     words = ["bench", "scale", "--model", "one", "--model", "two", "--n", "1"]
     said = CliRunner().invoke(app, words, env={"COLUMNS": "200"})

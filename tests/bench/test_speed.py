@@ -33,6 +33,7 @@ def test_rows_are_those_of_the_network() -> None:
     assert editor.backbone.predict == predict
 
 
+@pytest.mark.slow
 def test_every_ratio_is_measured_as_often_as_asked() -> None:
     told: list[tuple[int, int]] = []
     found = {one.what: one for one in measure_speed(tiny_editor(), 2, 3, ["paper", "default"], lambda *of: told.append(of))}

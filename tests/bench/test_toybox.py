@@ -38,6 +38,7 @@ def test_rows_without_a_model_pass_cost_nothing_and_frame_the_rest() -> None:
     assert [record.measures for record in run_tasks(["move"], ["untouched"], 1, seed_offset=5)] != [records[0].measures]
 
 
+@pytest.mark.slow
 def test_an_edits_cost_is_without_inversions() -> None:
     (record,) = run_tasks(["move"], ["default"], 1)
     assert 0 < record.evaluations < 25  # an inversion alone is 25

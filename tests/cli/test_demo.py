@@ -32,6 +32,7 @@ def test_one_move(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "bit for bit in 1 of 1" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_an_earlier_demo_is_spared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless its pictures may be replaced, which they are whole or not at all."""
     (tmp_path / "mask.png").write_text("mine")

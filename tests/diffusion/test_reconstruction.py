@@ -93,6 +93,7 @@ def test_bdia_retraces_its_first_step_only(backbone64: StableDiffusion, clean: t
         assert torch.allclose(below, back + gamma * (above - source.schedule.move(here, noise_pred, level, level + 1)), atol=1e-11)
 
 
+@pytest.mark.slow
 def test_few_steps_and_guidance_lose_less_than_with_ddim(backbone: StableDiffusion, clean: torch.Tensor) -> None:
     plain, guided = (loss(backbone, clean, "ddim", scale) for scale in (1.0, 6.0))
     assert plain > 1e-6
@@ -110,6 +111,7 @@ def test_led_away_from_its_own_words_guidance_does_nothing(backbone: StableDiffu
     assert torch.equal(source.trajectory, inverted(backbone, clean, "ddim").trajectory)
 
 
+@pytest.mark.slow
 def test_null_text_optimises_from_step_to_step(backbone: StableDiffusion, clean: torch.Tensor) -> None:
     few, many = (loss(backbone, clean, "null-text", 6.0, updates=updates) for updates in (1, 20))
     assert many < few < loss(backbone, clean, "ddim", 6.0)

@@ -251,7 +251,9 @@ def run_in_a_shell(line: str) -> None:
     assert result.exit_code == 0, f"{line}: {result.output}"
 
 
-@pytest.mark.parametrize("page", RUNNING, ids=by_name)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.slow if page.stem == "modes" else ()) for page in RUNNING], ids=by_name
+)
 def test_examples_run(page: Path, own_registry: None, quick: dk.Editor, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     namespace: dict[str, Any] = {"__name__": page.stem}

@@ -26,13 +26,8 @@ def test_outputs_are_stripped(path: Path) -> None:
             assert cell.execution_count is None
 
 
-@pytest.mark.processes
-@pytest.mark.sockets
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=[] if path.stem.startswith("01") else pytest.mark.slow) for path in NOTEBOOKS],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     notebook = nbformat.read(path, as_version=4)

@@ -88,6 +88,7 @@ def test_the_block_follows_the_model(tiny_pipeline: Any, toybox_matcher: Matcher
             assert matcher.layer == (large[0] if large else "up.3")
 
 
+@pytest.mark.slow
 def test_a_moved_thing_is_found_and_one_that_stayed_is_not_far(toybox_matcher: Matcher) -> None:
     """Six scenes: in the answer 2.2 px from the goals in the mean, in the source 12.4 px; the drags are 12.5 px long."""
     moved, stayed, same, lengths = [], [], [], []

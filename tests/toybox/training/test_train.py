@@ -49,6 +49,7 @@ def edited(model: Path) -> np.ndarray:
     return np.asarray(editor.edit(scene.image, edit, Settings(steps=2, inversion_iterations=1), prompt=scene.caption).image)
 
 
+@pytest.mark.slow
 def test_a_run_writes_a_model_that_edits(one_after_the_other: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     train(config="tiny", out=out, minutes_scale=0.05)
