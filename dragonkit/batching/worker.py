@@ -102,7 +102,7 @@ class Worker:
     def _done(self, job: Job, ours: str) -> dict[str, Any]:
         with opened(job, self.registry) as (file, unsure):
             file.check_pictures()
-            edits, settings = self.registry.edits_from(file), self._settings(file)
+            edits, settings = self.registry.edits_from(file), (self.settings or Settings()).over(file.settings)
             editor = self._editor(self.model or file.model_to_load(self.registry.models()))
             file = file.model_copy(update={"settings": settings})
             with self.out.copy(job.name) as there:
@@ -122,12 +122,6 @@ class Worker:
                         raise _not_ours(job) from None
                 status = "kept"
             return {"status": status, "warnings": tuple(result.report.warnings), "result": pixels, "unsure": unsure}
-
-    def _settings(self, file: EditFile) -> Settings:
-        """The job's own with the batch's on top."""
-        own = {name: getattr(file.settings, name) for name in file.settings.model_fields_set}
-        chosen = {} if self.settings is None else {name: getattr(self.settings, name) for name in self.settings.model_fields_set}
-        return Settings(**{**own, **chosen})
 
     def _editor(self, model: str) -> Editor:
         if model not in self._editors:

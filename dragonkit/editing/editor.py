@@ -118,11 +118,7 @@ class Editor:
 
     def settings(self, settings: Settings | None = None) -> Settings:
         """The model's defaults with what `settings` sets itself on top. EditError for layers that the model lacks."""
-        settings = checked_settings(settings)
-        chosen = {name: getattr(settings, name) for name in settings.model_fields_set} if settings else {}
-        if "schedule" in chosen and "schedule" in self.card.settings:  # what a schedule leaves out is the model's as well
-            chosen["schedule"] = chosen["schedule"].over(self.card.settings["schedule"])
-        settings = Settings(**{**self.card.settings, **chosen})
+        settings = (checked_settings(settings) or Settings()).over(Settings(**self.card.settings))
         checked_layers(settings.layers, self.backbone.feature_layers)
         return settings
 

@@ -91,9 +91,14 @@ class Settings(Model):
         """Named settings, with changes on top: "default" (the model's own), "paper", "reference" or "fast". EditError for another name."""
         if name not in PRESETS:
             raise EditError(f"there is no preset {name!r}.{closest(name, list(PRESETS))} Presets: {', '.join(PRESETS)}.")
-        settings, preset = cls(**changes), PRESETS[name]
-        schedules = {"schedule": settings.schedule.over(preset["schedule"])} if {"schedule"} <= preset.keys() & changes.keys() else {}
-        return cls(**{**preset, **changes, **schedules})
+        return cls(**changes).over(cls(**PRESETS[name]))
+
+    def over(self, base: Settings) -> Settings:
+        """These settings, with what they leave out taken from other ones; so is what their schedule leaves out."""
+        below, own = ({name: getattr(one, name) for name in one.model_fields_set} for one in (base, self))
+        if {"schedule"} <= below.keys() & own.keys():
+            own["schedule"] = own["schedule"].over(below["schedule"])
+        return Settings(**{**below, **own})
 
 
 def _is_count(value: Any) -> bool:

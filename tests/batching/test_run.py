@@ -86,6 +86,14 @@ def test_settings_on_top_are_part_of_what_is_asked_for(run: Run, tmp_path: Path)
     assert counts(run(jobs, settings=dk.Settings(seed=3))) == (0, 0, 1, 0)
 
 
+def test_what_a_batchs_schedule_leaves_out_is_the_jobs(run: Run, tmp_path: Path) -> None:
+    """As with an edit file's settings anywhere else."""
+    jobs = write_jobs(tmp_path / "jobs", 1)
+    run(jobs, settings=dk.Settings(schedule="every=2"))  # type: ignore[arg-type]
+    schedule = dk.EditFile.load(tmp_path / "out" / "job-0.png").settings.schedule
+    assert (schedule.every, schedule.span) == (2, (0, 0))
+
+
 @pytest.mark.parametrize("metadata", ["edit", "none"])
 def test_a_result_that_was_written_before_the_end_could_be_told_is_kept(run: Run, tmp_path: Path, metadata: str) -> None:
     jobs, out = write_jobs(tmp_path / "jobs", 2), tmp_path / "out"

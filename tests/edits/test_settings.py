@@ -70,6 +70,14 @@ def test_presets_are_settings_with_changes_on_top() -> None:
         Settings.preset("papre")
 
 
+def test_settings_lie_over_others_field_by_field_and_so_do_their_schedules() -> None:
+    base = Settings(steps=9, seed=4, schedule=GuidanceSchedule(span=(0.1, 0.2), every=3))
+    over = Settings(steps=7, schedule=GuidanceSchedule(every=2)).over(base)
+    assert (over.steps, over.seed, over.schedule.span, over.schedule.every) == (7, 4, (0.1, 0.2), 2)
+    assert over.model_fields_set == {"steps", "seed", "schedule"}
+    assert Settings(seed=1).over(Settings()) == Settings(seed=1) and Settings().over(base) == base
+
+
 def test_the_reference_preset_is_the_released_codes_schedule() -> None:
     """Of 50 steps: guided below 10 and every second one to 30; noise between 10 and 20; even steps between 20 and 30 thrice."""
     schedule = Settings.preset("reference").schedule

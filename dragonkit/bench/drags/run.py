@@ -129,22 +129,13 @@ def _done(
 
 def _job(editor: Editor, sample: Sample, settings: Settings | None) -> _Job:
     file, note = sample.read(editor.card.name)
-    chosen = _over(settings, file.settings)
+    chosen = (settings or Settings()).over(file.settings)
     full = editor.settings(chosen)
     # as an edit writes it
     source: Photo | int | None = file.photo() if file.image else file.seed
     assert source is not None  # an edit file has one of them
     wanted = EditFile.of(editor.card.name, source, file.prompt, full, editor.registry.edits_from(file), file.seed_guidance_scale)
     return _Job(wanted, chosen, note)
-
-
-def _over(settings: Settings | None, own: Settings) -> Settings:
-    """The settings on top of an edit file's own."""
-    given = {name: getattr(own, name) for name in own.model_fields_set}
-    chosen = {} if settings is None else {name: getattr(settings, name) for name in settings.model_fields_set}
-    if {"schedule"} <= chosen.keys() & given.keys():  # what a schedule leaves out is the file's as well
-        chosen["schedule"] = chosen["schedule"].over(given["schedule"])
-    return Settings(**{**given, **chosen})
 
 
 def _check_place(editor: Editor, sample: Sample, place: Path, settings: Settings | None) -> None:
