@@ -26,10 +26,9 @@ __all__ = ["run_on_ray"]
 
 PART = 1000
 """Jobs in one file of those that Ray reads, one after the other, so that they never are in memory all at once."""
-
-
 TRIES = 3
 """How often a job is begun whose worker died with it."""
+GIVEN_UP = f"its worker died {TRIES} times: killed, out of memory, or a crash of a library; run it alone"
 
 
 class _Desk:
@@ -69,15 +68,11 @@ class _Actor:
         if not tries:
             return {"idle": self.name}
         try:
-            record = self.worker.run(task) if tries <= TRIES else self._given_up(task)
+            record = self.worker.run(task) if tries <= TRIES else task.record("failed", error=GIVEN_UP)
         except NoRoomError as error:
             return {"no room": str(error)}
         self.desk.end.remote(task.job.name)
         return {"record": record.to_json()}
-
-    def _given_up(self, task: Task) -> Record:
-        error = f"its worker died {TRIES} times: killed, out of memory, or a crash of a library; run it alone"
-        return Record(task.job.name, task.batch, task.edit, task.inputs, "failed", error=error)
 
 
 def run_on_ray(

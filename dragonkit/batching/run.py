@@ -137,12 +137,13 @@ def batch(
                 job = _once(job, names)
                 edit, inputs = job.hashes(also)
                 before = records.before(job.name, edit, inputs)
+                task = Task(job, name, edit, inputs, before.ours)
                 if before.status == "failed" and not retry_failed:
-                    told(Record(job.name, name, edit, inputs, "failed", error="failed before; --retry-failed tries again"), "failed")
+                    told(task.record("failed", error="failed before; --retry-failed tries again"), "failed")
                 elif before.status in ("done", "kept") and box.has(job.name):
-                    told(Record(job.name, name, edit, inputs, before.status), "skipped")
+                    told(task.record(before.status), "skipped")
                 else:
-                    yield Task(job, name, edit, inputs, before.ours)
+                    yield task
 
         make_worker = partial(Worker, box.root, model, device, settings, metadata, threads)
         run = _engine(engine, out=box.root, address=address, workers=workers, threads=threads, gpus=gpus, batch_size=batch_size)

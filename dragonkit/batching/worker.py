@@ -44,6 +44,10 @@ class Task(NamedTuple):
     inputs: str
     ours: str
 
+    def record(self, status: str, **more: Any) -> Record:
+        """How it ended."""
+        return Record(self.job.name, self.batch, self.edit, self.inputs, status, **more)
+
 
 class Worker:
     """Runs jobs with models that it loads once each.
@@ -81,8 +85,7 @@ class Worker:
         start = time.perf_counter()
 
         def record(status: str, **more: Any) -> Record:
-            seconds = round(time.perf_counter() - start, 3)
-            return Record(task.job.name, task.batch, task.edit, task.inputs, status, seconds, **more)
+            return task.record(status, seconds=round(time.perf_counter() - start, 3), **more)
 
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -46,22 +46,16 @@ def frozen(networks: Iterable[nn.Module]) -> Iterator[None]:
     training = [module for module in modules if module.training]
     asking = [parameter for module in modules for parameter in module.parameters(recurse=False) if parameter.requires_grad]
     # compiled anew for every other processor and hook, they would only be slow
-    compiled = [(module, call) for module in modules if (call := getattr(module, "_compiled_call_impl", None)) is not None]
-    try:
-        for module in training:
-            module.training = False
-        for parameter in asking:
-            parameter.requires_grad_(False)
-        for module, _ in compiled:
-            module._compiled_call_impl = None
+    compiled = [module for module in modules if getattr(module, "_compiled_call_impl", None) is not None]
+    with ExitStack() as stack:
+        for thing, name, value in [
+            *((module, "training", False) for module in training),
+            *((parameter, "requires_grad", False) for parameter in asking),
+            *((module, "_compiled_call_impl", None) for module in compiled),
+        ]:
+            stack.callback(setattr, thing, name, getattr(thing, name))
+            setattr(thing, name, value)
         yield
-    finally:
-        for module in training:
-            module.training = True
-        for parameter in asking:
-            parameter.requires_grad_(True)
-        for module, call in compiled:
-            module._compiled_call_impl = call
 
 
 def fingerprint(networks: Iterable[nn.Module], more: object = ()) -> str:

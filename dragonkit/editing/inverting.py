@@ -23,14 +23,13 @@ from dragonkit.plugins.loading import Plugin
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.words import short
 
-__all__ = ["Inverting", "digest"]
+__all__ = ["Inverting"]
 
 
 class Inverting:
     """An inversion as the settings ask for it.
 
     Attributes:
-        named: what its outcome depends on, besides picture and words.
         fields: those of `Settings` that say how the source was made.
     """
 
@@ -40,14 +39,13 @@ class Inverting:
         self.stepwise = self._inversion.stepwise
         how = ("inversion", "inversion_iterations", "inversion_options", "working_size")
         self.fields: dict[str, Any] = {name: getattr(settings, name) for name in how}
-        self.named = {
-            "steps": settings.steps,
-            "inversion": self._inversion.name,
-            "options": self._options.model_dump_json(),
-            "size": settings.working_size,
-        }
+        self._named = [settings.steps, self._inversion.name, self._options.model_dump_json(), settings.working_size]
         if self._inversion.bound:
             self.fields["guidance_scale"] = self._options.guidance_scale  # type: ignore[attr-defined]
+
+    def key(self, photo: Photo, prompt: str) -> str:
+        """Names what comes of a picture and its words: all that the outcome depends on, hashed."""
+        return hashlib.sha256(json.dumps([photo.hash, photo.kind, prompt, *self._named]).encode()).hexdigest()
 
     def climbed(
         self, backbone: Backbone, clean: Tensor, condition: Condition, schedule: Schedule, progress: Progress | None
@@ -70,12 +68,6 @@ class Inverting:
             if error.__cause__ in callers:
                 raise error.__cause__ from None  # type: ignore[misc]
             raise
-
-
-def digest(photo: Photo, made_with: dict[str, object]) -> str:
-    """Names an inversion: the picture, and all that its outcome depends on."""
-    text = json.dumps([photo.hash, photo.kind, made_with], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _checked(plugin: Plugin, inversion: Inversion, way: Callable[[], object], clean: Tensor, schedule: Schedule) -> tuple[Tensor, Replay]:

@@ -23,7 +23,7 @@ from dragonkit.diffusion.schedule import Part, Schedule
 from dragonkit.diffusion.source import Levels, Source, Way
 from dragonkit.diffusion.turns import turn_on
 from dragonkit.editing.arguments import refuse_changed
-from dragonkit.editing.inverting import Inverting, digest
+from dragonkit.editing.inverting import Inverting
 from dragonkit.edits.settings import Settings
 from dragonkit.imaging.images import fit_size, psnr, to_image, to_tensor
 from dragonkit.imaging.photos import Photo
@@ -52,7 +52,7 @@ class Sources:
     def open(self, photo: Photo, prompt: str, settings: Settings, progress: Progress | None = None) -> Source:
         """The picture's source, whose way to noise is found as far up as somebody asks, where its inversion goes step by step."""
         inversion = Inverting(self.registry, settings)
-        key = digest(photo, {**inversion.named, "prompt": prompt})
+        key = inversion.key(photo, prompt)
         return self._remembered(key, self._inversions.get(key) or self._begun(inversion, photo, prompt, settings, progress))
 
     def renew(self) -> None:
@@ -66,7 +66,7 @@ class Sources:
     def invert(self, photo: Photo, prompt: str, settings: Settings, check: bool, progress: Progress | None) -> Source:
         """The picture's source with all of its way, as `Editor.invert` says."""
         inversion, spent = Inverting(self.registry, settings), 0
-        key = digest(photo, {**inversion.named, "prompt": prompt})
+        key = inversion.key(photo, prompt)
         source = self._inversions.get(key)
         under = inversion.fields.get("guidance_scale", settings.guidance_scale)
         to_check = settings.steps if check and (source is None or source.checked_under != under) else 0

@@ -19,17 +19,12 @@ MODES = ("move", "resize", "remove", "appearance", "drag", "paste", "rotate", "r
 def modes() -> None:
     """For each mode two scenes that the model never saw: source, wish, result, known answer."""
     for mode in MODES:
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", "dragonkit", "demo", "--task", mode, "--scenes", "2", "--out", folder]
-            subprocess.run(command, check=True)
-            _save(Image.open(Path(folder) / "contact-sheet.png"), IMAGES / "modes" / f"{mode}.png")
+        _sheet(IMAGES / "modes" / f"{mode}.png", "--task", mode, "--scenes", "2")
 
 
 def demo() -> None:
-    """The sheet of `dragonkit demo`."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "dragonkit", "demo", "--out", folder, "--overwrite"], check=True)
-        _save(Image.open(Path(folder) / "contact-sheet.png"), IMAGES / "demo.png")
+    """Every task once."""
+    _sheet(IMAGES / "demo.png")
 
 
 def emerging() -> None:
@@ -56,6 +51,13 @@ def continued() -> None:
         picture, y = editor.edit(picture, edit, prompt=scene.caption).image, y + 4
         frames.append(picture)
     _loop(frames, IMAGES / "continued.webp")
+
+
+def _sheet(path: Path, *options: str) -> None:
+    """The sheet of `dragonkit demo`."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "dragonkit", "demo", *options, "--out", folder, "--overwrite"], check=True)
+        _save(Image.open(Path(folder) / "contact-sheet.png"), path)
 
 
 def _save(image: Image.Image, path: Path) -> None:
