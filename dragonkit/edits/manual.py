@@ -8,9 +8,16 @@ import textwrap
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from dragonkit.edits.schema import range_of
+
 __all__ = ["write_manual"]
 
-_BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+_BOUNDS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+}  # as a JSON schema, which takes long, calls them
 _WIDTH = 100
 
 
@@ -30,16 +37,10 @@ def _default_of(info: FieldInfo) -> object:
 
 
 def _line_of(name: str, info: FieldInfo) -> str:
-    told = [part for part in (info.description, _range_of(info)) if part]
+    bounds = {_BOUNDS[key]: getattr(one, key) for one in info.metadata for key in _BOUNDS if hasattr(one, key)}
+    told = [part for part in (info.description, range_of(bounds)) if part]
     if info.is_required():
         told.append("required")
     elif "left out" not in (info.description or ""):
         told.append(f"{_default_of(info)} when left out")
     return textwrap.fill(f"    {name}: {'; '.join(told)}.", _WIDTH, subsequent_indent=" " * 8, break_long_words=False)
-
-
-def _range_of(info: FieldInfo) -> str:
-    bounds = {key: getattr(one, key) for one in info.metadata for key in _BOUNDS if hasattr(one, key)}
-    if bounds.keys() == {"ge", "le"}:
-        return f"from {bounds['ge']} to {bounds['le']}"
-    return " and ".join(f"{_BOUNDS[key]} {bound}" for key, bound in bounds.items())

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
-__all__ = ["NUMBERS", "Allowed", "Field", "allowed_in", "fields_of"]
+__all__ = ["NUMBERS", "Allowed", "Field", "allowed_in", "fields_of", "range_of"]
 
 NUMBERS = ("integer", "number")
 _KINDS = {"string": "text", "boolean": "flag", "object": "mapping", "null": "none", "integer": "integer", "number": "number"}
@@ -58,11 +58,7 @@ class Allowed:
             ranges = {part.range for part in self.parts}
             only = ranges.pop() if len(ranges) == 1 else ""
             return only if not only or only.startswith("each ") else f"each {only}"
-        bounds = {name: _number(bound) for name, bound in self.bounds.items()}
-        if {"minimum", "maximum"} <= bounds.keys():
-            return f"from {bounds['minimum']} to {bounds['maximum']}"
-        words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-        return " and ".join(f"{word} {bounds[name]}" for name, word in words.items() if name in bounds)
+        return range_of(self.bounds)
 
     @property
     def words(self) -> str:
@@ -109,6 +105,15 @@ class Field:
     def title(self) -> str:
         """The name for people."""
         return self.name.replace("_", " ")
+
+
+def range_of(bounds: Mapping[str, float]) -> str:
+    """`Allowed.bounds` in words."""
+    told = {name: _number(bound) for name, bound in bounds.items()}
+    if {"minimum", "maximum"} <= told.keys():
+        return f"from {told['minimum']} to {told['maximum']}"
+    words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    return " and ".join(f"{word} {told[name]}" for name, word in words.items() if name in told)
 
 
 def fields_of(model: type[BaseModel]) -> list[Field]:

@@ -149,8 +149,8 @@ class CanvasView:
 
     def zoom_at(self, x: float, y: float, by: float) -> None:
         """So many times as large, with what is at the canvas position kept there; at least all of it, at most 32 canvas pixels a pixel."""
-        least, most = self.viewport.zoomed("fit").scale, max(LARGEST, self.viewport.zoomed("fit").scale)
-        scale = min(max(self.viewport.scale * by, least), most)
+        least = self.viewport.least
+        scale = min(max(self.viewport.scale * by, least), max(LARGEST, least))
         self._look(self.viewport.zoomed("fit" if scale == least else scale, (x, y)))
         self._callbacks.notify("zoom")
 
@@ -314,7 +314,7 @@ class CanvasView:
     def _look(self, viewport: Viewport) -> None:
         with _drawing:
             self.viewport = viewport
-            self.front.zoomed = viewport.scale > viewport.zoomed("fit").scale
+            self.front.zoomed = viewport.scale > viewport.least
             self.redraw()
 
     def _overlay(self) -> Any:

@@ -51,9 +51,12 @@ class Viewport:
     @property
     def scale(self) -> float:
         """Canvas pixels per picture pixel."""
-        if isinstance(self.zoom, str):
-            return min(self.canvas_size[0] / self.image_size[0], self.canvas_size[1] / self.image_size[1])
-        return float(self.zoom)
+        return self.least if isinstance(self.zoom, str) else float(self.zoom)
+
+    @property
+    def least(self) -> float:
+        """The scale at which all of the picture is just seen."""
+        return min(self.canvas_size[0] / self.image_size[0], self.canvas_size[1] / self.image_size[1])
 
     def to_image(self, x: float, y: float) -> Point:
         """Where a canvas position is in the picture; beyond its border for positions beside it."""

@@ -64,6 +64,7 @@ class Stage:
     def set_picture(self, picture: Image.Image) -> None:
         """Edit another picture of the same size."""
         self.picture = picture
+        self.view.set_image(picture)
         self.set_result(None)
 
     def set_result(self, result: Image.Image | None) -> None:
@@ -133,7 +134,6 @@ class Stage:
         self.view.show_ghosts([ghost for ghost in reversed(ghosts) if ghost is not None])
 
     def _show(self) -> None:
-        self.view.set_image(self.picture)
         self.view.compare(self.result, self.after.value)
         self.view.marked = not self.comparing  # the marks belong to the picture, and would hide what became of it
         if self.comparing:
