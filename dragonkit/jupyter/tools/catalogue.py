@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dragonkit.jupyter.tools.areas import Box, Brush, Eraser, Lasso, Polygon
+from dragonkit.jupyter.tools.arrows import DragArrows
 from dragonkit.jupyter.tools.base import Tool
-from dragonkit.jupyter.tools.points import DragArrows, Pick
+from dragonkit.jupyter.tools.pick import Pick
 
 __all__ = ["TOOLS"]
 

@@ -22,8 +22,9 @@ from dragonkit.jupyter.canvas.overlay import mask_overlay
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.tools.areas import Brush
+from dragonkit.jupyter.tools.arrows import DragArrows
 from dragonkit.jupyter.tools.base import Tool
-from dragonkit.jupyter.tools.points import DragArrows, Pick
+from dragonkit.jupyter.tools.pick import Pick
 
 SIZE = (64, 48)  # shown ten times as large
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))

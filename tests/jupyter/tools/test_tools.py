@@ -16,9 +16,10 @@ from dragonkit.jupyter.marks.shapes import Arrow, Handle, Outline, Ring, Spot, T
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.marks.undo import Click
 from dragonkit.jupyter.tools.areas import Box, Brush, Eraser, Lasso, Polygon
+from dragonkit.jupyter.tools.arrows import DragArrows
 from dragonkit.jupyter.tools.base import Tool
 from dragonkit.jupyter.tools.catalogue import TOOLS
-from dragonkit.jupyter.tools.points import DragArrows, Pick
+from dragonkit.jupyter.tools.pick import Pick
 
 SIZE = (40, 30)
 POINTS = st.tuples(st.floats(-10, 50), st.floats(-10, 40))
