@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -10,15 +11,17 @@ from PIL import Image
 from dragonkit.imaging.strokes import Rect
 from dragonkit.jupyter.canvas.viewport import Viewport
 
-__all__ = ["MARGIN", "MASK_COLOR", "mask_overlay"]
+__all__ = ["MARGIN", "MASK_COLOR", "RGB", "mask_overlay"]
 
-MASK_COLOR = (0, 114, 178)
+RGB: TypeAlias = tuple[int, int, int]
+
+MASK_COLOR: RGB = (0, 114, 178)
 """RGB of the blue of Okabe and Ito's palette (Color Universal Design, 2002)."""
 MARGIN = 1
 """How many canvas pixels the outline reaches beyond the mask: by so much more than the mask's change must be drawn anew."""
 
 
-def mask_overlay(mask: np.ndarray, viewport: Viewport, rect: Rect, opacity: float) -> np.ndarray:
+def mask_overlay(mask: np.ndarray, viewport: Viewport, rect: Rect, opacity: float, color: RGB = MASK_COLOR) -> np.ndarray:
     """What to draw on a rectangle of the canvas: uint8 RGBA (height, width, 4).
 
     Each canvas pixel is as opaque as it is covered, so that a stroke thinner than a canvas pixel shows. The outline is white just
@@ -35,7 +38,7 @@ def mask_overlay(mask: np.ndarray, viewport: Viewport, rect: Rect, opacity: floa
     around, within = (_neighbours(side)[1:-1, 1:-1] for side in (marked, ~marked))
     marked = marked[1:-1, 1:-1]
     rgba = np.zeros((*covered.shape, 4), np.uint8)
-    rgba[..., :3] = MASK_COLOR
+    rgba[..., :3] = color
     rgba[..., 3] = np.rint(covered * opacity)
     rgba[marked & within] = (255, 255, 255, 255)
     rgba[~marked & around] = (0, 0, 0, 255)

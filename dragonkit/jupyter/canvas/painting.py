@@ -9,50 +9,49 @@ from typing import Any
 import numpy as np
 
 from dragonkit.imaging.strokes import Point, Rect
-from dragonkit.jupyter.canvas.overlay import MASK_COLOR, mask_overlay
+from dragonkit.jupyter.canvas.overlay import MASK_COLOR, RGB, mask_overlay
 from dragonkit.jupyter.canvas.viewport import Viewport
 from dragonkit.jupyter.marks.shapes import Arrow, Grip, Handle, Outline, Ring, Shape, Spot, Trail
 
 __all__ = ["draw_mask", "draw_shape"]
 
-_BRUSH = f"rgba({MASK_COLOR[0]}, {MASK_COLOR[1]}, {MASK_COLOR[2]}, 0.55)"
 _ERASER = "rgba(255, 255, 255, 0.65)"
 # with the mask's blue, colours that Okabe and Ito chose to be told apart by everybody
 _ARROW, _ON, _OFF, _PLAIN = "#e69f00", "#0072b2", "#d55e00", "#ffffff"
 _HEAD = 13.0  # length of an arrow's head, canvas pixels
 
 
-def draw_mask(layer: Any, mask: np.ndarray, viewport: Viewport, rect: Rect, opacity: float) -> None:
+def draw_mask(layer: Any, mask: np.ndarray, viewport: Viewport, rect: Rect, opacity: float, color: RGB = MASK_COLOR) -> None:
     """Draw a rectangle (canvas pixels) of the mask anew on an ipycanvas layer."""
-    overlay = mask_overlay(mask, viewport, rect, opacity)
+    overlay = mask_overlay(mask, viewport, rect, opacity, color)
     layer.clear_rect(rect[0], rect[1], rect[2] - rect[0], rect[3] - rect[1])
     if overlay[..., 3].any():
         layer.put_image_data(overlay, rect[0], rect[1])
 
 
-def draw_shape(layer: Any, shape: Shape, viewport: Viewport) -> None:
-    """Draw a shape on an ipycanvas layer."""
+def draw_shape(layer: Any, shape: Shape, viewport: Viewport, color: RGB = MASK_COLOR) -> None:
+    """Draw a shape on an ipycanvas layer; what is being painted has the mask's colour."""
     match shape:
         case Trail(points, diameter, erases):
-            color, width = _ERASER if erases else _BRUSH, diameter * viewport.scale
+            paint, width = _ERASER if erases else f"rgba({color[0]}, {color[1]}, {color[2]}, 0.55)", diameter * viewport.scale
             way = [viewport.to_canvas(*point) for point in points]
             if len(way) == 1:
-                _disc(layer, way[0], width / 2, color)
+                _disc(layer, way[0], width / 2, paint)
             else:
-                _line(layer, way, width, color)
+                _line(layer, way, width, paint)
         case Outline(points, closed):
             way = [viewport.to_canvas(*point) for point in points]
             _cased(layer, [*way, way[0]] if closed else way, 1.5, _PLAIN)
         case Ring(center, diameter):
             x, y = viewport.to_canvas(*center)
-            for width, color in ((3.0, "#000000"), (1.0, _PLAIN)):
-                layer.line_width, layer.stroke_style = width, color
+            for width, line in ((3.0, "#000000"), (1.0, _PLAIN)):
+                layer.line_width, layer.stroke_style = width, line
                 layer.stroke_circle(x, y, diameter * viewport.scale / 2)
         case Arrow(start, end):
             _arrow(layer, viewport.to_canvas(*start), viewport.to_canvas(*end))
         case Handle(at):
-            for radius, color in ((8.0, "#000000"), (6.5, _PLAIN), (4.0, "#000000"), (3.0, _ARROW)):
-                _disc(layer, viewport.to_canvas(*at), radius, color)
+            for radius, fill in ((8.0, "#000000"), (6.5, _PLAIN), (4.0, "#000000"), (3.0, _ARROW)):
+                _disc(layer, viewport.to_canvas(*at), radius, fill)
         case Grip(corners, knob):
             _grip(layer, [viewport.to_canvas(*corner) for corner in corners], knob and viewport.to_canvas(*knob))
         case Spot(at, positive):

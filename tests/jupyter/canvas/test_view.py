@@ -82,7 +82,7 @@ def test_the_picture_is_sent_once_and_without_loss(browser: Browser) -> None:
     view = CanvasView(PICTURE, MarkState(SIZE))
     drawn = [command for command in browser.commands if command.name == "drawImage"]
     assert [command.layer for command in drawn] == [layer_id(view.widget, 0)] and drawn[0].args[1:] == [0, 0, 640, 480]
-    file = view._picture._whole
+    file = view._layers._picture._whole
     assert drawn[0].args[0] == f"IPY_MODEL_{file.model_id}"
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(file.value))), np.asarray(PICTURE))
     sent = file.value
@@ -313,7 +313,7 @@ def test_an_exception_while_drawing_goes_to_the_callback_and_is_made_good(view: 
     changes: list[int] = []
     view.on_change(lambda: changes.append(1))
     with monkeypatch.context() as broken:
-        broken.setattr("dragonkit.jupyter.canvas.view.draw_mask", lambda *args: 1 / 0)
+        broken.setattr("dragonkit.jupyter.canvas.layers.draw_mask", lambda *args: 1 / 0)
         drag(view.widget, (100, 100), (200, 100))
     assert [type(error) for error in errors] == [ZeroDivisionError] and not holding()
     assert view.state.mask.any() and changes == [1]  # the stroke is kept
@@ -425,9 +425,9 @@ def test_a_ghost_follows_and_is_sent_once(view: CanvasView, browser: Browser) ->
     view.show_ghosts([(cutout, 10, 20)])
     (drawn,) = [command for command in browser.commands if command.name == "drawImage"]
     assert drawn.layer == layer_id(view.widget, 2) and drawn.args[1:] == [100, 200, 120, 60]
-    sent = view._cutouts[0]._whole.value
+    sent = view._layers._cutouts[0]._whole.value
     view.show_ghosts([(cutout, 11.5, 20)])
-    assert browser.commands[-2].args[1:] == [115, 200, 120, 60] and view._cutouts[0]._whole.value is sent
+    assert browser.commands[-2].args[1:] == [115, 200, 120, 60] and view._layers._cutouts[0]._whole.value is sent
     browser.messages.clear()
     view.show_ghosts([])
     assert "drawImage" not in browser.names
@@ -437,11 +437,11 @@ def test_a_large_picture_is_reduced_until_one_zooms_in(browser: Browser) -> None
     large = Image.effect_noise((1600, 1000), 60).convert("RGB")
     view = CanvasView(large, MarkState(large.size))
     assert view.viewport.canvas_size == (640, 400)
-    reduced = np.asarray(Image.open(io.BytesIO(view._picture._reduced.value)))
+    reduced = np.asarray(Image.open(io.BytesIO(view._layers._picture._reduced.value)))
     assert np.array_equal(reduced, np.asarray(large.resize((640, 400), Image.Resampling.LANCZOS)))
-    assert view._picture._whole.value == b""
+    assert view._layers._picture._whole.value == b""
     view.set_zoom(1)
-    assert Image.open(io.BytesIO(view._picture._whole.value)).size == (1600, 1000)
+    assert Image.open(io.BytesIO(view._layers._picture._whole.value)).size == (1600, 1000)
     assert [command.args[1:] for command in browser.commands if command.name == "drawImage"] == [[0, 0], [-480, -300, 1600, 1000]]
     drag(view.widget, (20, 30))
     assert view.state.mask[330, 500]
@@ -453,7 +453,7 @@ def test_another_picture_keeps_the_marks(view: CanvasView, browser: Browser) -> 
     view.set_zoom(2)
     view.set_image(Image.new("RGB", SIZE, "green"))
     assert view.state.mask is mask and view.viewport.zoom == 2
-    assert np.asarray(Image.open(io.BytesIO(view._picture._whole.value)))[0, 0].tolist() == [0, 128, 0]
+    assert np.asarray(Image.open(io.BytesIO(view._layers._picture._whole.value)))[0, 0].tolist() == [0, 128, 0]
     key(view.widget, "z", ctrl=True)
     assert not view.state.mask.any()
 

@@ -1,0 +1,130 @@
+"""Three layers of one canvas: the picture, its mask, and what changes under the hand. Draws what it is given, and decides nothing.
+
+The browser may be reloaded at any time and then knows nothing: every drawing is made from what Python has.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from ipycanvas import MultiCanvas, hold_canvas
+from PIL import Image
+
+from dragonkit.imaging.masks import bounding_box
+from dragonkit.imaging.strokes import Rect
+from dragonkit.jupyter.canvas.comparison import Comparison
+from dragonkit.jupyter.canvas.overlay import MARGIN, RGB
+from dragonkit.jupyter.canvas.painting import draw_mask, draw_shape
+from dragonkit.jupyter.canvas.sheet import Sheet
+from dragonkit.jupyter.canvas.viewport import Viewport
+from dragonkit.jupyter.marks.shapes import Shape
+
+__all__ = ["CutOut", "Layers", "Scene", "drawing"]
+
+CutOut: TypeAlias = tuple[Image.Image, float, float]
+"""RGBA, at the picture's scale, its top left corner at (x, y) of the picture."""
+
+drawing = threading.RLock()
+"""ipycanvas collects the commands of all canvases and threads in one place, so only one may draw at a time."""
+
+_LIT = 0.25  # opacity of what a click would select
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that is to be seen.
+
+    Attributes:
+        mask: bool (H, W).
+        lit: bool (H, W), drawn faintly over everything; None for nothing.
+        cutouts: up to two.
+        shapes: lie over the cut-outs.
+    """
+
+    image: Image.Image
+    viewport: Viewport
+    mask: np.ndarray
+    color: RGB
+    opacity: float
+    lit: tuple[np.ndarray, RGB] | None
+    cutouts: tuple[CutOut, ...]
+    shapes: Sequence[Shape]
+    comparison: Comparison
+
+    @property
+    def over(self) -> Any:
+        """What changes under the hand, to be compared."""
+        return self.cutouts, self.shapes
+
+
+class Layers:
+    """Attributes:
+    widget: the canvas.
+    over: what of the last scene changes under the hand; None while a drawing is owed, because none was made or one failed.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.widget = MultiCanvas(3, width=size[0], height=size[1])
+        self._bottom, self._middle, self._top = (self.widget[index] for index in range(3))
+        self._picture, self._cutouts = Sheet(), (Sheet(), Sheet())
+        self.over: Any = None
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """(width, height) in canvas pixels."""
+        width, height = size
+        self.widget.width, self.widget.height = size
+        # without a size of its own, a box stretches the canvas
+        self.widget.layout.width, self.widget.layout.height = f"{width}px", f"{height}px"
+
+    def draw(self, scene: Scene, everything: bool = False, mask: Rect | None = None) -> None:
+        """Draw the top layer, and of the others what is asked for; everything when an earlier drawing failed.
+
+        Args:
+            mask: the rectangle of the mask, in pixels of the picture, that has changed.
+        """
+        viewport, size = scene.viewport, scene.viewport.canvas_size
+        with self._batch():
+            everything, self.over = everything or self.over is None, None
+            rect = (0, 0, *size) if everything else mask and viewport.rect_on_canvas(mask, MARGIN)
+            if everything:
+                self._bottom.clear_rect(0, 0, *size)
+                self._picture.draw(self._bottom, scene.image, viewport)
+                scene.comparison.draw(self._bottom, viewport)
+            if rect:
+                draw_mask(self._middle, scene.mask, viewport, rect, scene.opacity, scene.color)
+            self._top.clear_rect(0, 0, *size)
+            if scene.lit is not None:
+                lit, color = scene.lit
+                if where := viewport.rect_on_canvas(bounding_box(lit), MARGIN):
+                    draw_mask(self._top, lit, viewport, where, _LIT, color)
+            for sheet, (image, *at) in zip(self._cutouts, scene.cutouts, strict=False):
+                sheet.draw(self._top, image, viewport, (at[0], at[1]))
+            for shape in scene.shapes:
+                draw_shape(self._top, shape, viewport, scene.color)
+            scene.comparison.draw_line(self._top, viewport)
+            self.over = scene.over
+
+    @contextmanager
+    def _batch(self) -> Iterator[None]:
+        """All that is drawn within goes to the browser as one message, also when it fails halfway.
+
+        An exception must not reach `hold_canvas`, which would go on holding for ever. Every message begins on the bottom layer and ends
+        on the top one, so that ipycanvas, which names a layer only when it is not the last one, names one in each message: a browser
+        that was reloaded knows no last layer, and after one command without a layer it draws no more.
+        """
+        failure: BaseException | None = None
+        with drawing:
+            with hold_canvas():
+                self._bottom.reset_transform()
+                try:
+                    yield
+                except BaseException as error:
+                    failure = error
+                self._top.reset_transform()
+            if failure is not None:
+                raise failure

@@ -1,0 +1,97 @@
+"""What the browser tells of pointer, fingers, wheel and keys becomes what a tool is told, in pixels of the picture."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dragonkit.jupyter.canvas.callbacks import Callbacks
+from dragonkit.jupyter.canvas.fingers import Fingers
+from dragonkit.jupyter.canvas.keys import ACTIONS, PUSHES, chord
+
+if TYPE_CHECKING:
+    from dragonkit.jupyter.canvas.view import CanvasView
+
+__all__ = ["Listening"]
+
+_REACH, _FINGERS_REACH = 8.0, 24.0  # how near counts as on a point, in canvas pixels
+
+
+class Listening:
+    """Hands the events of a canvas to the tool that the view has in hand.
+
+    Args:
+        view: whose tool and marks are meant.
+        callbacks: of the view; what fails here goes to its "error".
+    """
+
+    def __init__(self, view: CanvasView, callbacks: Callbacks) -> None:
+        self._view, self._callbacks = view, callbacks
+        self._pressed = self._sliding = False
+
+    def begin(self) -> None:
+        """Listen to the view's widget."""
+        guarded, widget, view = self._callbacks.guarded, self._view.widget, self._view
+        for event, name in {"down": "down", "move": "move", "up": "up", "out": "leave"}.items():
+            getattr(widget, f"on_mouse_{event}")(guarded(lambda x, y, name=name: self._point(name, x, y)))
+        fingers = Fingers(partial(self._point, reach=_FINGERS_REACH), view.pan)
+        for event, handle in {"start": fingers.start, "move": fingers.move, "end": fingers.end, "cancel": fingers.stop}.items():
+            getattr(widget, f"on_touch_{event}")(guarded(handle))
+        widget.on_mouse_wheel(guarded(lambda dx, dy: view.pan(-dx, -dy)))
+        widget.on_key_down(guarded(self._key))
+        widget.on_client_ready(guarded(view.redraw))
+
+    def from_front(self, action: str, values: dict[str, float]) -> None:
+        """What `Front` is told."""
+        if action == "pan":
+            self._view.pan(values["dx"], values["dy"])
+        elif action == "zoom":
+            self._view.zoom_at(values["x"], values["y"], values["by"])
+        elif action == "copied":
+            self._callbacks.notify("copied", bool(values["done"]))
+        elif action in ("move", "up") and (self._pressed or self._sliding):  # beside the canvas: a stroke goes on there
+            self._point(action, values["x"], values["y"])
+            if action == "up":
+                self._point("leave", values["x"], values["y"])
+
+    def _point(self, event: str, canvas_x: float, canvas_y: float, reach: float = _REACH) -> None:
+        view = self._view
+        if self._slides(event, canvas_x, reach):
+            return
+        if event == "down":
+            view.tool.reach = reach / view.viewport.scale
+        x, y = view.viewport.to_image(canvas_x, canvas_y)
+        before, self._pressed = self._pressed, event == "down" or (event == "move" and self._pressed)
+        try:
+            view.apply(lambda state: view.tool.cancel() if event == "cancel" else getattr(view.tool, event)(state, x, y))
+        finally:
+            if before or self._pressed:
+                self._callbacks.notify("pointer", event if event in ("down", "move") else "up", x, y)
+            elif event in ("move", "leave"):
+                self._callbacks.notify("hover", x, y, event == "move")
+
+    def _slides(self, event: str, x: float, reach: float) -> bool:
+        """Whether the pointer has the line between before and after."""
+        comparison, viewport = self._view.comparison, self._view.viewport
+        if event == "down":
+            self._sliding = comparison.shown and abs(x - comparison.line(viewport)) <= reach
+        slides = self._sliding
+        if slides and event in ("down", "move", "up"):
+            self._callbacks.notify("slide", comparison.share_at(viewport, x))
+        if event not in ("down", "move"):
+            self._sliding = False
+        return slides
+
+    def _key(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
+        view, keys = self._view, chord(key, shift, ctrl, meta)
+        named = [tool.name for tool in view.tools.values() if tool.shortcut == keys]
+        if keys in ACTIONS:
+            getattr(view, ACTIONS[keys])()
+        elif keys in PUSHES and view.front.zoomed:
+            width, height = view.viewport.canvas_size
+            view.pan(PUSHES[keys][0] * width / 8, PUSHES[keys][1] * height / 8)
+        elif named:
+            view.set_tool(named[0])
+        else:
+            view.apply(lambda state: view.tool.key(state, f"shift+{keys}" if shift and keys in PUSHES else keys))
+        self._callbacks.notify("key", keys)
