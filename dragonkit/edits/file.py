@@ -163,6 +163,25 @@ class EditFile(Model):
         return file
 
     @classmethod
+    def sent(cls, data: bytes, name: str) -> Self:
+        """The edit file in the bytes of a file that somebody sent, JSON or a result's PNG. No path in it is ever followed.
+
+        Args:
+            name: is used in messages.
+        """
+        if len(data) > MAX_BYTES:
+            raise EditFileError(f"the edit file {name} has more than {MAX_BYTES:,} bytes. Let it name its pictures, not hold them.")
+        try:
+            text = text_in_png(data, PNG_KEY, f"the picture {name}") if data.startswith(_PNG_SIGNATURE) else data.decode("utf-8-sig")
+        except (ImageError, UnicodeDecodeError) as error:
+            raise EditFileError(f"{name} cannot be read as an edit file: {error}. Pass an edit file or result PNG.") from error
+        if text is None:
+            raise EditFileError(f"{name} carries no edit file. Only PNGs that dragonkit wrote do; many programs remove it.")
+        file = cls.loads(text, name)
+        file._reach = "nowhere"
+        return file
+
+    @classmethod
     def of(
         cls,
         model: str,

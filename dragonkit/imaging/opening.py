@@ -105,19 +105,23 @@ def png_size(text: str) -> tuple[int, int] | None:
     return int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
 
 
-def text_in_png(path: str | os.PathLike[str], key: str) -> str | None:
+def text_in_png(source: str | os.PathLike[str] | bytes, key: str, what: str = "") -> str | None:
     """What a PNG says under a key in its metadata; None where it says nothing, or is no PNG.
 
     Pixels are decoded only where nothing stands before them, as programs may move texts behind. Raises ImageError.
+
+    Args:
+        source: a path, or the file's bytes.
+        what: names it in errors; its path when left out.
     """
-    what = f"the picture {quoted(path)}"
+    what = what or f"the picture {'of some bytes' if isinstance(source, bytes) else quoted(source)}"
     try:
-        with open_file(path) as file:
+        with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
             if file.read(len(_PNG)) != _PNG:
                 return None
     except OSError as error:
         raise ImageError(f"{what} cannot be read: {error.strerror or error}. Check the path.") from error
-    with opened(path, what, EMBEDDED) as image:
+    with opened(source, what, EMBEDDED) as image:
         if key not in image.info:
             try:
                 image.load()

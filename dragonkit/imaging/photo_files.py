@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ def open_photo(source: ImageSource | Photo) -> Photo:
     return _opened(load_image(source), "the picture")  # which refuses it
 
 
-def photo_from_bytes(data: bytes, what: str) -> Photo:
-    """The photo in the bytes of a PNG; `what` names it in errors. Raises ImageError."""
-    with opened(data, what, EMBEDDED) as image:
+def photo_from_bytes(data: bytes, what: str, formats: Sequence[str] = EMBEDDED) -> Photo:
+    """The photo in a file's bytes, those of a PNG unless other formats are named; `what` names it in errors. Raises ImageError."""
+    with opened(data, what, formats) as image:
         return _opened(upright(image, what), what, data)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +13,25 @@ from dragonkit.editing.results import EditResult
 from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
-from dragonkit.errors import EditError
-from dragonkit.imaging.images import ImageSource
+from dragonkit.errors import EditError, EditFileError
 from dragonkit.imaging.masks import MaskSource, load_mask
-from dragonkit.imaging.photo_files import open_photo
-from dragonkit.imaging.photos import Photo
 from dragonkit.jupyter.canvas.fallback import still
-from dragonkit.jupyter.elements import STYLE, png
+from dragonkit.jupyter.elements import STYLE, png, row
 from dragonkit.jupyter.forms.form import Form
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.panels.easel import Easel
 from dragonkit.jupyter.panels.export_panel import ExportPanel
 from dragonkit.jupyter.panels.history_panel import HistoryPanel
 from dragonkit.jupyter.panels.messages import Messages
+from dragonkit.jupyter.panels.pictures import Pictures
 from dragonkit.jupyter.panels.run_panel import RunPanel
 from dragonkit.jupyter.panels.runs import Runs
 from dragonkit.jupyter.work.export import python_script
 from dragonkit.jupyter.work.history import Entry, History
+from dragonkit.jupyter.work.opening import Source, opened
 from dragonkit.jupyter.work.session import Session
+from dragonkit.jupyter.work.subject import Subject
+from dragonkit.plugins.registry import get_registry
 
 if TYPE_CHECKING:
     from dragonkit.editing.editor import Editor
@@ -45,18 +45,16 @@ class EditorWidget(W.VBox):
     The picture is inverted in the background as soon as the editor is made. Everything that can be clicked can be called as well.
 
     Args:
-        image: path, PIL image, array or tensor; or a result, whose prompt, model and settings are taken over where none are given.
+        image: path, PIL image, array or tensor; or a result, whose prompt, model and settings are taken over where none are given; or
+            an edit file, or a PNG that carries one, whose edit comes back with them. The messages say what could not be brought back.
         prompt: what it shows.
         model: a name from `dragonkit models`, a hub id, a folder or a .safetensors file; loaded in the background. Default "toybox".
         editor: an editor that is there already, in place of `model`.
         mask: what to mark to begin with.
         settings: what differs from the model's defaults.
 
-    Attributes:
-        marks: everything marked on the picture. `mask` is the part most people want.
-
     Raises:
-        ImageError, MaskError, ModelNotFoundError: one of these cannot be used.
+        ImageError, MaskError, EditFileError, ModelNotFoundError: one of these cannot be used.
 
     Example:
         editor = dk.EditorWidget("photo.png", prompt="a fish")
@@ -66,7 +64,7 @@ class EditorWidget(W.VBox):
 
     def __init__(
         self,
-        image: ImageSource | EditResult,
+        image: Source,
         prompt: str = "",
         model: str | None = None,
         *,
@@ -74,35 +72,44 @@ class EditorWidget(W.VBox):
         mask: MaskSource | None = None,
         settings: Settings | None = None,
     ) -> None:
-        photo = image.photo if isinstance(image, EditResult) else open_photo(image)
-        if isinstance(image, EditResult):
-            file = image.edit_file
-            prompt = prompt or file.prompt
-            if model is None:  # another model has settings of its own
-                model, settings = file.model, settings or file.settings
-        self.marks = MarkState(photo.size)
+        registry = get_registry() if editor is None else editor.registry
+        found = opened(image, registry.edit_types())
+        if (photo := found.photo) is None:
+            raise EditFileError(f"{found.name} cannot be edited, as it does not hold {'; '.join(found.lost)}.")
+        if model is None and editor is None and found.file is not None:  # another model has settings of its own
+            model = found.file.model_to_load(registry.models())
+        self._session = session = Session(photo, prompt or found.prompt or "", model or found.model or "toybox", editor, settings)
+        if settings is None and found.settings is not None and found.suits(session.model):
+            session.settings = found.settings
+        marks = MarkState(photo.size)
         if mask is not None:
-            self.marks.set_mask(load_mask(mask, photo.size))
-        self._path = image if isinstance(image, (str, os.PathLike)) else None
-        self._session = Session(photo, prompt, model or "toybox", editor, settings)
+            marks.set_mask(load_mask(mask, photo.size))
         self._messages = messages = Messages()
         self._panel = panel = RunPanel(self._guard(self.run), self._guard(self.cancel))
-        self._runs = Runs(self._session, panel, messages, self._finished)
-        self._easel = easel = Easel(self._session, self.marks, messages)
+        self._runs = Runs(session, panel, messages, self._finished)
+        self._easel = easel = Easel(session, Subject(photo, session.prompt, marks, session.settings, found.path), messages)
         self.view = easel.view
         self._shelf = HistoryPanel(self._guard(self.revert), self._guard(self.continue_from))
+        self._pictures = pictures = Pictures(session, easel, self._runs, self._shelf, messages)
         self.exports = ExportPanel(self.edit_file, self.script, self._shown_result, messages, easel.view)
         easel.modes.on_change(self.exports.forget_script)
-        self._prompt = W.Text(value=prompt, description="prompt", tooltip="what the picture shows, not what you want")
-        easel.view.front.explain({"prompt": self._prompt.tooltip})
-        self._prompt.continuous_update, self._prompt.layout.width = False, "auto"
-        self._prompt.observe(lambda change: self._guard(self._reworded)(), names="value")
-        picture = [easel.tools.widget, easel.view.widget, easel.view.front, easel.tools.help, easel.tools.picking, easel.stage.after]
-        words = [self._prompt, easel.modes.widget, panel.widget, messages.widget, self._shelf.widget, self.exports.widget]
+        easel.tools.widget.children = (row(pictures.door), *easel.tools.widget.children)
+        base = row(W.Label("go on from"), pictures.base)
+        picture = [easel.tools.widget, easel.view.widget, easel.view.front, easel.tools.help, easel.tools.picking, easel.stage.after, base]
+        words = [pictures.prompt, easel.modes.widget, panel.widget, messages.widget, self._shelf.widget, self.exports.widget]
         columns = W.HBox([W.VBox(picture).add_class("dk-picture"), W.VBox(words).add_class("dk-words")]).add_class("dk-columns")
         super().__init__([W.HTML(STYLE), columns], layout=W.Layout(max_width="100%"))
         self.add_class("dk-editor")
         self._runs.prepare()
+        if found.file is not None:
+            pictures.show(found, prompt, session.settings)
+            if mask is not None:
+                self.mask = mask
+
+    @property
+    def marks(self) -> MarkState:
+        """Everything marked on the picture; `mask` is the part most people want."""
+        return self.view.state
 
     @property
     def mask(self) -> np.ndarray:
@@ -160,9 +167,7 @@ class EditorWidget(W.VBox):
         Raises:
             EditError: something is missing or wrong, or a run is going on.
         """
-        edits = self.edits
-        state = {"prompt": self._session.prompt, "mode": self.mode, "fields": self.form.values(), "marks": self.marks.to_json()}
-        self._runs.run(edits, state)
+        self._runs.run(self.edits, self._pictures.state())
 
     def cancel(self) -> None:
         """Stop the run within one step. What was made so far stays."""
@@ -178,26 +183,26 @@ class EditorWidget(W.VBox):
         self._runs.wait(timeout)
         return self.result
 
+    def open_picture(self, source: Source, prompt: str = "") -> None:
+        """Edit something else; what was there before comes back with undo.
+
+        Args:
+            source: as `image` of the editor. An edit file, and a PNG that carries one, bring back picture, prompt, marks, mode and
+                settings; the messages say what could not be brought back.
+            prompt: what it shows; as the file says when left out.
+
+        Raises:
+            ImageError, EditFileError: it cannot be used.
+        """
+        self._pictures.open(source, prompt)
+
     def revert(self, index: int) -> None:
         """Go back to a run of the history: its picture, marks, fields and result. Nothing is removed."""
-        entry = self.history.revert(index)
-        state, marks = entry.state, MarkState.from_json(entry.state["marks"])
-        self._change_picture(entry.photo or open_photo(entry.source), state["prompt"])
-        self.mode = state["mode"]
-        self.view.apply(lambda now: now.change(marks.mask, boxes=marks.boxes, drags=marks.drags, points=marks.points))
-        self.form.set(state["fields"])
-        self._easel.stage.set_result(entry.result.photo.picture)
-        self._shelf.show(self.history)
-        self._messages.say(f"back at run {index + 1}", "run")
+        self._pictures.revert(index)
 
     def continue_from(self, index: int) -> None:
         """Edit the result of a run. What it moved is selected where it is now; arrows and clicks go."""
-        entry = self.history.revert(index)
-        landed = self._session.landed(entry)
-        self._change_picture(entry.result.photo, entry.result.report.prompt)
-        self._easel.start_again(landed)
-        self._shelf.show(self.history)
-        self._messages.say(f"going on from the result of run {index + 1}", "run")
+        self._pictures.continue_from(index)
 
     def edit_file(self) -> EditFile:
         """The edit file of what is asked for now. EditError while the model is being loaded, or when something is missing."""
@@ -208,7 +213,7 @@ class EditorWidget(W.VBox):
     def script(self) -> str:
         """A Python script that gives the same result, pixel by pixel. EditError when something is missing."""
         session = self._session
-        return python_script(session.model, session.photo, session.prompt, session.settings, self.edits, self._path)
+        return python_script(session.model, session.photo, session.prompt, session.settings, self.edits, self._easel.subject.path)
 
     def close(self) -> None:
         """Stop what is going on, and remove the widget."""
@@ -228,31 +233,18 @@ class EditorWidget(W.VBox):
 
     def _finished(self, entry: Entry) -> None:
         """A run came to an end; this is its thread."""
-        self._shelf.show(self.history)
+        assert entry.result is not None
         report = entry.result.report
-        if entry.source is self._session.picture:  # otherwise somebody has gone on to another picture since
-            self._easel.stage.set_result(entry.result.photo.picture)
+        if entry.photo is self._session.photo:  # otherwise somebody has gone on to another picture since
+            self._easel.stage.set_result(entry.after.picture)
+        self._pictures.refresh()
         words = " ".join([f"{', '.join(report.modes)}: done in {report.seconds:.1f} s.", *report.warnings])
         self._messages.say(words, "run", "warning" if report.warnings else "done")
 
-    def _reworded(self) -> None:
-        if self._session.prompt != self._prompt.value:  # otherwise it was set from here
-            self._session.prompt = self._prompt.value
-            self._runs.prepare()
-
-    def _change_picture(self, photo: Photo, prompt: str) -> None:
-        session = self._session
-        known = photo is session.photo and prompt == session.prompt
-        session.photo, session.prompt = photo, prompt
-        self._easel.stage.set_picture(photo.picture)
-        self._easel.picks.look_again()
-        self._prompt.value = prompt
-        if not known:
-            self._runs.prepare()
-
     def _shown_result(self) -> EditResult:
         if (result := self.result) is None:
-            raise EditError("there is no result yet; press Run first")
+            came = "this result was opened from a file; press Run to make it again"
+            raise EditError("there is no result yet; press Run first" if self.history.current is None else came)
         return result
 
     def _guard(self, action: Callable[..., Any]) -> Callable[..., None]:

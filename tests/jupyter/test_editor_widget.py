@@ -7,7 +7,7 @@ import io
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
@@ -16,7 +16,8 @@ import ipywidgets as W
 import numpy as np
 import pytest
 import torch
-from helpers.headless import Browser, drag, emit, key, layer_id, open_browser
+from helpers.editors import HEIGHT, PICTURE, SOON, STEPS, WIDTH, Gate, Troublemaker, alert_of, at, blob, canvas, named, ran
+from helpers.headless import Browser, drag, emit, key, layer_id
 from PIL import Image
 
 import dragonkit as dk
@@ -25,105 +26,6 @@ from dragonkit.errors import Cancelled, EditError, ImageError, MaskError, ModelN
 from dragonkit.imaging.images import load_image
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.testing import tiny_editor
-
-SOON = 30.0
-WIDTH, HEIGHT = 40, 32
-STEPS = dk.Settings(steps=3)
-PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8))
-
-
-def blob(left: int = 6, top: int = 8) -> np.ndarray:
-    mask = np.zeros((HEIGHT, WIDTH), bool)
-    mask[top : top + 9, left : left + 10] = True
-    return mask
-
-
-class Gate:
-    """A plugin at which runs wait, once it is shut. Counts the steps."""
-
-    def __init__(self) -> None:
-        self.reached, self.open, self.steps = threading.Event(), threading.Event(), 0
-        self.open.set()
-
-    @dk.hookimpl
-    def dragonkit_step(self, step: Any) -> None:
-        self.steps += 1
-        self.reached.set()
-        assert self.open.wait(SOON)
-
-
-class Troublemaker:
-    """A plugin whose energies fail while it is `bad`."""
-
-    bad = False
-
-    @dk.hookimpl
-    def dragonkit_energy_terms(self, edit: Any, masks: Any) -> None:
-        if self.bad:
-            raise KeyError("<b>weights</b>")
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
-    yield gate
-    gate.open.set()
-
-
-@pytest.fixture
-def trouble() -> Troublemaker:
-    return Troublemaker()
-
-
-@pytest.fixture
-def model(tiny_pipeline: Any, gate: Gate, trouble: Troublemaker, monkeypatch: pytest.MonkeyPatch) -> dk.Editor:
-    monkeypatch.setattr("dragonkit.testing.isolated.tiny_pipeline", lambda: tiny_pipeline)
-    return tiny_editor(gate, trouble)
-
-
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch) -> Browser:
-    return open_browser(monkeypatch)
-
-
-@pytest.fixture
-def open_editor(model: dk.Editor, gate: Gate, browser: Browser) -> Iterator[Callable[..., dk.EditorWidget]]:
-    """Makes editors on the tiny model, and ends what they do."""
-    made: list[dk.EditorWidget] = []
-
-    def make(image: Any = PICTURE, prompt: str = "a fish", **options: Any) -> dk.EditorWidget:
-        made.append(dk.EditorWidget(image, prompt, **{"editor": model, "settings": STEPS, **options}))
-        made[-1].view.set_tool("brush")
-        return made[-1]
-
-    yield make
-    gate.open.set()
-    for editor in made:
-        editor.close()
-        assert editor._session.wait(SOON) and editor._runs.job.wait(SOON) and editor._easel.stage.wait(SOON), "a thread did not end"
-
-
-def ran(editor: dk.EditorWidget, **fields: Any) -> dk.EditResult:
-    editor.form.update(fields)
-    editor.run()
-    result = editor.wait(SOON)
-    assert result is not None
-    return result
-
-
-def named(widget: W.Widget, words: str) -> Any:
-    """The first widget within another with these words on it."""
-    if getattr(widget, "description", "") == words:
-        return widget
-    for child in getattr(widget, "children", ()):
-        if (found := named(child, words)) is not None:
-            return found
-    return None
-
-
-def alert_of(editor: dk.EditorWidget) -> str:
-    return str(editor._messages._error.value)
-
 
 # --- to mark and to run -------------------------------------------------------------------------------------------------
 
@@ -245,7 +147,7 @@ def test_a_plugin_that_fails_is_named_and_the_next_run_works(open_editor: Any, t
     named(editor, "Run").click()
     with pytest.raises(dk.errors.PluginHookError):
         editor.wait(SOON)
-    words = alert_of(editor)
+    words = editor._messages._error.value
     assert "Troublemaker" in words and "&lt;b&gt;weights&lt;/b&gt;" in words and "Traceback" not in words
     assert isinstance(editor.error, dk.errors.PluginHookError) and editor.status in {str(editor.error)}
     assert editor.result is first and np.array_equal(editor.mask, blob()) and editor.form.values()["shift"] == (8, 0)
@@ -265,14 +167,6 @@ def test_an_inversion_that_failed_is_tried_again_by_the_next_run(open_editor: An
 
 
 # --- the mouse ----------------------------------------------------------------------------------------------------------
-
-
-def canvas(editor: dk.EditorWidget) -> Any:
-    return editor.view.widget
-
-
-def at(editor: dk.EditorWidget, *points: tuple[float, float]) -> list[tuple[float, float]]:
-    return [editor.view.viewport.to_canvas(*point) for point in points]
 
 
 def test_an_arrow_says_how_far_and_the_object_follows_the_pointer_at_once(open_editor: Any, gate: Gate, model: dk.Editor) -> None:

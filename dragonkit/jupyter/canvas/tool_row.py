@@ -63,9 +63,8 @@ class ToolRow:
         )
         self.tools.style.button_width = "auto"
         self.help = W.HTML().add_class("dk-help")
-        widest = max(8, max(view.state.size) // 2)
-        start = max(1, round(max(view.state.size) / 16))
-        self.size = W.IntSlider(value=start, min=1, max=widest, description="brush size", tooltip="diameter in pixels of the picture")
+        self.size = W.IntSlider(value=1, min=1, max=8, description="brush size", tooltip="diameter in pixels of the picture")
+        self._fitted = (0, 0)
         self.opacity = W.FloatSlider(
             value=view.opacity, min=0, max=1, step=0.05, description="mask opacity", tooltip="0 shows the outline only"
         )
@@ -93,8 +92,16 @@ class ToolRow:
             part.observe(lambda change, act=act: self._guarded(act, change["new"])(), names="value")
         view.on_key(lambda keys: self._follow())
         view.on_zoom(self._follow_zoom)
-        self._resize(self.size.value)
+        self.fit()
         self._follow()
+
+    def fit(self) -> None:
+        """The brush suits the size of the picture, which may be another one than before."""
+        if self._fitted != (size := self._view.state.size):
+            self._fitted = size
+            self.size.max = max(8, max(size) // 2)
+            self.size.value = max(1, round(max(size) / 16))
+            self._resize(self.size.value)
 
     def take(self, name: str) -> None:
         """Take a tool in hand. EditError when there is none of that name."""

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from dragonkit.imaging.masks import center_of, load_mask
+from dragonkit.imaging.strokes import Point
 from dragonkit.jupyter.forms.roles import FormField
 
-__all__ = ["Drags", "arrow_of", "missing", "suggested", "taken_from"]
+__all__ = ["Drags", "arrow_of", "marks_of", "missing", "suggested", "taken_from"]
 
 Drags = Sequence[tuple[tuple[float, float], tuple[float, float]]]
 
@@ -36,6 +38,29 @@ def taken_from(fields: Sequence[FormField], mask: np.ndarray, drags: Drags, use_
         elif field.role == "points" and drags:
             values[field.name] = tuple((_point(start), _point(end)) for start, end in drags)
     return values
+
+
+def marks_of(fields: Sequence[FormField], values: Mapping[str, Any], size: tuple[int, int]) -> tuple[np.ndarray, Drags]:
+    """What `taken_from` takes such values from: the mask, bool (H, W), and the arrows. A shift has its arrow in the middle of the mask.
+
+    Args:
+        size: (width, height) of the picture.
+
+    Raises:
+        MaskError: the mask cannot be read, or is not of this size.
+    """
+    mask, drags = np.zeros((size[1], size[0]), bool), list[tuple[Point, Point]]()
+    for field in fields:
+        value = values.get(field.name)
+        if field.role == "mask" and value is not None:
+            mask = load_mask(value, size)
+        elif field.role == "points" and value is not None:
+            drags = [((start[0], start[1]), (end[0], end[1])) for start, end in value]
+        elif field.role == "arrow" and value is not None and any(value) and mask.any():
+            x, y = _point(center_of(mask))
+            end = (x + value[0], y + value[1])
+            drags = [((x, y), end)] if 0 <= end[0] <= size[0] and 0 <= end[1] <= size[1] else []
+    return mask, drags
 
 
 def arrow_of(drags: Drags) -> tuple[float, float] | None:

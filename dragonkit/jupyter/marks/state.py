@@ -143,6 +143,14 @@ class MarkState:
             }
 
     @classmethod
+    def holding(cls, mask: np.ndarray) -> MarkState:
+        """This mask, bool (height, width), and nothing else, with nothing to undo."""
+        state = cls((mask.shape[1], mask.shape[0]))
+        state.change(mask)
+        state._steps = UndoStack(state._steps.limit)
+        return state
+
+    @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MarkState:
         """The marks that `to_json` wrote, with nothing to undo. Raises EditError, MaskError or PointError for a bad part of it."""
         try:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-
-import numpy as np
 
 from dragonkit.jupyter.canvas.tool_row import ToolRow
 from dragonkit.jupyter.canvas.view import CanvasView
-from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.panels.messages import Messages
 from dragonkit.jupyter.panels.mode_panel import ModePanel
 from dragonkit.jupyter.panels.picking import PickPanel
@@ -17,6 +14,7 @@ from dragonkit.jupyter.panels.posing import Posing
 from dragonkit.jupyter.panels.stage import Stage
 from dragonkit.jupyter.tools.catalogue import TOOLS
 from dragonkit.jupyter.work.session import Session
+from dragonkit.jupyter.work.subject import Subject
 from dragonkit.jupyter.work.timeline import Timeline
 
 __all__ = ["Easel"]
@@ -26,17 +24,19 @@ class Easel:
     """Connects what is marked with what is shown.
 
     Args:
-        session: the picture and the plugins.
-        marks: what is marked to begin with.
+        session: the plugins, and what works on the picture.
+        subject: what is edited to begin with.
         messages: told of errors, and of what goes on.
 
     Attributes:
-        view, tools, stage, picks, modes: the parts.
+        subject: what is being edited; `lay` goes on with another one.
+        view, tools, stage, picks, modes, timeline: the parts.
     """
 
-    def __init__(self, session: Session, marks: MarkState, messages: Messages) -> None:
-        self._registry, self._messages, fail = session.registry, messages, messages.fail
-        self.view = CanvasView(session.picture, marks)
+    def __init__(self, session: Session, subject: Subject, messages: Messages) -> None:
+        self._session, self._registry, self._messages, fail = session, session.registry, messages, messages.fail
+        self.subject, self._laid = subject, list[Callable[[Subject], Any]]()
+        self.view = CanvasView(session.picture, subject.marks)
         self.stage = Stage(self.view, session.picture, fail)
         selectors = list(self._registry.selectors().values())
         self.picks = PickPanel(self.view, selectors, lambda: session.picture, messages)
@@ -50,21 +50,35 @@ class Easel:
         self.view.on_error(fail)
         self.view.on_change(self._marked)
         self.view.on_pointer(self._pointed)
-        self._timeline = Timeline(self.view, self._settings, self._set)
+        self.timeline = Timeline(self.view, self._settings, self._set, lambda: self.subject, self.lay)
         self.modes.on_change(self._note)
         self.view.on_change(self._note)
         self.view.on_key(lambda keys: self._note())
         self.tools.size.observe(lambda change: self._note(), names="value")
 
-    def start_again(self, mask: np.ndarray | None) -> None:
-        """Nothing is asked for any more of what is selected, which is this mask, bool (H, W); None for what is selected already."""
-        self.view.apply(lambda state: state.change(mask, boxes=(), drags=(), points=()))
-        self.modes.rest()
+    def lay(self, subject: Subject) -> None:
+        """Go on with another subject; a step for undo, unless it is a part of one."""
+        before, self.subject = self.subject, subject
+        with self.timeline.together():
+            self._session.photo, self._session.prompt, self._session.settings = subject.photo, subject.prompt, subject.settings
+            if subject.photo is not before.photo or subject.marks is not before.marks:
+                self.stage.set_picture(subject.photo.picture, subject.marks)
+                self.tools.fit()
+            self.modes.marks_changed()  # first, or fields that are still those of the marks before would change these
+            if subject.photo is not before.photo:
+                self.picks.forget()
+                self.modes.forget_regions()
+            for callback in self._laid:
+                callback(before)
+
+    def on_laid(self, callback: Callable[[Subject], Any]) -> None:
+        """Called with the subject before, whenever there is another one."""
+        self._laid.append(callback)
 
     def _note(self) -> None:
         """What a hand does from press to release is one step."""
         if not self.view.tool.busy:
-            self._timeline.note()
+            self.timeline.note()
 
     def _settings(self) -> dict[str, Any]:
         """What undo takes back besides the marks."""

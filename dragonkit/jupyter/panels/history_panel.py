@@ -31,7 +31,7 @@ class HistoryPanel:
 
     def _card(self, index: int, history: History) -> W.Widget:
         entry = history[index]
-        thumbnail = entry.result.image.copy()
+        thumbnail = entry.after.image.copy()
         thumbnail.thumbnail((2 * _THUMBNAIL, 2 * _THUMBNAIL))  # sharp on fine screens
         words = f"{index + 1}: {', '.join(edit.mode for edit in entry.edits)}"
         return W.VBox(

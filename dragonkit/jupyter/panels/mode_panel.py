@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import ipywidgets as W
@@ -115,6 +115,17 @@ class ModePanel:
         for mode in self._choice.options:
             if issubclass(types[mode], MovingEdit) and any(map(wanted, form_fields(types[mode]))):
                 yield mode
+
+    def show(self, mode: str, values: Mapping[str, Any]) -> None:
+        """A mode with these fields, and the defaults of what is not among them; those that are marked on the picture are passed over."""
+        self.mode = mode
+        self.form.set(values)
+
+    def forget_regions(self) -> None:
+        """The picture is another one: regions of the one before mean nothing there."""
+        for form in self._forms.values():
+            if regions := [field.name for field in form.fields if field.role == "region"]:
+                form.update(dict.fromkeys(regions, LEFT_OUT))
 
     def rest(self) -> None:
         """Fields that say where content goes are as they were at first."""

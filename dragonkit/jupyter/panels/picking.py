@@ -88,6 +88,15 @@ class PickPanel:
         pick.selector = lambda clicks: self._ask(selector, clicks)
         self.look_again()
 
+    def forget(self) -> None:
+        """The picture is another one: nothing is known of it."""
+        self._latest.forget()
+        self._asked, self._selected = [], None
+        self._messages.forget("selection")
+        pick: Any = self._view.tools["pick"]
+        pick.forget()
+        self.look_again()
+
     def look_again(self) -> None:
         """Another selector, option or picture: what the pointer would find is looked for anew."""
         if self.offered:

@@ -14,6 +14,7 @@ from dragonkit.edits.edit import Edit
 from dragonkit.errors import EditError
 from dragonkit.imaging.strokes import Point
 from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.panels.ghost import Ghost, cut_out, filled, ghosts_of
 from dragonkit.jupyter.work.latest import Latest
 from dragonkit.plugins.registry import PluginRegistry
@@ -61,11 +62,13 @@ class Stage:
         """Whether something of the result is to be seen."""
         return self.result is not None and self.after.value > 0
 
-    def set_picture(self, picture: Image.Image) -> None:
-        """Edit another picture of the same size."""
-        self.picture = picture
-        self.view.set_image(picture)
+    def set_picture(self, picture: Image.Image, marks: MarkState) -> None:
+        """Edit another picture, with its marks."""
+        self._previews.forget()
+        self._lifted, self.picture = None, picture
+        self._lay()
         self.set_result(None)
+        self.view.set_image(picture, marks)
 
     def set_result(self, result: Image.Image | None) -> None:
         """Show a result; None shows the picture."""

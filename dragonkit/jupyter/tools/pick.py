@@ -127,6 +127,11 @@ class Pick(Tool):
         if pulled is not None:
             self.pull(pulled, 1.0 if pulled == "scale" else 0.0, "release")
 
+    def forget(self) -> None:
+        """The picture is another one: the same clicks select something else there."""
+        self.cancel()
+        self._selected = ([], None)
+
     def preview(self, state: MarkState) -> list[Shape]:
         if self._grabbed is not None:
             return [Arrow(*self._grabbed)]

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
 from dragonkit.errors import EditError
+from dragonkit.imaging.photo_files import open_photo
+from dragonkit.imaging.photos import Photo
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from dragonkit.editing.results import EditResult
     from dragonkit.edits.edit import Edit
-    from dragonkit.imaging.photos import Photo
 
 __all__ = ["Entry", "History"]
 
@@ -25,16 +26,30 @@ class Entry:
     Attributes:
         source: the picture that was edited, RGB.
         edits: what was asked for.
-        result: what came out.
-        state: what the editor needs to show itself as it was: prompt, marks, fields.
+        result: what came out; None for a run that was opened from a file.
+        state: what the editor needs to show itself as it was: prompt, marks, fields, settings.
         photo: `source` in its own kind; None for a plain one.
+        opened: the picture that came out, where there is no `result`.
     """
 
     source: Image.Image
     edits: tuple[Edit, ...]
-    result: EditResult
+    result: EditResult | None
     state: Mapping[str, Any] = field(default_factory=dict)
     photo: Photo | None = None
+    opened: Photo | None = None
+
+    @property
+    def before(self) -> Photo:
+        """The picture that was edited."""
+        return self.photo or open_photo(self.source)
+
+    @property
+    def after(self) -> Photo:
+        """The picture that came out."""
+        photo = self.opened if self.result is None else self.result.photo
+        assert photo is not None, "an entry has a result, or was opened"
+        return photo
 
 
 class History(Sequence[Entry]):

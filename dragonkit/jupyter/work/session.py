@@ -44,8 +44,7 @@ class Session:
         settings: what differs from the model's defaults.
 
     Attributes:
-        photo, prompt: as given; call `prepare` after a change.
-        settings: as given.
+        photo, prompt, settings: as given; call `prepare` after a change.
         registry: the plugins.
         model: the model's name.
         history: the runs that came to an end.
@@ -118,12 +117,15 @@ class Session:
 
         job.start(work)
 
-    def landed(self, entry: Entry) -> np.ndarray | None:
-        """Where what a run moved is in its result, bool (H, W); None for edits that move nothing."""
-        if not all(isinstance(edit, MovingEdit) for edit in entry.edits):
+    def landed(self, edits: Sequence[Edit], size: tuple[int, int]) -> np.ndarray | None:
+        """Where what edits move is in their result, bool (H, W); None for edits that move nothing, or none.
+
+        Args:
+            size: (width, height) of the picture.
+        """
+        if not edits or not all(isinstance(edit, MovingEdit) for edit in edits):
             return None
-        width, height = size = entry.source.size
-        masks = Layout(self.registry, entry.edits, size).on(Grid(width, height, width, height))
+        masks = Layout(self.registry, edits, size).on(Grid(*size, *size))
         landed: np.ndarray = np.logical_or.reduce([one.target for one in masks])
         return landed
 

@@ -1,10 +1,10 @@
-"""One history over the marks, the mode, its fields and the tools' sizes: Ctrl+Z takes back what was done last, whatever it was."""
+"""One history over picture, marks, mode, fields and the tools' sizes: Ctrl+Z takes back what was done last, whatever it was."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from dragonkit.edits.values import same
 from dragonkit.errors import EditError
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.marks.state import MarkState
+from dragonkit.jupyter.work.subject import Subject
 
 __all__ = ["Timeline"]
 
@@ -23,17 +24,27 @@ Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class _Moment:
+    """How everything stands but the marks, which have a history of their own."""
+
+    subject: Subject
+    settings: Settings
+
+
+@dataclass(frozen=True)
 class _Step:
-    """Something that was done: so many steps of the marks' own history, and settings before and after."""
+    """Something that was done: so many steps of the marks' own history, and the rest before and after."""
 
     marks: int
-    before: Settings
-    after: Settings
+    before: _Moment
+    after: _Moment
     when: float
 
     @property
     def touched(self) -> set[str]:
-        return {name for name in self.before.keys() | self.after.keys() if not same(self.before.get(name), self.after.get(name))}
+        before, after = self.before.settings, self.after.settings
+        names = {name for name in before.keys() | after.keys() if not same(before.get(name), after.get(name))}
+        return names if self.before.subject == self.after.subject else names | {"subject"}
 
 
 class Timeline:
@@ -43,30 +54,48 @@ class Timeline:
         view: whose marks are meant; its undo and redo become this one's.
         get: the settings now, by name. EditError while something that is being typed cannot be read.
         put: shows other ones.
+        subject: what is being edited now; its marks are the view's.
+        lay: goes on with another subject.
     """
 
-    def __init__(self, view: CanvasView, get: Callable[[], Settings], put: Callable[[Settings], None]) -> None:
-        self._view, self._get, self._put = view, get, put
+    def __init__(
+        self,
+        view: CanvasView,
+        get: Callable[[], Settings],
+        put: Callable[[Settings], None],
+        subject: Callable[[], Subject],
+        lay: Callable[[Subject], None],
+    ) -> None:
+        self._view, self._get, self._put, self._subject, self._lay = view, get, put, subject, lay
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
         self._going = False
-        self._version, self._settings = view.state.version, get()
+        self._version, self._now = view.state.version, _Moment(subject(), get())
         view.rewind, view.replay = self.undo, self.redo
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that is done within is one step."""
+        before, self._going = self._going, True
+        try:
+            yield
+        finally:
+            self._going = before
+        self.note()
 
     def note(self) -> None:
         """Whatever is different now is a step, and what was undone before it can no longer be redone."""
         if self._going:
             return
-        try:
-            settings = self._get()
-        except EditError:  # half typed
-            settings = self._settings
-        step = _Step(self._view.state.version - self._version, self._settings, settings, time.monotonic())
-        self._version, self._settings = self._view.state.version, settings
+        now = self._moment()
+        same_marks = now.subject.marks is self._now.subject.marks
+        step = _Step(now.subject.marks.version - self._version if same_marks else 0, self._now, now, time.monotonic())
+        self._version, self._now = now.subject.marks.version, now
         if not step.marks and not step.touched:
             return
         last = self._done[-1] if self._done else None
-        if last and not step.marks and not last.marks and step.touched == last.touched and step.when - last.when < TOGETHER:
+        alone = step.marks or "subject" in step.touched
+        if last and not alone and not last.marks and step.touched == last.touched and step.when - last.when < TOGETHER:
             self._done[-1] = replace(step, before=last.before)
             if not self._done[-1].touched:  # there and back
                 self._done.pop()
@@ -77,23 +106,43 @@ class Timeline:
 
     def undo(self) -> None:
         """Take the last step back; nothing happens when there is none."""
-        self._go(self._done, self._undone, MarkState.undo, lambda step: step.before)
+        self._go(self._done, self._undone, MarkState.undo, lambda step: (step.after, step.before))
 
     def redo(self) -> None:
         """Do again what was undone last; nothing happens when there is none."""
-        self._go(self._undone, self._done, MarkState.redo, lambda step: step.after)
+        self._go(self._undone, self._done, MarkState.redo, lambda step: (step.before, step.after))
 
-    def _go(self, source: list[_Step], to: list[_Step], turn: Callable[[MarkState], Any], settings_of: Callable[[_Step], Settings]) -> None:
+    @property
+    def subjects(self) -> list[Subject]:
+        """All that undo and redo may lead to, and what is there now."""
+        moments = [moment for step in (*self._done, *self._undone) for moment in (step.before, step.after)]
+        return list({id(moment.subject): moment.subject for moment in (*moments, self._now)}.values())
+
+    def _moment(self) -> _Moment:
+        try:
+            return _Moment(self._subject(), self._get())
+        except EditError:  # half typed
+            return _Moment(self._subject(), self._now.settings)
+
+    def _go(
+        self,
+        source: list[_Step],
+        to: list[_Step],
+        turn: Callable[[MarkState], Any],
+        way: Callable[[_Step], tuple[_Moment, _Moment]],
+    ) -> None:
         if not source:
             return
         step, self._going = source.pop(), True
+        start, end = way(step)
         try:
             for _ in range(step.marks):  # first: fields follow the marks, and not the other way round
                 self._view.apply(turn)
-            self._put(settings_of(step))
+            if start.subject != end.subject:
+                self._lay(end.subject)
+            self._put(end.settings)
         finally:
             self._going = False
             to.append(step)
             self._version = self._view.state.version
-            with suppress(EditError):
-                self._settings = self._get()
+            self._now = self._moment()

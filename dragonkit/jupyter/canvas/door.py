@@ -1,0 +1,70 @@
+"""Files from the browser: chosen with a button, dropped on the editor, or pasted. They come in pieces, which are put together here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+__all__ = ["Door"]
+
+MOST = 256 * 2**20
+"""Bytes of a file at most, as of an edit file."""
+_AREAS = {"editor": ".dk-editor", "second": ".dk-second"}
+
+
+class Door(anywidget.AnyWidget):
+    """A button that opens a file, with a place round it where files may be dropped and pasted.
+
+    Args:
+        description, tooltip: on the button.
+        take: called with a file's name, without a folder, and its content.
+        coming: called with the name and the size in bytes when a file begins to come, or is too large to be sent.
+        area: "editor" for all of it but its second pictures, or "second" for the second picture that the button belongs to.
+
+    Attributes:
+        icon: of Font Awesome.
+        most: bytes of a file at most.
+    """
+
+    _esm = Path(__file__).with_suffix(".js").read_text("utf-8")
+
+    description = traitlets.Unicode().tag(sync=True)
+    tooltip = traitlets.Unicode().tag(sync=True)
+    icon = traitlets.Unicode("folder-open").tag(sync=True)
+    area = traitlets.Unicode().tag(sync=True)
+    most = traitlets.Int(MOST).tag(sync=True)
+
+    def __init__(
+        self,
+        description: str,
+        tooltip: str,
+        take: Callable[[str, bytes], Any],
+        coming: Callable[[str, int], Any] = lambda name, size: None,
+        area: str = "editor",
+    ) -> None:
+        super().__init__(description=description, tooltip=tooltip, area=_AREAS[area])
+        self._take, self._coming = take, coming
+        self._pieces: list[bytes] = []
+        self._expected: tuple[str, int] | None = None
+        self.on_msg(self._told)
+
+    def _told(self, _widget: Any, content: Any, buffers: Sequence[Any]) -> None:
+        """A file begins with its name and size; its pieces follow in order, and the next file begins when they are all there."""
+        if not isinstance(content, dict):
+            return
+        name, size = content.get("name"), content.get("size")
+        if isinstance(name, str) and isinstance(size, int):
+            name = name.replace("\\", "/").rpartition("/")[2]
+            self._expected, self._pieces = (name, size) if size <= self.most else None, []
+            self._coming(name, size)
+        self._pieces += [bytes(one) for one in buffers] if self._expected else []
+        if self._expected is None or (come := sum(map(len, self._pieces))) < self._expected[1]:
+            return
+        (name, size), pieces = self._expected, self._pieces
+        self._expected, self._pieces = None, []
+        if come == size:
+            self._take(name, b"".join(pieces))
