@@ -238,6 +238,8 @@ class EditorWidget(W.VBox):
         if entry.photo is self._session.photo:  # otherwise somebody has gone on to another picture since
             self._easel.stage.set_result(entry.after.picture)
         self._pictures.refresh()
+        if report.warnings:
+            self._messages.forget("picture")  # they say it again
         words = " ".join([f"{', '.join(report.modes)}: done in {report.seconds:.1f} s.", *report.warnings])
         self._messages.say(words, "run", "warning" if report.warnings else "done")
 

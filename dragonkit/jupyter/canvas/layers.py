@@ -30,7 +30,8 @@ CutOut: TypeAlias = tuple[Image.Image, float, float]
 """RGBA, at the picture's scale, its top left corner at (x, y) of the picture."""
 
 drawing = threading.RLock()
-"""ipycanvas collects the commands of all canvases and threads in one place, so only one may draw at a time."""
+"""ipycanvas collects the commands of all canvases and threads in one place, so only one may draw at a time. A kernel may also handle
+the events of a canvas and those of a button on two threads: whoever changes what is drawn in several steps holds it, too."""
 
 _LIT = 0.25  # opacity of what a click would select
 

@@ -162,8 +162,8 @@ class CanvasView(Events):
     def apply(self, change: Callable[[MarkState], Rect | None]) -> None:
         """Change the marks and show it: `view.apply(MarkState.undo)`. A change that raises ends what the tool had begun."""
         changed = False
-        try:
-            with drawing:
+        with drawing:
+            try:
                 version, dirty = self.state.version, None
                 try:
                     dirty = change(self.state)
@@ -174,9 +174,9 @@ class CanvasView(Events):
                     changed = self.state.version != version
                     if changed or self._layers.over != self._scene().over:
                         self._draw(mask=dirty)
-        finally:
-            if changed:
-                self._callbacks.notify("change")
+            finally:
+                if changed:
+                    self._callbacks.notify("change")
 
     def undo(self) -> None:
         """Take back what the tool has begun, or else what was done last."""

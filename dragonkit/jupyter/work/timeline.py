@@ -10,6 +10,7 @@ from typing import Any
 
 from dragonkit.edits.values import same
 from dragonkit.errors import EditError
+from dragonkit.jupyter.canvas.layers import drawing
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.work.subject import Subject
@@ -75,18 +76,22 @@ class Timeline:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """All that is done within is one step."""
-        before, self._going = self._going, True
-        try:
-            yield
-        finally:
-            self._going = before
-        self.note()
+        """All that is done within is one step, and nothing of it is undone before it is over."""
+        with drawing:
+            before, self._going = self._going, True
+            try:
+                yield
+            finally:
+                self._going = before
+            self.note()
 
     def note(self) -> None:
         """Whatever is different now is a step, and what was undone before it can no longer be redone."""
-        if self._going:
-            return
+        with drawing:
+            if not self._going:
+                self._note()
+
+    def _note(self) -> None:
         now = self._moment()
         same_marks = now.subject.marks is self._now.subject.marks
         step = _Step(now.subject.marks.version - self._version if same_marks else 0, self._now, now, time.monotonic())
@@ -106,11 +111,13 @@ class Timeline:
 
     def undo(self) -> None:
         """Take the last step back; nothing happens when there is none."""
-        self._go(self._done, self._undone, MarkState.undo, lambda step: (step.after, step.before))
+        with drawing:
+            self._go(self._done, self._undone, MarkState.undo, lambda step: (step.after, step.before))
 
     def redo(self) -> None:
         """Do again what was undone last; nothing happens when there is none."""
-        self._go(self._undone, self._done, MarkState.redo, lambda step: (step.before, step.after))
+        with drawing:
+            self._go(self._undone, self._done, MarkState.redo, lambda step: (step.before, step.after))
 
     @property
     def subjects(self) -> list[Subject]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,31 @@ def test_what_python_opens_raises(open_editor: Any, tmp_path: Path) -> None:
         editor.open_picture(tmp_path / "nowhere.png")
     editor.open_picture(OTHER, prompt="a tower")
     assert named(editor, "prompt").value == "a tower" and picture_of(editor).shape == (48, 24, 3)
+
+
+def test_undo_waits_until_a_picture_is_there(open_editor: Any, monkeypatch: Any) -> None:
+    """A kernel handles the events of a canvas and those of a button on two threads."""
+    editor = open_editor(mask=blob())
+    reached, go = threading.Event(), threading.Event()
+    fit = editor._easel.tools.fit
+
+    def slowly() -> None:
+        reached.set()
+        assert go.wait(SOON)
+        fit()
+
+    monkeypatch.setattr(editor._easel.tools, "fit", slowly)
+    opening = threading.Thread(target=editor.open_picture, args=(OTHER,))
+    opening.start()
+    assert reached.wait(SOON)
+    undoing = threading.Thread(target=undo, args=(editor,))
+    undoing.start()
+    undoing.join(0.1)
+    assert undoing.is_alive()
+    go.set()
+    opening.join(SOON)
+    undoing.join(SOON)
+    assert np.array_equal(picture_of(editor), np.asarray(PICTURE)) and np.array_equal(editor.mask, blob())
 
 
 # --- what the next stroke goes on from ----------------------------------------------------------------------------------
