@@ -89,7 +89,9 @@ class EditorWidget(W.VBox):
         self._runs = Runs(session, panel, messages, self._finished)
         self._easel = easel = Easel(session, Subject(photo, session.prompt, marks, session.settings, found.path), messages)
         self.view = easel.view
-        self._shelf = HistoryPanel(self._guard(self.revert), self._guard(self.continue_from))
+        self._shelf = HistoryPanel(
+            self._guard(lambda index: self._pictures.compare(index)), self._guard(self.revert), self._guard(self.continue_from)
+        )
         self._pictures = pictures = Pictures(session, easel, self._runs, self._shelf, messages)
         self.exports = ExportPanel(self.edit_file, self.script, self._shown_result, messages, easel.view)
         easel.modes.on_change(self.exports.forget_script)

@@ -31,6 +31,17 @@ STYLE = """<style>
 .dk-editor .dk-done::before { content: "\\2713\\a0"; }
 .dk-editor .dk-warning::before, .dk-editor .dk-error [role=alert]::before { content: "\\26a0\\a0"; }
 .dk-editor .dk-warning { font-weight: bold; }
+.dk-editor.dk-dropping, .dk-editor .dk-dropping { outline: 3px dashed #0072b2; outline-offset: -3px; }
+.dk-editor .dk-thumbnail { padding: 2px; border: 1px solid transparent; background: none; cursor: pointer; line-height: 0; }
+.dk-editor .dk-thumbnail:hover { border-color: #0072b2; }
+@media (pointer: coarse) {
+  .dk-editor button, .dk-editor select, .dk-editor input:not([type=checkbox]), .dk-editor .widget-inline-hbox { min-height: 40px; }
+  .dk-editor button { min-width: 40px; }
+  .dk-editor input[type=checkbox] { width: 40px; height: 40px; }
+  .dk-editor .widget-label { line-height: 40px; height: auto; }
+  .dk-editor .widget-slider .noUi-handle::before {
+    content: ""; display: block; position: absolute; inset: -14px; height: auto; width: auto; background: none; }
+}
 .dk-editor .dk-messages .widget-html-content:empty { display: none; }
 .dk-editor.jupyter-widgets-disconnected::before {
   content: "The kernel was restarted, so this editor is a picture only: run its cell again.";

@@ -82,7 +82,13 @@ def run_to_the_end(notebook: NotebookPage) -> None:
 
 
 def wait_for(notebook: NotebookPage, kind: str, words: str) -> None:
-    notebook.text(kind).filter(has_text=words).wait_for(timeout=LONG)
+    from playwright.sync_api import TimeoutError as TooLong  # not there on every machine
+
+    try:
+        notebook.text(kind).filter(has_text=words).wait_for(timeout=LONG)
+    except TooLong:
+        said = notebook.editor.locator(".dk-messages").inner_text()
+        raise AssertionError(f"the {kind} never said {words!r}; the messages read: {said}") from None
 
 
 def until(notebook: NotebookPage, expression: str) -> None:

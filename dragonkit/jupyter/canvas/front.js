@@ -1,5 +1,5 @@
 // What ipycanvas does not do in the browser: which button it was, strokes that leave the canvas, a wheel that scrolls the page, the focus,
-// the clipboard, downloads.
+// what the pointer looks like, the clipboard, downloads.
 // Python makes one of these for each canvas; its class name says for which.
 
 const EDITOR = ".dk-editor";
@@ -13,6 +13,15 @@ function render({ model, el }) {
   let pressed = null; // the canvas on which the primary button went down
   let pushing = null; // where the pointer was when the picture was pushed last
   let space = false;
+
+  const look = document.createElement("style");
+  el.append(look);
+  const point = () => {
+    const cursor = pushing ? "grabbing" : space ? "grab" : model.get("cursor");
+    look.textContent = `.dk-editor .${model.get("surface")}, .dk-editor .${model.get("surface")} canvas { cursor: ${cursor}; }`;
+  };
+  point();
+  model.on("change:cursor", point);
 
   const place = (canvas, event) => {
     const box = canvas.getBoundingClientRect();
@@ -29,6 +38,7 @@ function render({ model, el }) {
     if (event.button === 1 || (event.button === 0 && space)) {
       pushing = [event.clientX, event.clientY];
       canvas.focus();
+      point();
       swallow(event);
     } else if (event.button !== 0) {
       swallow(event);
@@ -53,6 +63,7 @@ function render({ model, el }) {
   const up = (event) => {
     if (pushing && (event.button === 1 || event.button === 0)) {
       pushing = null;
+      point();
       event.stopImmediatePropagation();
     } else if (pressed && event.button === 0) {
       if (!canvasOf(event.target)) {
@@ -100,9 +111,11 @@ function render({ model, el }) {
     if (event.key !== " ") return;
     const busy = event.target.closest?.(TYPING + ", button, [role=button]");
     space = event.type === "keydown" && !busy && !!ours() && (event.target === ours() || ours().matches(":hover"));
+    point();
   };
   const forget = () => {
     space = false;
+    point();
   };
 
   // ipywidgets explains a number at its label only, and a text or a list not at all
@@ -160,6 +173,7 @@ function render({ model, el }) {
   return () => {
     cancelAnimationFrame(soon);
     model.off("msg:custom", asked);
+    model.off("change:cursor", point);
     for (const [name, listener] of Object.entries(listeners)) document.removeEventListener(name, listener, options);
     window.removeEventListener("blur", forget);
   };

@@ -21,6 +21,7 @@ class Front(anywidget.AnyWidget):
     Attributes:
         titles: sentences by the words at a field; see `explain`.
         surface: a class that the canvas has, and no other.
+        cursor: what the pointer looks like over the canvas, as CSS calls it.
         zoomed: whether there is more of the picture than is seen, so that the wheel pushes it.
         main: whether the keys go to this canvas after a click on a button.
     """
@@ -30,6 +31,7 @@ class Front(anywidget.AnyWidget):
     titles = traitlets.Dict().tag(sync=True)
     surface = traitlets.Unicode().tag(sync=True)
     zoomed = traitlets.Bool(False).tag(sync=True)
+    cursor = traitlets.Unicode("crosshair").tag(sync=True)
     main = traitlets.Bool(True).tag(sync=True)
 
     def __init__(self, handle: Callable[[str, dict[str, float]], Any], main: bool = True) -> None:

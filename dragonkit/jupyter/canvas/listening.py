@@ -58,8 +58,7 @@ class Listening:
         view = self._view
         if self._slides(event, canvas_x, reach):
             return
-        if event == "down":
-            view.tool.reach = reach / view.viewport.scale
+        view.tool.reach = reach / view.viewport.scale
         x, y = view.viewport.to_image(canvas_x, canvas_y)
         before, self._pressed = self._pressed, event == "down" or (event == "move" and self._pressed)
         try:
@@ -69,6 +68,9 @@ class Listening:
                 self._callbacks.notify("pointer", event if event in ("down", "move") else "up", x, y)
             elif event in ("move", "leave"):
                 self._callbacks.notify("hover", x, y, event == "move")
+            if not self._pressed:
+                on_line = view.comparison.shown and abs(canvas_x - view.comparison.line(view.viewport)) <= reach
+                view.front.cursor = "ew-resize" if on_line else view.tool.cursor_at(view.state, x, y)
 
     def _slides(self, event: str, x: float, reach: float) -> bool:
         """Whether the pointer has the line between before and after."""

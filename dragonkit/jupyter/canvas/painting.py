@@ -52,8 +52,9 @@ def draw_shape(layer: Any, shape: Shape, viewport: Viewport, color: RGB = MASK_C
         case Handle(at):
             for radius, fill in ((8.0, "#000000"), (6.5, _PLAIN), (4.0, "#000000"), (3.0, _ARROW)):
                 _disc(layer, viewport.to_canvas(*at), radius, fill)
-        case Grip(corners, knob):
-            _grip(layer, [viewport.to_canvas(*corner) for corner in corners], knob and viewport.to_canvas(*knob))
+        case Grip(corners, handles, knob):
+            box, grips = ([viewport.to_canvas(*point) for point in points] for points in (corners, handles))
+            _grip(layer, box, grips, knob and viewport.to_canvas(*knob))
         case Spot(at, positive):
             _spot(layer, viewport.to_canvas(*at), positive)
 
@@ -84,14 +85,14 @@ def _spot(layer: Any, at: Point, positive: bool | None) -> None:
         _line(layer, [(x, y - 3.5), (x, y + 3.5)], 1.8, _PLAIN)
 
 
-def _grip(layer: Any, corners: Sequence[Point], knob: Point | None) -> None:
+def _grip(layer: Any, corners: Sequence[Point], handles: Sequence[Point], knob: Point | None) -> None:
     _cased(layer, [*corners, corners[0]], 1.0, _PLAIN)
     if knob is not None:
-        (left, top), (right, right_top) = corners[:2]
-        _cased(layer, [((left + right) / 2, (top + right_top) / 2), knob], 1.0, _PLAIN)
+        edges = [((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a, b in zip(corners[::2], corners[1::2], strict=True)]  # upper and lower
+        _cased(layer, [min(edges, key=lambda edge: math.dist(edge, knob)), knob], 1.0, _PLAIN)
         _disc(layer, knob, 7.0, "#000000")
         _disc(layer, knob, 5.5, _ARROW)
-    for x, y in corners:
+    for x, y in handles:
         for half, color in ((5.5, "#000000"), (4.0, _PLAIN)):
             layer.fill_style = color
             layer.fill_rect(x - half, y - half, 2 * half, 2 * half)

@@ -9,9 +9,10 @@ from typing import Any
 
 import ipywidgets as W
 
+from dragonkit.jupyter.canvas.colors import COLORS
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.canvas.viewport import Zoom
-from dragonkit.jupyter.elements import button, row
+from dragonkit.jupyter.elements import Choice, button, row
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.tools.catalogue import TOOLS
 
@@ -69,6 +70,8 @@ class ToolRow:
             value=view.opacity, min=0, max=1, step=0.05, description="mask opacity", tooltip="0 shows the outline only"
         )
         self.size.style.description_width = self.opacity.style.description_width = "initial"  # else the longer one is cut
+        self.color = Choice(options=["auto", *COLORS], description="mask colour", tooltip="auto stands out from what is marked")
+        self.color.layout.width, self.color.style.description_width = "auto", "initial"
         self.zoom = W.ToggleButtons(
             options=list(_ZOOMS),
             tooltips=["show all of the picture", "pixel by pixel", "twice as large"],
@@ -82,11 +85,12 @@ class ToolRow:
             "invert": ("adjust", "what was outside the mask is inside", partial(view.apply, MarkState.invert)),
         }
         self.actions = {name: button(name, words, self._guarded(act), icon=icon) for name, (icon, words, act) in actions.items()}
-        self.widget = W.VBox([self.tools, row(*self.actions.values(), self.zoom), row(self.size, self.opacity)])
+        self.widget = W.VBox([self.tools, row(*self.actions.values(), self.zoom), row(self.size, self.opacity, self.color)])
         for part, act in (
             (self.tools, self.take),
             (self.size, self._resize),
             (self.opacity, self._fade),
+            (self.color, self._recolor),
             (self.zoom, self._zoom),
         ):
             part.observe(lambda change, act=act: self._guarded(act, change["new"])(), names="value")
@@ -134,6 +138,9 @@ class ToolRow:
 
     def _fade(self, opacity: float) -> None:
         self._view.opacity = opacity
+
+    def _recolor(self, color: str) -> None:
+        self._view.color = None if color == "auto" else color
 
     def _guarded(self, action: Callable[..., Any], *values: Any) -> Callable[[], None]:
         """A front end swallows what its callbacks raise; here it is told."""

@@ -11,12 +11,13 @@ from PIL import Image
 from dragonkit.errors import EditError, ImageError
 from dragonkit.imaging.images import ImageSource, load_image
 from dragonkit.imaging.strokes import Rect
+from dragonkit.jupyter.canvas.colors import COLORS, contrasting
 from dragonkit.jupyter.canvas.comparison import Comparison
 from dragonkit.jupyter.canvas.events import Events
 from dragonkit.jupyter.canvas.front import Front
 from dragonkit.jupyter.canvas.layers import CutOut, Layers, Scene, drawing
 from dragonkit.jupyter.canvas.listening import Listening
-from dragonkit.jupyter.canvas.overlay import MASK_COLOR
+from dragonkit.jupyter.canvas.overlay import MASK_COLOR, RGB
 from dragonkit.jupyter.canvas.viewport import Viewport, Zoom, canvas_size
 from dragonkit.jupyter.marks.shapes import Grip, Handle, shapes_of
 from dragonkit.jupyter.marks.state import MarkState
@@ -56,7 +57,9 @@ class CanvasView(Events):
         self._ghosts: tuple[CutOut, ...] = ()
         self.rewind: Callable[[], Any] = lambda: self.apply(MarkState.undo)
         self.replay: Callable[[], Any] = lambda: self.apply(MarkState.redo)
-        self._opacity, self._marked, self._color = 0.45, True, MASK_COLOR
+        self._opacity, self._marked = 0.45, True
+        self._wanted: str | None = None
+        self._color = self._lit_color = MASK_COLOR
         self._highlit: np.ndarray | None = None
         self.comparison = Comparison()
         listening = Listening(self, self._callbacks)
@@ -76,7 +79,8 @@ class CanvasView(Events):
         with drawing:
             if state is not self.state:
                 self.tool.cancel()
-            self.state, self._image = state, image
+            self.state, self._image, self._highlit = state, image, None
+            self._recolor()
             size = canvas_size(image.size)
             self._layers.resize(size)
             self._look(self.viewport if self.viewport.image_size == image.size else Viewport(image.size, size))
@@ -98,6 +102,7 @@ class CanvasView(Events):
             if tool is not self.tool:
                 self.tool.cancel()
             self.tool = self.tools[tool.name] = tool
+            self.front.cursor = tool.cursor
             self._draw()
 
     @property
@@ -111,6 +116,20 @@ class CanvasView(Events):
             raise EditError(f"the opacity is {opacity}, but must lie in 0..1. Use 0 to see the outline only.")
         self._opacity = float(opacity)
         self._draw(mask=(0, 0, *self.state.size))
+
+    @property
+    def color(self) -> str | None:
+        """The mask's colour, one of `colors.COLORS`; None for one that stands out from what is marked. EditError for any other."""
+        return self._wanted
+
+    @color.setter
+    def color(self, color: str | None) -> None:
+        if color is not None and color not in COLORS:
+            raise EditError(f"there is no mask colour {color!r}. The colours are {', '.join(COLORS)}.")
+        with drawing:
+            self._wanted = color
+            self._recolor()
+            self._draw(mask=(0, 0, *self.state.size))
 
     @property
     def marked(self) -> bool:
@@ -151,6 +170,8 @@ class CanvasView(Events):
         with drawing:
             if mask is not self._highlit:
                 self._highlit = mask
+                if mask is not None:
+                    self._lit_color = self._suiting(mask)
                 self._draw()
 
     def refresh(self) -> None:
@@ -172,6 +193,8 @@ class CanvasView(Events):
                     raise
                 finally:
                     changed = self.state.version != version
+                    if dirty is not None and self._recolor():
+                        dirty = (0, 0, *self.state.size)
                     if changed or self._layers.over != self._scene().over:
                         self._draw(mask=dirty)
             finally:
@@ -202,6 +225,14 @@ class CanvasView(Events):
             self.front.zoomed = viewport.scale > viewport.least
             self.redraw()
 
+    def _suiting(self, mask: np.ndarray) -> RGB:
+        return contrasting(np.asarray(self._image), mask, self._color) if self._wanted is None else COLORS[self._wanted]
+
+    def _recolor(self) -> bool:
+        """Whether the mask has another colour now."""
+        before, self._color = self._color, self._suiting(self.state.mask)
+        return self._color != before
+
     def _scene(self) -> Scene:
         begun, state, lit = self.tool.preview(self.state), self.state, self._highlit
         shapes = [*shapes_of(state), *begun] if self.marked else [one for one in begun if not isinstance(one, (Grip, Handle))]
@@ -211,7 +242,7 @@ class CanvasView(Events):
             mask=state.mask if self.marked else np.zeros_like(state.mask),
             color=self._color,
             opacity=self.opacity,
-            lit=(lit, self._color) if lit is not None and self.marked else None,
+            lit=(lit, self._lit_color) if lit is not None and self.marked else None,
             cutouts=self._ghosts,
             shapes=shapes,
             comparison=self.comparison,

@@ -61,9 +61,10 @@ class Ring:
 
 @dataclass(frozen=True)
 class Grip:
-    """A box with handles at its four corners, and a knob to turn it unless there is none."""
+    """A box with a handle for each of its four corners, which may stand off, and a knob to turn it unless there is none."""
 
     corners: tuple[Point, ...]
+    handles: tuple[Point, ...]
     knob: Point | None
 
 

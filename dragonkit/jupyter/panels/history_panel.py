@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as W
 
 from dragonkit.jupyter.elements import button, png, row
+from dragonkit.jupyter.panels.thumbnail import Thumbnail
 from dragonkit.jupyter.work.history import History
 
 __all__ = ["HistoryPanel"]
@@ -16,10 +17,10 @@ _THUMBNAIL = 80  # CSS pixels of the longest side
 
 
 class HistoryPanel:
-    """Thumbnails of all results, each with a way back to it and a way on from it."""
+    """Thumbnails of all results: a click compares, and each has a way back to it and a way on from it."""
 
-    def __init__(self, revert: Callable[[int], Any], go_on: Callable[[int], Any]) -> None:
-        self._revert, self._go_on = revert, go_on
+    def __init__(self, compare: Callable[[int], Any], revert: Callable[[int], Any], go_on: Callable[[int], Any]) -> None:
+        self._compare, self._revert, self._go_on = compare, revert, go_on
         self.widget = row()
 
     def show(self, history: History) -> None:
@@ -36,8 +37,9 @@ class HistoryPanel:
         words = f"{index + 1}: {', '.join(edit.mode for edit in entry.edits)}"
         return W.VBox(
             [
-                # no tooltip: the front end of ipywidgets 8.1 fails on that of a picture
-                W.Image(value=png(thumbnail), format="png", layout=W.Layout(height=f"{_THUMBNAIL}px", width="auto")),
+                Thumbnail(
+                    png(thumbnail), f"run {words}", "see it over the picture, before and after", lambda: self._compare(index), _THUMBNAIL
+                ),
                 W.Label(words),
                 button("revert", f"go back to run {words}", lambda: self._revert(index), icon="history"),
                 button("continue from here", f"edit the result of run {words}", lambda: self._go_on(index), icon="arrow-right"),

@@ -11,6 +11,7 @@ from dragonkit.edits.edit import Edit
 from dragonkit.errors import EditError
 from dragonkit.imaging.masks import bounding_box, center_of
 from dragonkit.jupyter.canvas.view import CanvasView
+from dragonkit.jupyter.canvas.viewport import Viewport
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.panels.mode_panel import ModePanel
 from dragonkit.jupyter.tools.frame import FREE, Frame, Pull, When
@@ -18,7 +19,7 @@ from dragonkit.modes.moving import MovingEdit
 
 __all__ = ["Posing"]
 
-_STALK = 28.0  # canvas pixels
+_STALK, _EDGE = 28.0, 10.0  # canvas pixels: how far the knob stands off, and how near to the canvas' edge handles may be
 _SMALLEST = 0.05  # of its size; a hand that comes near the middle means small, not nothing
 
 
@@ -33,7 +34,7 @@ class Posing:
     def __init__(self, view: CanvasView, modes: ModePanel) -> None:
         self._view, self._modes = view, modes
         self._edit: Edit | None = None
-        self._known: tuple[np.ndarray, Edit | None, float, Frame | None] | None = None
+        self._known: tuple[np.ndarray, Edit | None, Viewport, Frame | None] | None = None
         self._before: dict[Pull, float] = {}
         self._rests = 0.0
         pick = view.tools["pick"]
@@ -45,9 +46,9 @@ class Posing:
 
     def frame(self, state: MarkState) -> Frame | None:
         """None while nothing is selected."""
-        scale, known = self._view.viewport.scale, self._known
-        if known is None or known[0] is not state.mask or known[1] is not self._edit or known[2] != scale:
-            known = self._known = state.mask, self._edit, scale, self._made(state.mask, self._edit, scale)
+        viewport, known = self._view.viewport, self._known
+        if known is None or known[0] is not state.mask or known[1] is not self._edit or known[2] != viewport:
+            known = self._known = state.mask, self._edit, viewport, self._made(state.mask, self._edit, viewport)
         return known[3]
 
     def pull(self, pull: Pull, by: float, now: When) -> None:
@@ -73,11 +74,13 @@ class Posing:
         self._modes.form.update({pull: value})
         self._rests = 2 * time.monotonic() - begun
 
-    def _made(self, mask: np.ndarray, edit: Edit | None, scale: float) -> Frame | None:
+    def _made(self, mask: np.ndarray, edit: Edit | None, viewport: Viewport) -> Frame | None:
         if not mask.any():
             return None
         affine = FREE
         if isinstance(edit, MovingEdit):
             with suppress(EditError):  # it changes nothing, of which Run tells
                 affine = edit.affine(mask)
-        return Frame(bounding_box(mask), center_of(mask), affine, self._modes.offers("degrees"), _STALK / scale)
+        width, height = viewport.canvas_size
+        room = *viewport.to_image(_EDGE, _EDGE), *viewport.to_image(width - _EDGE, height - _EDGE)
+        return Frame(bounding_box(mask), center_of(mask), affine, self._modes.offers("degrees"), _STALK / viewport.scale, room)

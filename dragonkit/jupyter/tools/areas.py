@@ -54,7 +54,7 @@ class Brush(Stroke):
 class Eraser(Brush):
     """Takes away from the mask."""
 
-    name, shortcut = "eraser", "e"
+    name, shortcut, cursor = "eraser", "e", "cell"
     _paints = False
 
 

@@ -22,12 +22,18 @@ class Tool:
         name, shortcut: how people call it, and the key that takes it.
         reach: how near counts as on it, in picture pixels; a canvas sets it at every press.
         busy: whether something was begun that is not in the marks yet.
+        cursor: what the pointer looks like, as CSS calls it.
     """
 
     name: ClassVar[str] = ""
     shortcut: ClassVar[str] = ""
     reach: float = 4.0
     busy: bool = False
+    cursor: ClassVar[str] = "crosshair"
+
+    def cursor_at(self, state: MarkState, x: float, y: float) -> str:
+        """What the pointer looks like there: what a press would do."""
+        return self.cursor
 
     def down(self, state: MarkState, x: float, y: float) -> Rect | None:
         return None

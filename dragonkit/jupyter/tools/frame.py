@@ -30,6 +30,7 @@ class Frame:
         affine: where it goes, float64 (2, 3).
         turns: whether there is a knob.
         stalk: how far the knob stands off.
+        room: where handles can be reached; all of them lie in it, wherever the corners are. Anywhere when left out.
     """
 
     box: Rect
@@ -37,6 +38,7 @@ class Frame:
     affine: np.ndarray = field(default_factory=lambda: FREE)
     turns: bool = True
     stalk: float = 0.0
+    room: tuple[float, float, float, float] | None = None
 
     @cached_property
     def corners(self) -> tuple[Point, ...]:
@@ -45,12 +47,18 @@ class Frame:
         return tuple(self._there(x, y) for x, y in ((left, top), (right, top), (right, bottom), (left, bottom)))
 
     @cached_property
+    def handles(self) -> tuple[Point, ...]:
+        """Of the corners, in their order."""
+        return tuple(map(self._reachable, self.corners))
+
+    @cached_property
     def knob(self) -> Point | None:
-        """Above the middle of the upper edge, and turned with it."""
-        (left, top), (right, right_top) = self.corners[:2]
-        x, y = (left + right) / 2, (top + right_top) / 2
-        width = math.hypot(right - left, right_top - top) or 1.0
-        return (x + self.stalk * (right_top - top) / width, y - self.stalk * (right - left) / width) if self.turns else None
+        """Above the middle of the upper edge, and turned with it; below the lower edge where it could not be reached else."""
+        if not self.turns:
+            return None
+        a, b, c, d = self.corners
+        above, below = self._off(a, b), self._off(c, d)
+        return self._reachable(below if self._reachable(above) != above and self._reachable(below) == below else above)
 
     @cached_property
     def center(self) -> Point:
@@ -65,13 +73,21 @@ class Frame:
         """Which handle is within reach."""
         if self.knob is not None and math.dist(point, self.knob) <= reach:
             return "degrees"
-        return "scale" if any(math.dist(point, corner) <= reach for corner in self.corners) else None
+        return "scale" if any(math.dist(point, handle) <= reach for handle in self.handles) else None
+
+    def cursor_at(self, point: Point, reach: float) -> str:
+        """What the pointer looks like over a handle, as CSS calls it; nothing where there is none."""
+        pull = self.handle_at(point, reach)
+        if pull != "scale":
+            return "grab" if pull else ""
+        x, y = point[0] - self.center[0], point[1] - self.center[1]
+        return "nwse-resize" if x * y > 0 else "nesw-resize"
 
     def pulled(self, pull: Pull, start: Point, end: Point) -> float:
         """By how much a way from `start` to `end` scales it (a factor), or turns it (degrees, -180 to 180)."""
         before, after = ((x - self.center[0], y - self.center[1]) for x, y in (start, end))
         if pull == "scale":
-            return math.hypot(*after) / max(math.hypot(*before), 1e-6)
+            return math.hypot(*after) / max(math.hypot(*before), 1.0)
         turn = math.degrees(math.atan2(after[1], after[0]) - math.atan2(before[1], before[0]))
         return (turn + 180) % 360 - 180
 
@@ -82,6 +98,17 @@ class Frame:
             return point
         x, y = np.linalg.solve(turn, np.asarray(point) - shift)
         return float(x), float(y)
+
+    def _off(self, left: Point, right: Point) -> Point:
+        """A stalk away from the middle of an edge, to the left of the way from its one end to the other."""
+        x, y, width = (left[0] + right[0]) / 2, (left[1] + right[1]) / 2, math.dist(left, right) or 1.0
+        return x + self.stalk * (right[1] - left[1]) / width, y - self.stalk * (right[0] - left[0]) / width
+
+    def _reachable(self, point: Point) -> Point:
+        if self.room is None:
+            return point
+        left, top, right, bottom = self.room
+        return min(max(point[0], left), right), min(max(point[1], top), bottom)
 
     def _there(self, x: float, y: float) -> Point:
         a, b = self.affine @ (x, y, 1.0)

@@ -40,7 +40,7 @@ class Pick(Tool):
         pull: told which handle is pulled, by how much since the press, and whether the hand presses, moves or releases.
     """
 
-    name, shortcut = "pick", "k"
+    name, shortcut, cursor = "pick", "k", "pointer"
 
     def __init__(self, selector: Selector | None = None, positive: bool = True) -> None:
         self.selector, self.positive = selector, positive
@@ -108,6 +108,13 @@ class Pick(Tool):
         mask = state.mask if before is None else state.mask & ~before  # what was painted by hand elsewhere stays
         return state.change(None if after is None else mask | after, points=clicks)  # None: it comes later
 
+    def cursor_at(self, state: MarkState, x: float, y: float) -> str:
+        frame = self.frame(state)
+        if frame is not None and (cursor := frame.cursor_at((x, y), self.reach)):
+            return cursor
+        there = frame.back((x, y)) if frame is not None else (x, y)
+        return "move" if _holds(state.mask, there) or _holds(state.mask, (x, y)) else self.cursor
+
     def leave(self, state: MarkState, x: float, y: float) -> Rect | None:
         if self.busy:
             return self.up(state, x, y)
@@ -136,7 +143,7 @@ class Pick(Tool):
         if self._grabbed is not None:
             return [Arrow(*self._grabbed)]
         frame = self.frame(state)
-        return [] if frame is None else [Grip(frame.corners, frame.knob)]
+        return [] if frame is None else [Grip(frame.corners, frame.handles, frame.knob)]
 
     def _pull_to(self, x: float, y: float, now: When) -> None:
         assert self._pulled is not None and self._framed is not None and self._pressed is not None

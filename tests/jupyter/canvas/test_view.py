@@ -56,7 +56,7 @@ def shown_mask(browser: Browser, view: CanvasView) -> np.ndarray:
 
 
 def expected_mask(view: CanvasView) -> np.ndarray:
-    overlay = mask_overlay(view.state.mask, view.viewport, (0, 0, *view.viewport.canvas_size), view.opacity)
+    overlay = mask_overlay(view.state.mask, view.viewport, (0, 0, *view.viewport.canvas_size), view.opacity, view._color)
     return overlay * (overlay[..., 3:] > 0)  # the browser keeps no colour of what is transparent
 
 

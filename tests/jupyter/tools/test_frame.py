@@ -40,8 +40,28 @@ def test_pulls_are_measured_about_the_centre() -> None:
     assert plain.pulled("scale", (30, 20), (40, 25)) == pytest.approx(2)
     assert plain.pulled("degrees", (20, 5), (30, 15)) == pytest.approx(90)
     assert plain.pulled("degrees", (20, 5), (19, 25)) == pytest.approx(-180 + math.degrees(math.atan2(1, 10)))
-    assert plain.pulled("scale", MIDDLE, (30, 20)) > 1000, "a press on the very centre is no division by zero"
+    assert plain.pulled("scale", MIDDLE, (30, 20)) == pytest.approx(math.hypot(10, 5)), "a press on the very centre is a pixel beside it"
 
 
 def test_a_map_that_leaves_nothing_has_no_way_back() -> None:
     assert Frame((0, 0, 4, 4), (2, 2), np.zeros((2, 3))).back((1, 2)) == (1, 2)
+
+
+def test_handles_that_would_lie_off_the_canvas_can_be_reached() -> None:
+    plain, room = frame(), (2.0, 2.0, 38.0, 30.0)
+    for dx, dy in ((0, 0), (-25, -12), (30, 0), (100, 100), (0, -40)):
+        moved = Frame(plain.box, MIDDLE, np.array([[1.0, 0.0, dx], [0.0, 1.0, dy]]), True, 5.0, room)
+        assert moved.knob is not None
+        for x, y in (*moved.handles, moved.knob):
+            assert room[0] <= x <= room[2] and room[1] <= y <= room[3]
+        assert all(moved.handle_at(handle, 1) for handle in moved.handles) and moved.handle_at(moved.knob, 1) == "degrees"
+        assert moved.corners == tuple((x + dx, y + dy) for x, y in frame().corners), "the box itself is where it is"
+    raised = Frame(plain.box, MIDDLE, np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -9.0]]), True, 5.0, room)
+    assert raised.knob == (20, 16), "below, where there is no room above"
+
+
+def test_the_pointer_says_what_a_press_would_do() -> None:
+    plain = frame()
+    assert plain.cursor_at((10, 10), 2) == plain.cursor_at((30, 20), 2) == "nwse-resize"
+    assert plain.cursor_at((30, 10), 2) == plain.cursor_at((10, 20), 2) == "nesw-resize"
+    assert plain.cursor_at((20, 5), 2) == "grab" and plain.cursor_at(MIDDLE, 2) == ""
