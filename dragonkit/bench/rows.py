@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from dragonkit.bench.outcomes import ceiling, done, inverted
+from dragonkit.bench.outcomes import ceiling, done, inverted, round_trip
 from dragonkit.bench.tasks.figures import copy_and_inpaint
 from dragonkit.bench.tasks.parts import Task
 from dragonkit.diffusion.inversion import sample
@@ -66,8 +66,8 @@ def _reconstructed(it: Attempt) -> Image.Image:
 
 
 def _rewoven(it: Attempt) -> Image.Image | None:
-    """The answer of an appearance with its pattern laid anew."""
-    return it.task.answer.rewoven(it.task.index, it.task.seed).image if it.task.name == "appearance" else None
+    """The answer of an appearance with its pattern laid anew, as the autoencoder carries it."""
+    return round_trip(it.editor, it.task.answer.rewoven(it.task.index, it.task.seed).image) if it.task.name == "appearance" else None
 
 
 def _paper(**changes: Any) -> Settings:
