@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 import numpy as np
+from IPython.display import display
+from PIL import Image
 
 from dragonkit.editing.results import EditResult
 from dragonkit.edits.edit import Edit
@@ -15,8 +16,8 @@ from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, EditFileError
 from dragonkit.imaging.masks import MaskSource, load_mask
-from dragonkit.jupyter.canvas.fallback import still
-from dragonkit.jupyter.elements import STYLE, png, row
+from dragonkit.jupyter.canvas.fallback import Still, still
+from dragonkit.jupyter.elements import STYLE, row
 from dragonkit.jupyter.forms.form import Form
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.panels.easel import Easel
@@ -93,6 +94,8 @@ class EditorWidget(W.VBox):
             self._guard(lambda index: self._pictures.compare(index)), self._guard(self.revert), self._guard(self.continue_from)
         )
         self._pictures = pictures = Pictures(session, easel, self._runs, self._shelf, messages)
+        self._still = Still(self._seen)
+        easel.on_laid(lambda before: self._still.renew())
         self.exports = ExportPanel(self.edit_file, self.script, self._shown_result, messages, easel.view)
         easel.modes.on_change(self.exports.forget_script)
         easel.tools.widget.children = (row(pictures.door), *easel.tools.widget.children)
@@ -224,14 +227,18 @@ class EditorWidget(W.VBox):
             self._session.stop()
         super().close()
 
+    def _ipython_display_(self) -> None:
+        """The widget, and below it a picture for places that show no widgets; the browser hides it while the editor lives."""
+        display(self._repr_mimebundle_(), raw=True)
+        self._still.show()
+
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Beside the widget a picture, for places that show no widgets."""
         self._guard(self._easel.modes.refresh)()
-        data = super()._repr_mimebundle_(**options)
+        return super()._repr_mimebundle_(**options)
+
+    def _seen(self) -> Image.Image:
         stage = self._easel.stage
-        shown = still(stage.result, None) if stage.result is not None and stage.comparing else still(stage.picture, self.marks)
-        data["image/png"] = base64.b64encode(png(shown)).decode("ascii")
-        return data
+        return still(stage.result, None) if stage.result is not None and stage.comparing else still(stage.picture, self.marks)
 
     def _finished(self, entry: Entry) -> None:
         """A run came to an end; this is its thread."""
@@ -240,6 +247,7 @@ class EditorWidget(W.VBox):
         if entry.photo is self._session.photo:  # otherwise somebody has gone on to another picture since
             self._easel.stage.set_result(entry.after.picture)
         self._pictures.refresh()
+        self._still.renew()
         if report.warnings:
             self._messages.forget("picture")  # they say it again
         words = " ".join([f"{', '.join(report.modes)}: done in {report.seconds:.1f} s.", *report.warnings])

@@ -16,6 +16,7 @@ STYLE = """<style>
 .dk-editor canvas { max-width: 100%; height: auto !important; }
 .dk-editor button:focus-visible, .dk-editor input:focus-visible, .dk-editor select:focus-visible, .dk-editor canvas:focus-visible,
 .dk-editor textarea:focus-visible, .dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 1px; }
+.jp-OutputArea-child:has(.dk-live:not(.jupyter-widgets-disconnected)) + .jp-OutputArea-child { display: none; }
 .dk-editor:focus { outline: none; }
 .dk-editor .dk-columns { flex-flow: row wrap; gap: 12px; align-items: flex-start; overflow: visible; }
 .dk-editor .dk-picture { flex: 0 1 660px; min-width: 0; max-width: 100%; overflow: visible; }

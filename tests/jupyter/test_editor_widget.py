@@ -629,9 +629,7 @@ def test_a_file_is_named_in_the_script(open_editor: Any, tmp_path: Path) -> None
 
 
 def still_of(editor: dk.EditorWidget) -> np.ndarray:
-    data = editor._repr_mimebundle_()
-    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == editor.model_id
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))))
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(editor._still.data()["image/png"]))))
 
 
 def test_a_still_picture_for_places_without_widgets(open_editor: Any) -> None:

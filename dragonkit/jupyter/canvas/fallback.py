@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from IPython.display import display
 from PIL import Image, ImageDraw
 
 from dragonkit.jupyter.canvas.overlay import mask_overlay
 from dragonkit.jupyter.canvas.viewport import Viewport, canvas_size
+from dragonkit.jupyter.elements import png
 from dragonkit.jupyter.marks.state import MarkState
 
-__all__ = ["still"]
+__all__ = ["Still", "still"]
 
 _ARROW = "#e69f00"
 
@@ -29,3 +35,28 @@ def still(picture: Image.Image, marks: MarkState | None) -> Image.Image:
         draw.line(way, fill=_ARROW, width=3)
         draw.circle(way[1], 6, fill=_ARROW, outline="black")
     return image.convert("RGB")
+
+
+class Still:
+    """A picture as an output of its own beside the widget's: a notebook keeps it when it is saved, whatever becomes of the widget.
+
+    Args:
+        picture: gives what is to be seen now.
+    """
+
+    def __init__(self, picture: Callable[[], Image.Image]) -> None:
+        self._picture, self._shown = picture, list[Any]()
+
+    def data(self) -> dict[str, str]:
+        """As a notebook's outputs are written."""
+        return {"image/png": base64.b64encode(png(self._picture())).decode("ascii"), "text/plain": "the picture in the editor"}
+
+    def show(self) -> None:
+        """Put it below what was displayed last."""
+        self._shown.append(display(self.data(), raw=True, display_id=True))
+
+    def renew(self) -> None:
+        """What was shown before is replaced."""
+        data = self.data() if self._shown else {}
+        for handle in self._shown:
+            handle.update(data, raw=True)

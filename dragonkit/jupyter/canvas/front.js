@@ -153,6 +153,7 @@ function render({ model, el }) {
   };
   const asked = async (message, buffers) => {
     if (message.ask === "copy") send("copied", { done: (await copy(message.text)) ? 1 : 0 });
+    if (message.ask === "live") editor()?.classList.add("dk-live");
     if (message.ask === "download") download(message.name, buffers[0]);
   };
   model.on("msg:custom", asked);
@@ -169,6 +170,7 @@ function render({ model, el }) {
   };
   guard();
   const soon = requestAnimationFrame(guard);
+  send("hello", {});
 
   return () => {
     cancelAnimationFrame(soon);

@@ -56,6 +56,9 @@ class Front(anywidget.AnyWidget):
     def _told(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if not isinstance(content, dict):
             return
+        if content.get("action") == "hello":  # somebody listens here: the editor is more than a picture
+            self.send({"ask": "live"})
+            return
         action, values = content.get("action"), {name: value for name, value in content.items() if name != "action"}
         if isinstance(action, str) and all(isinstance(value, (int, float)) for value in values.values()):
             self._handle(action, values)

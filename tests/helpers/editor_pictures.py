@@ -1,0 +1,78 @@
+"""`python -m helpers.editor_pictures` photographs the notebook editor for the documentation, in a real browser."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from helpers.boat import to_window, until, wait_for
+from helpers.notebook_page import NotebookPage
+from helpers.notebook_server import chromium, serve
+from PIL import Image
+
+import dragonkit as dk
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 430, "height": 800}
+CELL = """
+import dragonkit as dk
+
+scene = dk.toybox.scene(seed=7, size=64)
+editor = dk.EditorWidget(scene.image, prompt=scene.caption)
+editor
+"""
+
+
+def main(folder: Path = IMAGES) -> None:
+    with tempfile.TemporaryDirectory() as root, serve(Path(root)) as server, chromium() as browser:
+        page = browser.new_context(viewport=WIDE).new_page()
+        lab = NotebookPage(page, server, "editor", [CELL], Path(root))
+        lab.open()
+        lab.run_cells()
+        lab.until_open()
+        wait_for(lab, "status", "is inverted")
+        page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+        _carry(lab, release=False)
+        _save(page, folder / "editor-carried.png", clip=lab.editor.locator(".dk-picture"))
+        page.mouse.up()
+        until(lab, "len(editor.marks.drags) == 1")
+        lab.do("assert editor._easel.stage.wait(10)")
+        lab.press("Run")
+        wait_for(lab, "progress", "editing: step")
+        page.wait_for_timeout(600)
+        _save(page, folder / "editor-run.png", lab)
+        wait_for(lab, "status", "done in")
+        page.wait_for_timeout(500)
+        _save(page, folder / "editor-result.png", lab)
+        page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+        page.wait_for_timeout(1500)
+        _save(page, folder / "editor-dark.png", lab)
+        page.set_viewport_size(NARROW)
+        page.wait_for_timeout(800)
+        _save(page, folder / "editor-narrow.png", lab)
+
+
+def _carry(lab: NotebookPage, release: bool) -> None:
+    boat = dk.toybox.scene(seed=7, size=64).objects[0].mask
+    middle = tuple(float(np.median(places)) + 0.5 for places in np.nonzero(boat)[::-1])
+    start, end = to_window(lab, middle, (middle[0] - 15, middle[1] + 10))
+    lab.page.mouse.click(*start)
+    until(lab, "bool(editor.mask.any())")
+    lab.drag(start, end, release=release)
+    lab.page.wait_for_timeout(500)
+
+
+def _save(page: Any, path: Path, lab: NotebookPage | None = None, clip: Any = None) -> None:
+    """The window from where the editor begins; or a part of it."""
+    if lab is not None:
+        lab.editor.evaluate("editor => editor.scrollIntoView({block: 'start'})")
+    content = (clip or page).screenshot()
+    Image.open(io.BytesIO(content)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES)
