@@ -98,7 +98,8 @@ class EditorWidget(W.VBox):
         easel.on_laid(lambda before: self._still.renew())
         self.exports = ExportPanel(self.edit_file, self.script, self._shown_result, messages, easel.view)
         easel.modes.on_change(self.exports.forget_script)
-        easel.tools.widget.children = (row(pictures.door), *easel.tools.widget.children)
+        tools, *rest = easel.tools.widget.children
+        easel.tools.widget.children = (row(pictures.door, tools), *rest)
         base = row(W.Label("go on from"), pictures.base)
         picture = [easel.tools.widget, easel.view.widget, easel.view.front, easel.tools.help, easel.tools.picking, easel.stage.after, base]
         words = [pictures.prompt, easel.modes.widget, panel.widget, messages.widget, self._shelf.widget, self.exports.widget]

@@ -14,6 +14,7 @@ __all__ = ["STYLE", "Choice", "button", "png", "row"]
 STYLE = """<style>
 .dk-editor .widget-inline-hbox { max-width: calc(100% - 4px); }
 .dk-editor canvas { max-width: 100%; height: auto !important; }
+.dk-editor .dk-picture canvas { max-height: max(320px, calc(100vh - 225px)); width: auto !important; align-self: flex-start; }
 .dk-editor button:focus-visible, .dk-editor input:focus-visible, .dk-editor select:focus-visible, .dk-editor canvas:focus-visible,
 .dk-editor textarea:focus-visible, .dk-editor [tabindex]:focus-visible { outline: 3px solid #0072b2 !important; outline-offset: 1px; }
 .jp-OutputArea-child:has(.dk-live:not(.jupyter-widgets-disconnected)) + .jp-OutputArea-child { display: none; }

@@ -35,9 +35,8 @@ def main(folder: Path = IMAGES) -> None:
         lab.run_cells()
         lab.until_open()
         wait_for(lab, "status", "is inverted")
-        page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
         _carry(lab, release=False)
-        _save(page, folder / "editor-carried.png", clip=lab.editor.locator(".dk-picture"))
+        _store(Image.fromarray(lab.pixels()), folder / "editor-carried.png")
         page.mouse.up()
         until(lab, "len(editor.marks.drags) == 1")
         lab.do("assert editor._easel.stage.wait(10)")
@@ -66,12 +65,14 @@ def _carry(lab: NotebookPage, release: bool) -> None:
     lab.page.wait_for_timeout(500)
 
 
-def _save(page: Any, path: Path, lab: NotebookPage | None = None, clip: Any = None) -> None:
-    """The window from where the editor begins; or a part of it."""
-    if lab is not None:
-        lab.editor.evaluate("editor => editor.scrollIntoView({block: 'start'})")
-    content = (clip or page).screenshot()
-    Image.open(io.BytesIO(content)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+def _save(page: Any, path: Path, lab: NotebookPage) -> None:
+    """The window from where the editor begins."""
+    lab.editor.evaluate("editor => editor.scrollIntoView({block: 'start'})")
+    _store(Image.open(io.BytesIO(page.screenshot())), path)
+
+
+def _store(image: Image.Image, path: Path) -> None:
+    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

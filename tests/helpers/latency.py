@@ -63,7 +63,7 @@ def measured(lab: NotebookPage, line: Line) -> list[tuple[str, float, float, flo
     with tempfile.TemporaryDirectory() as folder:
         noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
         Image.fromarray(noise).save(path := Path(folder) / "noise.png")
-        chooser = page.locator(".dk-editor button", has_text="Open picture")
+        chooser = page.locator(".dk-editor button", has_text="Open")
         with page.expect_file_chooser() as waiting:
             chooser.click()
         size = f"{path.stat().st_size / 1e6:.1f} MB"

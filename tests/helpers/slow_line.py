@@ -44,7 +44,7 @@ class Line:
         await asyncio.gather(*going, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        with suppress(OSError, asyncio.CancelledError):  # it ends when the line does
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
             await asyncio.gather(self._carry(reader, back, "up"), self._carry(there, writer, "down"))
 

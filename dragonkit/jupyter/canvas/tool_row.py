@@ -70,7 +70,8 @@ class ToolRow:
             value=view.opacity, min=0, max=1, step=0.05, description="mask opacity", tooltip="0 shows the outline only"
         )
         self.size.style.description_width = self.opacity.style.description_width = "initial"  # else the longer one is cut
-        self.color = Choice(options=["auto", *COLORS], description="mask colour", tooltip="auto stands out from what is marked")
+        self.color = Choice(options=["auto", *COLORS], description="colour", tooltip="of the mask; auto stands out from what is marked")
+        self.size.layout.width = self.opacity.layout.width = "18.5em"
         self.color.layout.width, self.color.style.description_width = "auto", "initial"
         self.zoom = W.ToggleButtons(
             options=list(_ZOOMS),

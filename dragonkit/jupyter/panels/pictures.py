@@ -48,7 +48,7 @@ class Pictures:
         self._session, self._easel, self._runs, self._shelf, self._messages = session, easel, runs, shelf, messages
         self._waiting: Opened | None = None  # for the picture that it was made from
         self.door = Door(
-            "Open picture",
+            "Open",
             "edit another picture, an edited PNG or an edit file; or drop it here, or paste it",
             self._came,
             self._coming,
