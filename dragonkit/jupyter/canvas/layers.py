@@ -41,7 +41,7 @@ class Scene:
     """All that is to be seen.
 
     Attributes:
-        mask: bool (H, W).
+        mask: bool (H, W); None for nothing.
         lit: bool (H, W), drawn faintly over everything; None for nothing.
         cutouts: up to two.
         shapes: lie over the cut-outs.
@@ -49,7 +49,7 @@ class Scene:
 
     image: Image.Image
     viewport: Viewport
-    mask: np.ndarray
+    mask: np.ndarray | None
     color: RGB
     opacity: float
     lit: tuple[np.ndarray, RGB] | None
@@ -97,7 +97,8 @@ class Layers:
                 self._picture.draw(self._bottom, scene.image, viewport)
                 scene.comparison.draw(self._bottom, viewport)
             if rect:
-                draw_mask(self._middle, scene.mask, viewport, rect, scene.opacity, scene.color)
+                shown = np.zeros(scene.image.size[::-1], bool) if scene.mask is None else scene.mask
+                draw_mask(self._middle, shown, viewport, rect, scene.opacity, scene.color)
             self._top.clear_rect(0, 0, *size)
             if scene.lit is not None:
                 lit, color = scene.lit

@@ -234,19 +234,11 @@ class CanvasView(Events):
         return self._color != before
 
     def _scene(self) -> Scene:
-        begun, state, lit = self.tool.preview(self.state), self.state, self._highlit
-        shapes = [*shapes_of(state), *begun] if self.marked else [one for one in begun if not isinstance(one, (Grip, Handle))]
-        return Scene(
-            image=self._image,
-            viewport=self.viewport,
-            mask=state.mask if self.marked else np.zeros_like(state.mask),
-            color=self._color,
-            opacity=self.opacity,
-            lit=(lit, self._lit_color) if lit is not None and self.marked else None,
-            cutouts=self._ghosts,
-            shapes=shapes,
-            comparison=self.comparison,
-        )
+        begun = self.tool.preview(self.state)
+        shapes = [*shapes_of(self.state), *begun] if self.marked else [one for one in begun if not isinstance(one, (Grip, Handle))]
+        mask, lit = (self.state.mask, self._highlit) if self.marked else (None, None)
+        lit_so = None if lit is None else (lit, self._lit_color)
+        return Scene(self._image, self.viewport, mask, self._color, self.opacity, lit_so, self._ghosts, shapes, self.comparison)
 
     def _draw(self, everything: bool = False, mask: Rect | None = None) -> None:
         with drawing:

@@ -33,6 +33,7 @@ def undo(editor: dk.EditorWidget) -> None:
     key(canvas(editor), "z", ctrl=True)
 
 
+@pytest.mark.slow
 def test_a_picture_that_is_sent_is_edited_and_undo_goes_back_to_the_one_before(open_editor: Any, model: dk.Editor) -> None:
     editor = open_editor(mask=blob())
     editor.form.update({"shift": (12, 4)})
@@ -62,6 +63,7 @@ def test_a_picture_that_is_sent_is_edited_and_undo_goes_back_to_the_one_before(o
     assert editor.wait(SOON) is result
 
 
+@pytest.mark.slow
 def test_undo_after_going_on_from_a_result_brings_the_picture_and_its_marks_back(open_editor: Any) -> None:
     editor = open_editor(mask=blob())
     editor.view.apply(lambda state: state.change(drags=[((10, 12), (22, 16))]))
@@ -126,6 +128,7 @@ def restored(editor: dk.EditorWidget) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_a_png_with_its_picture_comes_back_whole_and_its_result_can_be_gone_on_from(
     open_editor: Any, edited: dk.EditResult, model: dk.Editor, tmp_path: Path
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_png_without_its_picture_says_so_and_waits_for_it(open_editor: Any, ed
     assert restored(known), "a picture that the editor has already is found by its hash"
 
 
+@pytest.mark.slow
 def test_edit_files_come_back(open_editor: Any, edited: dk.EditResult, tmp_path: Path) -> None:
     edited.edit_file.save(tmp_path / "edit.json")
     assert restored(open_editor(tmp_path / "edit.json", prompt="", settings=None))
@@ -179,6 +183,7 @@ def test_edit_files_come_back(open_editor: Any, edited: dk.EditResult, tmp_path:
     assert restored(editor)
 
 
+@pytest.mark.slow
 def test_a_picture_named_by_a_path_is_read_by_python_and_never_for_a_browser(
     open_editor: Any, edited: dk.EditResult, tmp_path: Path
 ) -> None:
@@ -192,6 +197,7 @@ def test_a_picture_named_by_a_path_is_read_by_python_and_never_for_a_browser(
     assert "never followed" in status_of(editor) and picture_of(editor).shape == (48, 24, 3)
 
 
+@pytest.mark.slow
 def test_arrows_of_a_drag_and_what_is_not_there_of_an_edit(open_editor: Any, model: dk.Editor, tmp_path: Path) -> None:
     points = (((10.0, 12.0), (16.0, 12.0)), ((30.0, 20.0), (30.0, 20.0)))
     path = model.edit(PICTURE, dk.Drag(points=points), dk.Settings(steps=2), prompt="a boat").save(tmp_path / "dragged.png")
@@ -210,6 +216,7 @@ def test_arrows_of_a_drag_and_what_is_not_there_of_an_edit(open_editor: Any, mod
     assert editor.edits == [looks], "with the second picture and its mask"
 
 
+@pytest.mark.slow
 def test_another_model_several_edits_and_modes_that_nobody_offers_are_named(open_editor: Any, edited: dk.EditResult) -> None:
     text = dk.EditFile.loads(edited.edit_file.dumps()).model_dump(mode="json")
     editor = open_editor(OTHER)
@@ -257,6 +264,7 @@ def test_undo_waits_until_a_picture_is_there(open_editor: Any, monkeypatch: Any)
 # --- what the next stroke goes on from ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_switch_says_whether_the_source_or_the_result_is_gone_on_from(open_editor: Any) -> None:
     editor = open_editor(mask=blob())
     base = editor._pictures.base
