@@ -73,6 +73,8 @@ def box_the_boat(notebook: NotebookPage) -> np.ndarray:
 def drag_the_boat(notebook: NotebookPage, release: bool = True) -> None:
     notebook.press("drag")
     notebook.drag(*to_window(notebook, (43, 40), (35, 52), (27, 64 - 7)), release=release)
+    if release:  # a kernel handles canvas and buttons on two threads, so a Run at once might come first
+        until(notebook, "len(editor.marks.drags) > 0")
 
 
 def run_to_the_end(notebook: NotebookPage) -> None:
