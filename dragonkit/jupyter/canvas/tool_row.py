@@ -73,6 +73,7 @@ class ToolRow:
         self.color = Choice(options=["auto", *COLORS], description="colour", tooltip="of the mask; auto stands out from what is marked")
         self.size.layout.width = self.opacity.layout.width = "18.5em"
         self.color.layout.width, self.color.style.description_width = "auto", "initial"
+        view.front.explain({self.color.description: self.color.tooltip})
         self.zoom = W.ToggleButtons(
             options=list(_ZOOMS),
             tooltips=["show all of the picture", "pixel by pixel", "twice as large"],

@@ -13,6 +13,7 @@ from PIL import Image
 from dragonkit.edits.edit import Edit
 from dragonkit.errors import EditError
 from dragonkit.imaging.strokes import Point
+from dragonkit.jupyter.canvas.layers import drawing
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.jupyter.panels.ghost import Ghost, cut_out, filled, ghosts_of
@@ -96,8 +97,9 @@ class Stage:
             ghosts: tuple[Ghost | None, ...] = ()
             with suppress(EditError):  # it does not fit the picture, of which Run tells; while somebody still draws, that is no error
                 ghosts = ghosts_of(registry, edit, picture)
-            if wanted():
-                self._lay(*ghosts)
+            with drawing:  # a result may come meanwhile, which it must not lie over
+                if wanted() and not self.comparing:
+                    self._lay(*ghosts)
 
         self._previews.do(work)
 
@@ -137,6 +139,10 @@ class Stage:
         self.view.show_ghosts([ghost for ghost in reversed(ghosts) if ghost is not None])
 
     def _show(self) -> None:
+        with drawing:
+            self._show_so()
+
+    def _show_so(self) -> None:
         self.view.compare(self.result, self.after.value)
         self.view.marked = not self.comparing  # the marks belong to the picture, and would hide what became of it
         if self.comparing:

@@ -58,7 +58,8 @@ class Frame:
             return None
         a, b, c, d = self.corners
         above, below = self._off(a, b), self._off(c, d)
-        return self._reachable(below if self._reachable(above) != above and self._reachable(below) == below else above)
+        far = math.dist(above, self._reachable(above)) > self.stalk / 2
+        return self._reachable(below if far and self._reachable(below) == below else above)
 
     @cached_property
     def center(self) -> Point:

@@ -156,7 +156,7 @@ def test_the_edit_file_gives_the_same_pixels_in_a_shell(lab: NotebookPage) -> No
     run_to_the_end(lab)
     lab.press("Export edit file")
     wait_for(lab, "status", "written: edit-")
-    name = lab.text("status").last.inner_text().split()[1].rstrip(";")
+    name = lab.text("status").last.inner_text().partition("written: ")[2].split()[0].rstrip(";")
     folder = lab.server.folder
     assert json.loads((folder / name).read_text())["edits"][0]["shift"] == [-16, 17]
     command = [sys.executable, "-m", "dragonkit", "run", name, "-o", "again.png"]

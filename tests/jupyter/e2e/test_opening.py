@@ -101,8 +101,8 @@ def test_a_result_that_was_downloaded_is_dropped_and_the_edit_goes_on(lab: Noteb
     lab.canvas.evaluate(_DROP, ["edited.png", "image/png", text(content)])
     until(lab, "len(editor.marks.drags) == 1")  # the picture is among those that undo leads to
     assert np.array_equal(mask_of(lab), mask) and lab.python("editor.form.values()['shift']") == [-16, 17]
-    until_shown(lab, result, marks=0.03)
     lab.look("reopened")
+    until_shown(lab, result, marks=0.03)
     run_to_the_end(lab)
     assert np.array_equal(result_of(lab), result)
 
