@@ -18,6 +18,8 @@ __all__ = ["advice_of", "advice_on", "advice_on_guidance", "advice_on_plan", "ad
 
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
+RECONSTRUCTION_GOOD = 32.0
+"""dB from which nobody sees the loss, six levels of 255 at most pixels, however much better the autoencoder is."""
 AUTOENCODER_LOSS = 10.0
 """dB below what the card says of pictures of the model's own kind from which its autoencoder cannot carry a picture."""
 AUTOENCODER_FLOOR = 20.0
@@ -44,7 +46,7 @@ def advice_on(source: Source, card: ModelCard) -> Iterator[str]:
             f"the model's autoencoder reproduces this picture at {most:.1f} dB only: it was made for other pictures or a larger size, "
             "so expect little from what the model fills in, or choose another model"
         )
-    elif back is not None and most is not None and back < most - RECONSTRUCTION_LOSS:
+    elif back is not None and most is not None and back < min(most - RECONSTRUCTION_LOSS, RECONSTRUCTION_GOOD):
         yield (
             f"without any edit the source comes back at {back:.1f} dB, the autoencoder alone reaches {most:.1f} dB; "
             "expect changes where none were asked for, or invert with more steps or inversion_iterations"
