@@ -237,6 +237,15 @@ def test_python_compiles(block: Block) -> None:
     compile(block.code, str(block.page), "exec")
 
 
+@pytest.mark.parametrize("block", [one for one in BLOCKS if one.language != "text"], ids=lambda one: f"{one.page.stem}-{one.line}")
+def test_a_block_runs_or_says_why_not(block: Block) -> None:
+    """A test runs it, and is there; or it says what it needs that a test has not got."""
+    assert block.runs or block.otherwise, "put <!-- run --> above it, or <!-- run by TEST -->, or <!-- not run: WHY -->"
+    if block.otherwise and block.otherwise["test"]:
+        file, _, test = block.otherwise["test"].partition("::")
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
 RUNNING = [page for page in PAGES if page.parent.name != "hooks" and any(block.runs for block in blocks_of(page))]  # see test_hook_pages
 
 
@@ -286,6 +295,19 @@ def test_the_example_of_stopping_stops(
     assert first.startswith("1/8 ") and last == "stopped"
 
 
+def test_the_edit_file_written_by_hand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it leaves out has its default: the model, too."""
+    monkeypatch.chdir(folder)
+    scene = dk.toybox.scene(seed=7)
+    scene.image.save("boat.png")
+    dk.images.Image.fromarray(scene.objects[0].mask).save("mask.png")
+    (text,) = (block.code for block in blocks_of(DOCS / "first-edit.md") if block.language == "json")
+    Path("by-hand.json").write_text(text, encoding="utf-8")
+    file = dk.EditFile.load("by-hand.json")
+    (move,) = get_registry().edits_from(file)
+    assert (file.model, file.load_image().size, move.shift) == ("toybox", (128, 128), (-32, 48))
+
+
 def test_the_scenes_picture_is_what_its_example_draws(folder: Path, quick: dk.Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     if not (folder / "scenes.png").exists():
         test_examples_run(DOCS / "toybox-scenes.md", None, quick, folder, monkeypatch)
@@ -329,6 +351,9 @@ def test_the_plugin_runs(mirror: Path, quick: dk.Editor, folder: Path, monkeypat
     assert not changed[far].any(), "what the edit does not touch stays bit for bit"
     assert result.report.steps[0].energies.keys() == {"mirror.edit"}
     assert dk.EditFile.load(folder / "mirrored.png").edits[0]["mode"] == "mirror"
+    for line in next(block.code for block in blocks_of(DOCS / "plugins.md") if "dragonkit mirror" in block.code).splitlines():
+        run_in_a_shell(line)
+    assert (folder / "mirrored-in-a-shell.png").exists()
 
 
 @pytest.mark.processes

@@ -18,7 +18,6 @@ BY_HAND = {
     "| task | tried | way |": "settings that were tried by hand",
     "| fault | injected | survived | lost | done twice |": "`make batches` prints it",
     "| door | tried | dragonkit's own errors | others |": "`make reliability` prints it",
-    "| what | released code | `reference` | why | code's way, dB |": "`helpers.released` prints it",
     "| GPUs | hours | GPU hours |": "arithmetic",
 }
 
