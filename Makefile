@@ -44,8 +44,10 @@ reliability: $(VENV)/.test-ready  ## set up, then try every fault of docs/reliab
 	@echo "== reliability: the tests that docs/reliability.md names"
 	@PYTHONPATH=tests $(BIN)/python -m helpers.reliability
 
-pictures: $(VENV)/.test-ready  ## set up, then draw the pictures of docs/ anew, and write docs/commands.md
+pictures: $(VENV)/.test-ready  ## set up, then draw the pictures of docs/ anew, run the notebooks into pages, write docs/commands.md
 	@PYTHONPATH=tests $(BIN)/python -m helpers.pictures
+	@PYTHONPATH=tests $(BIN)/python -m helpers.gallery
+	@PYTHONPATH=tests $(BIN)/python -m helpers.notebook_pages
 	@PYTHONPATH=tests DRAGONKIT_PLUGINS= $(BIN)/python -m helpers.commands
 
 figures: $(VENV)/.test-ready  ## set up, then measure the figures of docs/ anew, a day on two cores; ONLY="demo cost" does these alone
