@@ -10,6 +10,7 @@ import io
 import re
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -51,10 +52,16 @@ def write(path: Path) -> None:
                 Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB").save(PAGES / name, quality=80)
                 parts.append(f"![What the cell shows]({name})")
             elif text := output.get("text") or data.get("text/plain"):
-                parts.append(f"```text\n{ESCAPES.sub('', text).strip()}\n```")
+                parts.append(f"```text\n{_narrow(ESCAPES.sub('', text).strip())}\n```")
     title, rest = parts[0].partition("\n")[::2]
     where = f"The notebook `notebooks/{path.name}` with its outputs; `dragonkit lab` opens it."
     page_of(path).write_text("\n\n".join([title, where, rest.strip(), *parts[1:]]) + "\n", encoding="utf-8")
+
+
+def _narrow(text: str) -> str:
+    """Lines as long as a page shows them, the rest below."""
+    lines = (textwrap.wrap(line, 96, subsequent_indent="    ", drop_whitespace=False) or [""] for line in text.splitlines())
+    return "\n".join(part for parts in lines for part in parts)
 
 
 def main(names: list[str]) -> None:
