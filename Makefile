@@ -1,4 +1,4 @@
-# make demo | test | slow | plugins | fuzz | reliability | batches | pictures | figures | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
+# make demo | test | slow | plugins | fuzz | reliability | coverage | mutants | batches | pictures | figures | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
 PYTHON  ?= python3
 MARKERS ?= not slow and not e2e and not gpu
 EXAMPLES ?= 5000
@@ -6,12 +6,13 @@ JOBS    ?= 10000
 VENV    := .venv
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt
+AUDITED := tests/energy tests/imaging tests/edits tests/plugins tests/modes
 PLUGINS := $(addprefix -e ,$(wildcard plugins/*))
 
 # mkdocs-material prints a notice about another tool at every build
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test slow plugins fuzz reliability batches pictures figures e2e lint docs clean
+.PHONY: help demo test slow plugins fuzz reliability coverage mutants batches pictures figures e2e lint docs clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -44,6 +45,16 @@ reliability: $(VENV)/.test-ready  ## set up, then try every fault of docs/reliab
 	@echo "== reliability: the tests that docs/reliability.md names"
 	@PYTHONPATH=tests $(BIN)/python -m helpers.reliability
 
+coverage: $(VENV)/.audit-ready  ## set up, then print which lines and branches of masks, energies, edits and hooks no test of theirs runs
+	@echo "== coverage: $(AUDITED)"
+	@$(BIN)/python -m coverage run -m pytest -m "not slow and not e2e and not gpu" $(AUDITED)
+	@$(BIN)/python -m coverage report --skip-covered --show-missing
+
+mutants: $(VENV)/.audit-ready  ## set up, then make about 3,900 small mistakes in the same code, and list those that no test notices: an hour or two
+	@echo "== mutants: $(AUDITED)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m mutmut run > mutants.log 2>&1 || { tail -20 mutants.log; exit 1; }
+	@PYTHONPATH=tests $(BIN)/python -m helpers.mutants
+
 pictures: $(VENV)/.test-ready  ## set up, then draw the pictures of docs/ anew, run the notebooks into pages, write docs/commands.md
 	@PYTHONPATH=tests $(BIN)/python -m helpers.pictures
 	@PYTHONPATH=tests $(BIN)/python -m helpers.gallery
@@ -75,7 +86,7 @@ docs: $(VENV)/.test-ready  ## build the documentation into site/
 
 clean:  ## remove what was built or cached; .venv stays
 	@echo "== clean"
-	@rm -rf build dist site demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf build dist site demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage mutants mutants.log
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -93,6 +104,11 @@ $(VENV)/.demo-ready: pyproject.toml constraints.txt $(wildcard plugins/*/pyproje
 $(VENV)/.test-ready: pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml) | $(VENV)/.made
 	@echo "== install: dragonkit[dev,docs,bench] and plugins/ (the first time this fetches PyTorch)"
 	@$(INSTALL) -e '.[dev,docs,bench]' $(PLUGINS)
+	@touch $@
+
+$(VENV)/.audit-ready: $(VENV)/.test-ready
+	@echo "== install: dragonkit[audit]"
+	@$(INSTALL) -e '.[audit]'
 	@touch $@
 
 $(VENV)/.e2e-ready: $(VENV)/.test-ready

@@ -17,7 +17,7 @@ from dragonkit.edits.edit import Edit
 from dragonkit.edits.settings import Settings
 from dragonkit.imaging.images import to_image, to_tensor
 
-__all__ = ["FIRST_SEED", "ROWS", "Outcome", "ceiling", "compared", "done", "done_in_turn", "inverted", "missing_modes"]
+__all__ = ["FIRST_SEED", "ROWS", "Outcome", "ceiling", "compared", "done", "done_in_turn", "inverted", "missing_modes", "round_trip"]
 
 FIRST_SEED = 1_000_000_000_000
 """Far above every seed the embedded model was trained on."""
@@ -86,7 +86,12 @@ def compared(editor: Editor, outcome: Outcome) -> dict[str, Figures]:
 
 def ceiling(editor: Editor, task: Task) -> Image.Image:
     """The autoencoder's round trip of the answer."""
-    return to_image(editor.backbone.decode(editor.backbone.encode(to_tensor(task.answer.image))))
+    return round_trip(editor, task.answer.image)
+
+
+def round_trip(editor: Editor, image: Image.Image) -> Image.Image:
+    """What the autoencoder makes of a picture."""
+    return to_image(editor.backbone.decode(editor.backbone.encode(to_tensor(image))))
 
 
 def missing_modes(editor: Editor, task: Task) -> set[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from dragonkit.bench.outcomes import ceiling, done, inverted
+from dragonkit.bench.outcomes import ceiling, done, inverted, round_trip
 from dragonkit.bench.tasks.figures import copy_and_inpaint
 from dragonkit.bench.tasks.parts import Task
 from dragonkit.diffusion.inversion import sample
@@ -65,6 +65,11 @@ def _reconstructed(it: Attempt) -> Image.Image:
     return to_image(it.editor.backbone.decode(trajectory[:1]), source.image_size)
 
 
+def _rewoven(it: Attempt) -> Image.Image | None:
+    """The answer of an appearance with its pattern laid anew, as the autoencoder carries it."""
+    return round_trip(it.editor, it.task.answer.rewoven(it.task.index, it.task.seed).image) if it.task.name == "appearance" else None
+
+
 def _paper(**changes: Any) -> Settings:
     return Settings.preset("paper", **changes)
 
@@ -93,6 +98,7 @@ ROWS: Mapping[str, Row] = {
     "hold 0": _edit("default, moved content and vacated places never held", Settings(hold=0.0, hold_vacated=0.0)),
     "hold 0.5": _edit("default, moved content held for half of the steps", Settings(hold=0.5)),
     "no energies": _edit("default without energies", Settings(energy_scale=0.0)),
+    "pattern anew": Row("the answer but for where the pattern lies, which no reference tells; appearance only", _rewoven),
     "ceiling": Row("the autoencoder's round trip of the answer", lambda it: ceiling(it.editor, it.task)),
 }
 """Rows by name, in the order of the table."""

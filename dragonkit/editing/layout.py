@@ -55,9 +55,9 @@ class Layout:
         _refuse_conflicts(self.edits, self.placements)
         self._on: dict[Grid, list[EditMasks]] = {}
 
-    def settled(self, settings: Settings) -> Layout:
-        """The layout of the edits as these settings have them run: this one, where no mode leaves them anything."""
-        edits = [edit.settled(settings) for edit in self.edits]
+    def settled(self, settings: Settings, picture: np.ndarray) -> Layout:
+        """The layout of the edits as they run on a picture, uint8 (H, W, 3); this one where no mode leaves anything open."""
+        edits = [edit.settled(settings, picture) for edit in self.edits]
         same = all(one is other for one, other in zip(edits, self.edits, strict=True))
         return self if same else Layout(self._registry, edits, self.size)
 

@@ -10,45 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dragonkit.imaging.ground import fill_hole
 from dragonkit.imaging.lookup import warp
 from dragonkit.imaging.masks import bounding_box, dilate, feather
 from dragonkit.imaging.matting import RIM, matte
 from dragonkit.plugins.answers import EditMasks
 from dragonkit.shapes import GridMask, ImageTensor
 
-__all__ = ["Cutout", "blend", "cut_and_paste", "edit_region", "fill_hole", "free_pixels", "margin", "resized", "to_mask", "with_detail"]
-
-
-def fill_hole(image: ImageTensor, hole: GridMask) -> ImageTensor:
-    """Fill the hole smoothly from its rim: averages of known pixels at ever coarser scales, then refined back (pull-push).
-
-    Args:
-        image: (1, 3, H, W).
-        hole: bool (H, W), True where nothing is known.
-    """
-    if not hole.any() or hole.all():
-        return image
-    # averages of what lies farther away than the hole is large would not reach its rim
-    left, top, right, bottom = bounding_box(hole)
-    reach = max(8, right - left, bottom - top)
-    window = np.s_[..., max(top - reach, 0) : bottom + reach, max(left - reach, 0) : right + reach]
-    filled = image.clone()
-    filled[window] = _pulled_and_pushed(image[window], hole[window])
-    return filled
-
-
-def _pulled_and_pushed(image: ImageTensor, hole: GridMask) -> ImageTensor:
-    known = torch.from_numpy(~hole).to(image)[None, None]
-    levels = [(image * known, known)]
-    while not levels[-1][1].all() and max(levels[-1][1].shape[-2:]) > 1:
-        total, weight = (F.avg_pool2d(part, 2, ceil_mode=True) for part in levels[-1])
-        # a pixel half known is known: its average counts fully from here on
-        levels.append((total / weight.clamp(min=1e-6) * (weight > 0), (weight > 0).to(weight)))
-    filled = levels[-1][0]
-    for colors, weight in reversed(levels[:-1]):
-        coarse = F.interpolate(filled, size=colors.shape[-2:], mode="bilinear", align_corners=False)
-        filled = colors * weight + coarse * (1 - weight)
-    return filled
+__all__ = ["Cutout", "blend", "cut_and_paste", "edit_region", "free_pixels", "margin", "resized", "to_mask", "with_detail"]
 
 
 ANOTHER = 0.2
@@ -64,12 +33,14 @@ class Cutout:
         back: of the edit's placement, which knows where the content beside the target comes from; without it edges are hard.
         picture: (1, 3, H', W'), the reference that the content is taken from; None for the picture itself.
         draft: (1, 3, H, W), the content ready-made; None for what the correspondence says.
+        with_ground: of the edit's placement: whether the ground comes along with the content.
     """
 
     masks: EditMasks
     back: Callable[[np.ndarray], np.ndarray] | None = None
     picture: ImageTensor | None = None
     draft: ImageTensor | None = None
+    with_ground: bool = False
 
 
 def cut_and_paste(image: ImageTensor, *cutouts: Cutout) -> ImageTensor:
@@ -98,6 +69,7 @@ def _lay_on(pasted: ImageTensor, image: ImageTensor, background: ImageTensor, cu
     """Lay moved content on the pasted picture, in place: with soft edges, so that nothing of its old background comes along."""
     masks = cutout.masks
     picture, mask = (image, masks.source) if cutout.picture is None else (cutout.picture, masks.reference_mask)
+    mask = None if cutout.with_ground else mask
     soft = masks.target if mask is None or cutout.back is None else dilate(masks.target, 2 * RIM)
     if not soft.any():
         return

@@ -76,7 +76,7 @@ def plan_edits(
     Raises:
         PluginHookError: a plugin's answer is of no use.
     """
-    layout = layout.settled(settings)
+    layout = layout.settled(settings, source.pixels)
     edits, references = layout.edits, references or [None] * len(layout.edits)
     latent_cells, feature_cells = latent_grid(source), feature_grid(source)
     image_masks, latent_masks, feature_masks = map(layout.on, (Grid(*layout.size, *layout.size), latent_cells, feature_cells))
@@ -168,7 +168,8 @@ def _cutout(
     if draft is not None:
         return Cutout(masks, draft=torch.from_numpy(draft).permute(2, 0, 1)[None] * 2 - 1)
     pasted = masks.places_content(reference is not None)
-    return Cutout(masks, placement.back, None if reference is None else _tensor(reference)) if pasted else None
+    picture = None if reference is None else _tensor(reference)
+    return Cutout(masks, placement.back, picture, with_ground=placement.with_ground) if pasted else None
 
 
 def _attention(registry: PluginRegistry, edit: Edit, masks: EditMasks, reference: int | None, when: Span | None) -> AttentionPlan | None:

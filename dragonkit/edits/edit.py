@@ -17,6 +17,8 @@ from dragonkit.words import closest, short
 if TYPE_CHECKING:
     from typing import Self
 
+    import numpy as np
+
     from dragonkit.edits.settings import Settings
 
 __all__ = ["Edit", "unknown_mode"]
@@ -41,8 +43,11 @@ class Edit(Model):
     mode: ClassVar[str]
     scriptable: ClassVar[bool] = True
 
-    def settled(self, settings: Settings) -> Self:
-        """The edit as it is run: with what a mode leaves to the settings filled in. A mode that leaves them something overrides this."""
+    def settled(self, settings: Settings, picture: np.ndarray) -> Self:
+        """The edit as it is run: with what a mode leaves to the settings or to the picture, uint8 (H, W, 3), filled in.
+
+        A mode that leaves them something overrides this.
+        """
         return self
 
     def to_dict(self) -> dict[str, Any]:

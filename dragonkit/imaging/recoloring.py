@@ -1,6 +1,6 @@
 """An object under the surface of another one: what a change of appearance starts from. Pixels and numpy only.
 
-Every pixel of an object is explained by one of the object's few paints, and by something seen over or beside it:
+Every pixel of an object is explained by one of the object's few paints or a mixture of two, and by something seen over or beside it:
 
     colour = shade * paint + share * other
 
@@ -10,6 +10,7 @@ is exchanged; shade, gloss and background stay. So light, dark lines and outline
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -29,8 +30,10 @@ SAME = 0.005  # squared difference up to which a colour is another one, lighter 
 SAMPLES = 4096  # pixels that tell the paints
 INNER_RIM, OUTER_RIM = 2.0, 1.0  # pixels inside and outside the mask that may be mixtures with the background
 SURE_OF_RIM, SURE_OF_GLOSS = 0.01, 0.05  # squared colour difference for which the share of `other` leaves its expected value
-SOFTNESS = 0.02  # squared colour difference up to which paints are mixed
+SOFTNESS = 0.01  # squared colour difference up to which paints are mixed
 TOO_BRIGHT = 1.1  # shade above which another paint is likelier
+MIXED, DIM = 0.003, 0.2  # what a mixture must explain better than a pure paint by, and per squared lack of light: a shadow is no mixture
+SHARES = (0.25, 0.5, 0.75)  # of one paint in mixtures of two, where they meet or run into each other
 _NOTHING = 1e-4  # black has a shade of 1 under a black paint
 _BAND = 1 << 18  # pixels explained at once: bounds the memory, whatever the picture's size
 
@@ -144,21 +147,31 @@ def _explained(colors: np.ndarray, paints: np.ndarray, other: np.ndarray, expect
 
 
 def _fit(colors: np.ndarray, paints: np.ndarray, other: np.ndarray, expected: np.ndarray) -> Explanation:
-    """Ridge regression on two unknowns, for every pixel and every paint."""
+    """Ridge regression on two unknowns, for every pixel and every paint or mixture of two."""
     sure = np.where(expected > 0, SURE_OF_RIM, SURE_OF_GLOSS)[:, None].astype(np.float32)
+    recipes = _recipes(len(paints))
+    mixed = recipes @ paints
     # aa, ab, ... are the products of paint (a), other (b) and colour (c) that the normal equations are made of
-    aa = (paints**2).sum(1) + _NOTHING
-    ab = other @ paints.T
+    aa = (mixed**2).sum(1) + _NOTHING
+    ab = other @ mixed.T
     bb = (other**2).sum(1, keepdims=True) + sure
-    ac, bc = colors @ paints.T + _NOTHING, (colors * other).sum(1, keepdims=True) + sure * expected[:, None]
+    ac, bc = colors @ mixed.T + _NOTHING, (colors * other).sum(1, keepdims=True) + sure * expected[:, None]
     share = ((aa * bc - ab * ac) / (aa * bb - ab**2)).clip(0, 1)
     shade = ((ac - share * ab) / aa).clip(0)
-    fitted = shade[..., None] * paints + share[..., None] * other[:, None]
+    fitted = shade[..., None] * mixed + share[..., None] * other[:, None]
     misfit = ((colors[:, None] - fitted) ** 2).sum(2) + sure * (share - expected[:, None]) ** 2
     misfit += 0.5 * np.maximum(shade - TOO_BRIGHT, 0) ** 2
+    misfit[:, len(paints) :] += MIXED + DIM * np.maximum(1 - shade[:, len(paints) :], 0) ** 2
     weights = np.exp((misfit.min(1, keepdims=True) - misfit) / SOFTNESS)
     weights /= weights.sum(1, keepdims=True)
-    return weights, (weights * shade).sum(1), (weights * share).sum(1)
+    return weights @ recipes, (weights * shade).sum(1), (weights * share).sum(1)
+
+
+def _recipes(paints: int) -> np.ndarray:
+    """What is made of which paint: the paints themselves, then mixtures of every two, float32 (n, paints) with rows that sum to 1."""
+    pure = np.eye(paints, dtype=np.float32)
+    mixtures = [share * pure[a] + (1 - share) * pure[b] for a, b in combinations(range(paints), 2) for share in SHARES]
+    return np.concatenate([pure, np.array(mixtures, np.float32).reshape(-1, paints)])
 
 
 def _core(mask: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ def dragonkit_models() -> list[ModelCard]:
             {
                 "steps": 25,
                 "hold": 1.0,
+                "hold_guess": 0.5,
                 "hold_vacated": 0.7,
                 "schedule": GuidanceSchedule(span=(0.0, 1.0)),
                 "energy_scale": 0.05,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -16,10 +15,10 @@ from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import Mask, Points
 from dragonkit.energy.terms import contrast, preserve
 from dragonkit.errors import PointError
-from dragonkit.imaging.deform import Deformation, rigid
 from dragonkit.imaging.masks import Grid, load_mask
+from dragonkit.modes.dragging import check_places, ground_warped, object_deformed, patches_moved
 from dragonkit.modes.moving import EditWeight, PreserveWeight
-from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features, identity_correspondence
+from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Features
 from dragonkit.plugins.placement import Placement
 from dragonkit.plugins.specs import hookimpl
 
@@ -32,8 +31,6 @@ Point = tuple[float, float]
 
 MOST_POINTS = 1000
 """Every point is felt at every pixel: so many take five seconds in a picture of a megapixel, and twice the points twice as long."""
-STILL = 0.1
-"""What moves by less than this, in pixels, counts as not moved at all."""
 
 
 class Drag(Edit):
@@ -51,6 +48,11 @@ class Drag(Edit):
     mask: Mask | None = Field(
         default=None, description="what may change at most, white on black, of the picture's size; the whole picture when left out"
     )
+    object: Mask | None = Field(
+        default=None,
+        description="what is dragged, white on black; its ground stays. Left out, it is what stands out from the ground where `mask` goes "
+        "all around it, and else all that is under `mask`",
+    )
     radius: int = Field(default=1, ge=0, le=8, description="how many feature cells around each point are compared and copied")
     init: Literal["auto", "warp", "patches"] = Field(
         default="auto",
@@ -62,9 +64,17 @@ class Drag(Edit):
         default=0.0, ge=0, description="weight of no longer looking at each start like before (eq. 7); 0.2 in the released code"
     )
 
-    def settled(self, settings: Settings) -> Drag:
-        """`init="auto"` is a warp where edits start from a picture, and patches where they start from noise."""
-        return self.model_copy(update={"init": "patches"}) if self.init == "auto" and settings.start == "noise" else self
+    def settled(self, settings: Settings, picture: np.ndarray) -> Drag:
+        """`init="auto"` is a warp where edits start from a picture, else patches; a warp looks for its object in the picture."""
+        if self.init == "auto" and settings.start == "noise":
+            return self.model_copy(update={"init": "patches"})
+        if self.init == "patches" or self.mask is None or self.object is not None:
+            return self
+        from dragonkit.imaging.ground import standing_out
+
+        size = (picture.shape[1], picture.shape[0])
+        found = standing_out(picture, load_mask(self.mask, size), [start for start, end in self.points if start != end])
+        return self if found is None else self.model_copy(update={"object": found})
 
     @field_validator("points")
     @classmethod
@@ -92,62 +102,16 @@ def dragonkit_build_masks(edit: Edit, size: tuple[int, int]) -> Placement:
 
     Raises:
         PointError: a point lies outside the picture or the mask.
+        MaskError: the object lies nowhere under the mask.
     """
     assert isinstance(edit, Drag)
     mask = None if edit.mask is None else load_mask(edit.mask, size)
-    _check_places(edit.points, size, mask)
-    deformation, pixels = Deformation(edit.points, size, mask), Grid(*size, *size)
-    displacement, grip = deformation.on(pixels)
-    dragged = grip >= 0.5
-    region = dragged | (np.hypot(displacement[..., 0], displacement[..., 1]) > STILL)
+    check_places(edit.points, size, mask)
     if edit.init == "patches":
-        region = region if mask is None else mask
-        return Placement(source=region, target=region)
-    # what would have to come from beyond the mask or the picture is not there: the model must paint it
-    target = region & deformation.movable(identity_correspondence(pixels) + displacement)
-    return Placement(
-        source=dragged | (region & ~target),
-        target=target,
-        touched=region,
-        back=functools.partial(_where_from, deformation, displacement),
-        certain=target & rigid(displacement),
+        return patches_moved(edit.points, size, mask)
+    return (
+        ground_warped(edit.points, size, mask) if edit.object is None else object_deformed(edit.points, load_mask(edit.object, size), mask)
     )
-
-
-def _where_from(deformation: Deformation, displacement: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The deformation at places (n, 2), computed anew where they are no centres of pixels: those are known."""
-    column, row = np.floor(places).astype(int).T
-    if np.array_equal(places, np.stack([column, row], axis=1) + 0.5):
-        return places + displacement[row, column]
-    return places + deformation.displacement(places)
-
-
-def _check_places(points: Sequence[tuple[Point, Point]], size: tuple[int, int], mask: np.ndarray | None) -> None:
-    width, height = size
-    for number, pair in enumerate(points):
-        for name, place in zip(("start", "end"), pair, strict=True):
-            what = f"the {name} of points[{number}], ({place[0]:g}, {place[1]:g}),"
-            if not _is_inside(place, size, None):
-                within = f"give x from 0 to {width} and y from 0 to {height}"
-                raise PointError(f"{what} lies outside the {width}x{height} picture; {within}{_hint(points, size, mask)}")
-            if not _is_inside(place, size, mask):
-                raise PointError(
-                    f"{what} lies outside the mask; move it, or paint the mask over starts and ends{_hint(points, size, mask)}"
-                )
-
-
-def _is_inside(place: Point, size: tuple[int, int], mask: np.ndarray | None) -> bool:
-    (x, y), (width, height) = place, size
-    if not (0 <= x <= width and 0 <= y <= height):
-        return False
-    return mask is None or bool(mask[min(int(y), height - 1), min(int(x), width - 1)])
-
-
-def _hint(points: Sequence[tuple[Point, Point]], size: tuple[int, int], mask: np.ndarray | None) -> str:
-    """What to say where the points were probably given as (y, x), as arrays are indexed."""
-    swapped = [(y, x) for pair in points for x, y in pair]
-    all_inside = all(_is_inside(place, size, mask) for place in swapped)
-    return "; with x and y swapped all of them would lie inside: a point is (x, y), not (row, column)" if all_inside else ""
 
 
 @hookimpl

@@ -35,6 +35,7 @@ class Placement:
         certain: the part of the target whose content `back` tells exactly; elsewhere it is a first guess, which the model may improve on.
             None for all of it.
         reference_mask: bool (H', W') on the reference picture's own pixels: the object taken from it; None where there is none.
+        with_ground: whether the ground comes along, as in a warp of all that is there; else what lies in `source` is cut out of it.
 
     Raises:
         EditError: a mask is no bool array, or `back` cannot be called.
@@ -51,11 +52,12 @@ class Placement:
     back: Callable[[np.ndarray], np.ndarray] | None = None
     reference_mask: np.ndarray | None = None
     certain: np.ndarray | None = None
+    with_ground: bool = False
 
     def __post_init__(self) -> None:
         for part in fields(self):
             value, what = getattr(self, part.name), f"Placement.{part.name}"
-            if part.name == "back" or (value is None and part.default is None):
+            if part.name in ("back", "with_ground") or (value is None and part.default is None):
                 continue
             if not isinstance(value, np.ndarray) or value.dtype != np.bool_ or value.ndim != 2:
                 raise EditError(f"{what} must be a bool array (height, width), got {_kind(value)}. Make it with load_mask.")

@@ -133,6 +133,13 @@ class Scene:
         i, j = self._index(i), other._index(j)
         return self._with(i, **{name: getattr(other.batch, name)[0, j] for name in ("color", "paint", "pattern", "weave")})
 
+    def rewoven(self, i: int, seed: int) -> Scene:
+        """Object `i` with the same colours and kind of pattern, laid over it anew: at another angle and from another start."""
+        i = self._index(i)
+        weave = self.batch.weave[0, i].clone()
+        weave[0], weave[2] = torch.rand(2, dtype=weave.dtype, generator=torch.Generator().manual_seed(seed)) * torch.tensor([math.pi, 1.0])
+        return self._with(i, weave=weave)
+
     def dragged(self, i: int, keypoint: str, target: Point) -> Scene:
         """Object `i` with its shape changed such that `keypoint` comes as near as the shape allows to `target` = (x, y) in pixels.
 

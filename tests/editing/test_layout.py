@@ -26,6 +26,7 @@ from dragonkit.plugins.specs import hookimpl
 from dragonkit.testing import tiny_editor
 
 SIZE = (40, 30)
+GROUND = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
 PIXELS = Grid(*SIZE, *SIZE)
 
 
@@ -184,12 +185,12 @@ def test_there_must_be_edits(registry: PluginRegistry) -> None:
 
 def test_edits_that_leave_the_settings_nothing_are_not_asked_again(registry: PluginRegistry) -> None:
     layout = Layout(registry, [Paint(mask=box(2, 2)), Move(mask=box(12, 12), shift=(10, 0))], SIZE)
-    assert layout.settled(Settings.preset("paper")) is layout
+    assert layout.settled(Settings.preset("paper"), GROUND) is layout
 
 
 def test_a_drag_is_laid_out_as_the_settings_have_it() -> None:
     drag = Drag(points=[((10, 10), (16, 10))], mask=box(4, 4, 18))
     layout = Layout(PluginRegistry(discover=False), drag, SIZE)
-    assert layout.settled(Settings()) is layout and layout.placements[0].back is not None
-    settled = layout.settled(Settings(start="noise"))
+    assert layout.settled(Settings(), GROUND) is layout and layout.placements[0].back is not None
+    settled = layout.settled(Settings(start="noise"), GROUND)
     assert settled.placements[0].back is None and np.array_equal(settled.placements[0].target, box(4, 4, 18))

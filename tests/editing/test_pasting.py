@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragonkit.editing.pasting import Cutout, blend, cut_and_paste, edit_region, fill_hole, free_pixels, margin, resized, with_detail
+from dragonkit.editing.pasting import Cutout, blend, cut_and_paste, edit_region, free_pixels, margin, resized, with_detail
 from dragonkit.imaging.masks import Grid, dilate, erode
 from dragonkit.imaging.matting import RIM
 from dragonkit.modes.move import Move
@@ -33,49 +32,7 @@ def masks_of(mask: np.ndarray, **move) -> EditMasks:
     return Move(mask=mask, **move).placement((width, height)).on(Grid(width, height, width, height))
 
 
-# --- filling holes ------------------------------------------------------------------------------------------------------
-
-
-@given(seeds)
-def test_known_pixels_stay_bit_for_bit(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    height, width = random.integers(1, 30, 2)
-    image, hole = torch.from_numpy(random.uniform(-1, 1, (1, 3, height, width))).float(), random.random((height, width)) < random.random()
-    filled = fill_hole(image, hole)
-    assert torch.equal(inside(filled, ~hole), inside(image, ~hole))
-    if not hole.all():  # averages invent no new extremes
-        assert inside(filled, hole).ge(inside(image, ~hole).min() - 1e-5).all()
-        assert inside(filled, hole).le(inside(image, ~hole).max() + 1e-5).all()
-
-
-@pytest.mark.parametrize(
-    ("size", "rows", "columns"),
-    [
-        ((32, 32), slice(10, 20), slice(5, 25)),
-        ((33, 47), slice(0, 30), slice(20, 47)),
-        ((64, 192), slice(0, 64), slice(64, 128)),  # a full-height object in a wide picture
-        ((1, 9), slice(0, 1), slice(3, 7)),
-    ],
-)
-def test_a_hole_in_one_colour_gets_that_colour(size: tuple[int, int], rows: slice, columns: slice) -> None:
-    hole, colour = box(*size, rows, columns), torch.tensor([0.7, -0.2, 0.1])
-    image = colour[None, :, None, None].repeat(1, 1, *size)
-    image[..., torch.from_numpy(hole)] = -1  # what was there must not shine through
-    assert torch.allclose(inside(fill_hole(image, hole), hole), colour[None, :, None], atol=1e-5)
-
-
-def test_a_hole_in_a_ramp_gets_about_the_ramp() -> None:
-    ramp, hole = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64).clone(), box(64, 64, slice(20, 40), slice(24, 44))
-    broken = torch.where(torch.from_numpy(hole), 1.0, ramp)
-    error = (fill_hole(broken, hole) - ramp).abs()
-    assert inside(error, hole).max() < 0.1  # the hole spans 0.6
-    assert inside(error, hole).mean() < 0.05
-
-
-def test_nothing_to_fill_and_nothing_to_fill_with() -> None:
-    image = torch.rand(1, 3, 8, 8)
-    assert torch.equal(fill_hole(image, np.zeros((8, 8), bool)), image)
-    assert torch.equal(fill_hole(image, np.ones((8, 8), bool)), image)
+# --- cut and paste ------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_left_of_an_objects_rim_at_its_corners_either() -> None:
@@ -86,9 +43,6 @@ def test_nothing_is_left_of_an_objects_rim_at_its_corners_either() -> None:
     image[..., 4:8, 4:8] = -1.0
     pasted = cut_and_paste(image, Cutout(masks_of(mask, shift=(9, 9))))
     assert torch.allclose(inside(pasted, box(20, 20, slice(0, 10), slice(0, 10))), torch.tensor(0.5))
-
-
-# --- cut and paste ------------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(-11, 11), st.integers(-9, 9), seeds)

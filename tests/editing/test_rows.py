@@ -50,10 +50,10 @@ EDITS: dict[str, tuple[Edit, Edit]] = {
 # (rows forward, rows backward) of a picture that is edited straight away, and of another edit of it
 ROWS: dict[tuple[str, str, str], list[tuple[int, int]]] = {
     ("toybox", "default", "move"): [(9, 3), (3, 3)],
-    ("toybox", "default", "drag"): [(21, 7), (7, 7)],
+    ("toybox", "default", "drag"): [(15, 5), (5, 5)],
     ("toybox", "default", "appearance"): [(5, 1), (1, 1)],
     ("toybox", "fast", "move"): [(9, 1), (3, 1)],
-    ("toybox", "fast", "drag"): [(21, 3), (7, 3)],
+    ("toybox", "fast", "drag"): [(15, 2), (5, 2)],
     ("toybox", "fast", "appearance"): [(3, 0), (1, 0)],
     ("toybox", "paper", "move"): [(40, 6), (20, 6)],
     ("toybox", "paper", "drag"): [(40, 6), (20, 6)],

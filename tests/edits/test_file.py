@@ -25,6 +25,7 @@ from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.values import Mask
 from dragonkit.errors import EditError, EditFileError, UnknownModeError
+from dragonkit.imaging.photo_files import open_photo
 
 MASK = np.zeros((4, 6), bool)
 MASK[1:3, 2:5] = True
@@ -273,3 +274,24 @@ def test_modes_are_scriptable_unless_they_say_otherwise() -> None:
 def test_importing_edits_loads_no_torch() -> None:
     code = "import sys, dragonkit.edits.file; sys.exit('torch' in sys.modules or 'diffusers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_file_of_a_run(tmp_path: Path) -> None:
+    photo, settings = open_photo(Image.new("RGB", (6, 4), "teal")), Settings(guidance_scale=3.0)
+    of_picture = EditFile.of("toybox", photo, "a fish", settings, [Nudge(mask=MASK, shift=(3, 4))])
+    assert (of_picture.image, of_picture.seed, of_picture.prompt) == (photo.hash, None, "a fish")
+    assert of_picture.settings == settings and of_picture.edits[0]["mode"] == "nudge"
+    for scale, said in ((1.5, 1.5), (3.0, None), (None, None)):
+        of_seed = EditFile.of("toybox", 7, "", settings, [Nudge(mask=MASK, shift=(3, 4))], scale)
+        assert (of_seed.image, of_seed.seed, of_seed.seed_guidance_scale) == ("", 7, said)
+    assert "seed 7" in repr(of_seed) and photo.hash[:12] in repr(of_picture)
+
+
+def test_files_differ_from_anything_else() -> None:
+    file = EditFile.of("toybox", 7, "", Settings(), [Nudge(mask=MASK)])
+    assert file == EditFile.of("toybox", 7, "", Settings(), [Nudge(mask=MASK)])
+    assert file != EditFile.of("toybox", 8, "", Settings(), [Nudge(mask=MASK)]) and file != dict(file) and file != 7
+
+
+def test_equal_edits_hash_alike_and_others_do_not() -> None:
+    assert hash(Nudge(mask=MASK, weight=1)) == hash(Nudge(mask=MASK.copy(), weight=1)) != hash(Nudge(mask=MASK, weight=2))

@@ -124,3 +124,20 @@ JSON = {
 def test_json_that_python_reads_and_others_do_not(name: str) -> None:
     with pytest.raises(EditFileError, match=r"is not JSON|holds"):
         EditFile.loads(JSON[name])
+
+
+@pytest.mark.parametrize("spare", [-1, 0, 1])
+def test_the_bound_is_the_sum_of_all_areas(spare: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = file_with(encoded(30, 5, whole=True), encoded(7, 11, whole=True))
+    monkeypatch.setattr(limits, "MAX_TOTAL_PIXELS", 30 * 5 + 7 * 11 + 6 * 4 + spare)
+    if spare < 0:
+        with pytest.raises(EditFileError, match="pixels together"):
+            EditFile.loads(text)
+    else:
+        EditFile.loads(text)
+
+
+def test_what_is_no_picture_does_not_end_the_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_TOTAL_PIXELS", 100)
+    with pytest.raises(EditFileError, match="pixels together"):
+        limits.check_weight([{"png": encoded(20, 20)}, {"png": "no picture"}], "a.json")

@@ -98,3 +98,32 @@ def test_a_schedule_as_text_comes_back() -> None:
 def test_the_text_of_a_schedule_keeps_every_digit(a: float, b: float, dense: float, every: int) -> None:
     schedule = GuidanceSchedule(span=(min(a, b), max(a, b)), dense=dense, noise=b, every=every)
     assert Settings(schedule=str(schedule)).schedule == schedule
+
+
+spans = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted).map(tuple)
+
+
+@given(spans, st.integers(1, 5), st.floats(0, 1), st.integers(1, 60))
+def test_which_steps_are_guided(span: tuple[float, float], every: int, dense: float, steps: int) -> None:
+    guided = GuidanceSchedule(span=span, every=every, dense=dense).guided(steps)
+    first, behind = round(span[0] * steps), round(span[1] * steps)
+    for step in range(steps):
+        wanted = first <= step < behind and (step < round(dense * steps) or step in range(first, behind, every))
+        assert (step in guided) == wanted, step
+
+
+@given(spans, st.integers(1, 3), st.integers(1, 5), st.integers(1, 60))
+def test_which_steps_are_repeated(span: tuple[float, float], rounds: int, every: int, steps: int) -> None:
+    schedule = GuidanceSchedule(span=(0.1, 0.9), rounds=rounds, rounds_span=span, rounds_every=every)
+    inside = range(round(span[0] * steps), round(span[1] * steps))
+    expected = {step: rounds for step in inside if rounds > 1 and step % every == 0 and step in schedule.guided(steps)}
+    assert schedule.rounds_at(steps) == expected
+
+
+def test_where_noise_is_added() -> None:
+    assert GuidanceSchedule(noise=0.4, noise_span=(0.2, 0.5)).noise_at(10) == {2: 0.4, 3: 0.4, 4: 0.4}
+    assert GuidanceSchedule(noise_span=(0.2, 0.5)).noise_at(10) == {}
+
+
+def test_equal_settings_hash_alike_and_others_do_not() -> None:
+    assert hash(Settings(steps=7)) == hash(Settings(steps=7)) != hash(Settings(steps=8))

@@ -85,3 +85,17 @@ def test_masks_without_room_become_hashes() -> None:
     brief = without_masks(value)
     assert brief["edits"][0]["prompt"] == "b" * 500 and brief["edits"][0]["both"] == {"png": "x", "other": 1}
     assert brief["edits"][0]["mask"]["png"].startswith("sha256:") and len(json.dumps(brief)) < 800
+
+
+def test_a_model_by_its_name_stays_where_a_folder_has_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "toybox", b"1")
+    assert model_name("toybox") == "toybox"
+    assert model_name("./toybox").startswith("toybox@")
+
+
+def test_words_are_no_paths_where_something_here_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a boat").touch()
+    assert without_path("a boat") == "a boat"
+    assert without_path("/somewhere that is/not here") == "/somewhere that is/not here"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from dragonkit.errors import MaskError
-from dragonkit.imaging.mask_meaning import cut_out
+from dragonkit.imaging.mask_meaning import cut_out, inside_of
 from dragonkit.imaging.masks import dilate, erode, load_mask
 
 SIZE = (96, 64)
@@ -142,3 +142,37 @@ def test_large_masks_are_told_by_a_sample() -> None:
     large = Image.new("RGB", (3000, 2000))
     ImageDraw.Draw(large).rectangle((500, 500, 519, 519), fill="red")
     assert load_mask(large, large.size).sum() == 400
+
+
+@pytest.mark.parametrize(
+    ("values", "inside"),
+    [
+        (np.uint8([0, 1]), [0, 1]),
+        (np.uint8([0, 127, 128, 255]), [0, 0, 1, 1]),
+        (np.int64([0, 1]), [0, 1]),
+        (np.int64([0, 127, 128, 255]), [0, 0, 1, 1]),
+        (np.int32([0, 128, 32767, 32768, 65535]), [0, 0, 0, 1, 1]),
+        (np.uint16([0, 128, 200]), [0, 0, 0]),  # dark in 16 bits
+        (np.uint16([0, 1]), [0, 1]),
+        (np.float32([0, 0.5, 0.51, 1]), [0, 0, 1, 1]),
+    ],
+)
+def test_where_the_inside_begins(values: np.ndarray, inside: list[int]) -> None:
+    assert inside_of(values[None, :, None]).tolist() == [[bool(one) for one in inside]]
+
+
+@pytest.mark.parametrize("of", [np.uint8, np.int32, np.uint16, np.float64])
+@pytest.mark.parametrize("colours", [False, True])
+def test_a_photograph_is_no_mask_in_whatever_numbers(of: type, colours: bool) -> None:
+    greys = np.tile(np.linspace(60, 190, 96).astype(np.uint8), (64, 1))[..., None]
+    values = np.asarray(SCENE) if colours else greys
+    numbers = {np.uint8: values, np.int32: values.astype(np.int32), np.uint16: values.astype(np.uint16) * 257, np.float64: values / 255}[of]
+    with pytest.raises(MaskError, match="picture in"):
+        inside_of(numbers)
+
+
+def test_black_and_white_with_a_few_greys_is_a_mask() -> None:
+    """A quarter of it may be as soft as it likes."""
+    ramp = np.tile(np.linspace(0, 255, 100).astype(np.uint8), (20, 1))
+    mask = np.concatenate([np.zeros((20, 30), np.uint8), ramp, np.full((20, 30), 255, np.uint8)], axis=1)[..., None]
+    assert inside_of(mask).sum() == 20 * (50 + 30)

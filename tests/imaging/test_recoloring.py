@@ -14,7 +14,7 @@ from dragonkit.imaging.masks import dilate, erode
 from dragonkit.imaging.recoloring import Pattern, paints_of, recolored
 
 RED, GREEN, BLUE, YELLOW = (np.array(color, np.float32) for color in ((0.8, 0.1, 0.1), (0.1, 0.7, 0.2), (0.2, 0.3, 0.9), (0.9, 0.8, 0.1)))
-SEA, SAND = np.array([0.5, 0.75, 0.8], np.float32), np.array([0.85, 0.8, 0.65], np.float32)
+WHITE, SEA, SAND = np.ones(3, np.float32), np.array([0.5, 0.75, 0.8], np.float32), np.array([0.85, 0.8, 0.65], np.float32)
 
 patterns = pytest.mark.parametrize("pattern", ["texture", "colors"])
 
@@ -103,6 +103,14 @@ def test_one_paint_for_two_when_the_reference_has_no_more() -> None:
     mask = np.ones((48, 48), bool)
     result = recolored(striped((48, 48), RED, YELLOW), mask, np.full((5, 5, 3), GREEN), np.ones((5, 5), bool), "colors")
     assert np.abs(result - GREEN).max() < 0.05
+
+
+@pytest.mark.parametrize("paints", [(RED, YELLOW), (BLUE, WHITE), (GREEN, BLUE)])
+def test_where_two_paints_meet_no_line_is_left(paints: tuple[np.ndarray, np.ndarray]) -> None:
+    mask = np.ones((48, 48), bool)
+    half = striped((96, 96), *paints, period=22).reshape(48, 2, 48, 2, 3).mean((1, 3))  # every other border runs through a pixel
+    result = recolored(half, mask, np.full((5, 5, 3), BLUE), np.ones((5, 5), bool), "colors")
+    assert np.abs(result - BLUE).max() < 0.15  # up to 0.36 where mixtures are not known as such
 
 
 def test_paints() -> None:

@@ -22,6 +22,7 @@ from dragonkit.editing.pasting import Cutout, cut_and_paste
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError, MaskError, PointError
 from dragonkit.imaging.deform import Deformation
+from dragonkit.imaging.lookup import warp
 from dragonkit.imaging.masks import Grid, cell_coverage, dilate, shift_mask, to_grid
 from dragonkit.modes import drag
 from dragonkit.modes.drag import Drag
@@ -46,6 +47,7 @@ def box(left: int, top: int, width: int, height: int) -> np.ndarray:
 
 
 MASK = box(6, 4, 36, 24)
+PLAIN = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 ONE: list[Any] = [((20.5, 16.5), (28.5, 12.5))]
 ALIKE: list[Any] = [((x, y), (x + 10, y + 4)) for x, y in ((14.5, 10.5), (22.5, 10.5), (18.5, 17.5))]
 
@@ -139,20 +141,35 @@ def picture(seed: int = 0) -> torch.Tensor:
     return torch.nn.functional.interpolate(noise, size=(HEIGHT, WIDTH), mode="bicubic").clamp(-1, 1)
 
 
+def pasted(before: torch.Tensor, points: Any, **fields: Any) -> torch.Tensor:
+    """What sampling starts from."""
+    placement = drag.dragonkit_build_masks(Drag(points=points, **fields), (WIDTH, HEIGHT))
+    return cut_and_paste(before, Cutout(placement.on(IMAGE), placement.back, with_ground=placement.with_ground))
+
+
 @given(st.tuples(st.integers(10, 37), st.integers(8, 23)), st.tuples(st.integers(10, 37), st.integers(8, 23)))
 def test_the_pasted_picture_shows_the_start_at_the_end(start: tuple[int, int], end: tuple[int, int]) -> None:
     assume(start != end)
     before = picture()
     points = [((start[0] + 0.5, start[1] + 0.5), (end[0] + 0.5, end[1] + 0.5))]
-    after = cut_and_paste(before, Cutout(build(points, mask=MASK)))
+    after = pasted(before, points, mask=MASK)
     assert torch.allclose(after[..., end[1], end[0]], before[..., start[1], start[0]], atol=1e-4)
     outside = torch.from_numpy(~dilate(MASK, 1))
     assert torch.equal(after[..., outside], before[..., outside])
 
 
+def test_ground_comes_along_whole() -> None:
+    """Nothing of it is seen through: as if cut out, what comes from beyond the vacated part once was."""
+    before, masks = picture(), build(ONE, mask=MASK)
+    after = pasted(before, ONE, mask=MASK)
+    expected = warp(before[0], masks.correspondence, mode="bicubic").clamp(-1, 1)
+    target = torch.from_numpy(masks.target)
+    assert torch.allclose(after[0][:, target], expected[:, target], atol=1e-5)
+
+
 def test_points_moved_alike_move_what_is_between_by_whole_pixels() -> None:
     before, object_ = picture(), box(14, 10, 9, 6)
-    after = cut_and_paste(before, Cutout(build(ALIKE, mask=dilate(object_ | shift_mask(object_, 10, 4), 4))))
+    after = pasted(before, ALIKE, mask=dilate(object_ | shift_mask(object_, 10, 4), 4))
     assert torch.allclose(after[..., 14:20, 24:33], before[..., 10:16, 14:23], atol=1e-4)
 
 
@@ -411,12 +428,16 @@ def test_a_warp_starts_as_all_that_moves_does() -> None:
 
 def test_the_settings_decide_what_an_edit_that_leaves_it_to_them_starts_from() -> None:
     left, warp, patches = Drag(points=ONE), Drag(points=ONE, init="warp"), Drag(points=ONE, init="patches")
-    assert all(edit.settled(Settings()) is edit for edit in (left, warp, patches))
+    assert all(edit.settled(Settings(), PLAIN) is edit for edit in (left, warp, patches))
     for name in ("paper", "reference"):
         settings = Settings.preset(name)
-        assert (left.settled(settings).init, warp.settled(settings).init, patches.settled(settings)) == ("patches", "warp", patches)
+        assert (left.settled(settings, PLAIN).init, warp.settled(settings, PLAIN).init, patches.settled(settings, PLAIN)) == (
+            "patches",
+            "warp",
+            patches,
+        )
     noise = torch.randn(1, 1, *LATENTS.shape)
-    assert started(left, noise) is None and started(left.settled(settings), noise) is not None
+    assert started(left, noise) is None and started(left.settled(settings, PLAIN), noise) is not None
 
 
 def test_attention_reads_both_from_the_tenth_on() -> None:
@@ -469,3 +490,53 @@ def test_too_many_points_are_refused() -> None:
     assert len(Drag(points=scattered(1000, 1024)).points) == 1000
     with pytest.raises(PointError, match="at most 1000 points, got 1001"):
         Drag(points=scattered(1001, 1024))
+
+
+# --- an object on its ground ---------------------------------------------------------------------------------------------
+
+
+SHAPE = np.hypot(np.indices((HEIGHT, WIDTH))[1] + 0.5 - 20, np.indices((HEIGHT, WIDTH))[0] + 0.5 - 16) < 7
+PULL: list[Any] = [((26.5, 16.5), (32.5, 16.5))]
+
+
+def shown(shape: np.ndarray) -> np.ndarray:
+    return np.where(shape[..., None], np.uint8([220, 40, 40]), np.uint8([90, 140, 180]))
+
+
+def test_a_warp_finds_the_object_that_its_mask_goes_around() -> None:
+    edit = Drag(points=PULL, mask=MASK)
+    assert np.array_equal(edit.settled(Settings(), shown(SHAPE)).object, SHAPE)
+    told = Drag(points=PULL, mask=MASK, object=SHAPE & False | box(10, 10, 8, 8))
+    for left in (told, Drag(points=PULL), Drag(points=PULL, mask=MASK, init="patches")):
+        assert left.settled(Settings(), shown(SHAPE)) is left
+    across = box(0, 10, 48, 9)  # goes on beyond the mask on both sides
+    assert edit.settled(Settings(), shown(across)) is edit
+
+
+def test_an_object_is_pulled_off_ground_that_stays() -> None:
+    before = torch.from_numpy(shown(SHAPE)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    after = pasted(before, PULL, mask=MASK, object=SHAPE)
+    red = (after[0, 0] > 0.3).numpy()
+    assert red[16, 20:32].all() and not red[16, 34:].any()  # it reaches the end now
+    assert np.array_equal(red[:, :16], SHAPE[:, :16])  # its far side is where it was
+    ground = torch.from_numpy(~dilate(SHAPE, 3) & ~dilate(red, 3))
+    assert torch.allclose(after[..., ground], before[..., ground], atol=1e-5)
+
+
+def test_pushed_in_an_object_leaves_its_ground() -> None:
+    before = torch.from_numpy(shown(SHAPE)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    after = pasted(before, [((26.5, 16.5), (20.5, 16.5))], mask=MASK, object=SHAPE)
+    assert (after[0, 0, 14:19, 23:] < 0).all() and after[0, 0, 16, 15] > 0.3
+
+
+@given(drags(), st.sampled_from(GRIDS))
+def test_an_objects_regions_stay_under_the_mask(points: list[Any], grid: Grid) -> None:
+    masks = build(points, grid, mask=MASK, object=SHAPE)
+    assert not (masks.preserve & (masks.source | masks.target | masks.vacated)).any()
+    if grid == IMAGE:
+        assert not ((masks.source | masks.target) & ~MASK).any()
+
+
+def test_an_object_beside_the_mask_is_refused() -> None:
+    with pytest.raises(MaskError, match="no part of the drag's object lies under its mask"):
+        build(ONE, mask=MASK, object=box(0, 0, 4, 2))

@@ -134,3 +134,23 @@ def test_unusable_attention_plans_are_refused(changes: dict[str, Any], said: str
 def test_nothing_here_loads_torch() -> None:
     code = "import sys, dragonkit.plugins.answers, dragonkit.imaging.masks, dragonkit.imaging.images; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_whether_places_alone_say_what_an_edit_asks_for() -> None:
+    here, there = np.zeros((3, 4), bool), np.zeros((3, 4), bool)
+    here[1, 1] = there[1, 2] = True
+    moved = identity_correspondence(GRID)
+    moved[1, 2] -= (1, 0)
+    assert edit_masks(source=here, target=there, correspondence=moved).places_content()
+    assert edit_masks(source=here).places_content()  # it is taken away
+    assert not edit_masks().places_content()
+    in_place = edit_masks(source=here, target=here)
+    assert not in_place.places_content() and not in_place.places_content(from_reference=True)
+    from_elsewhere = edit_masks(target=here)
+    assert from_elsewhere.places_content(from_reference=True) and not from_elsewhere.places_content()
+
+
+def test_a_correspondence_in_the_cells_of_another_raster() -> None:
+    masks, other = edit_masks(), Grid(16, 6, 64, 48)  # over a picture twice as large: cells half as wide, and as high
+    found = masks.correspondence_on(other)
+    assert found.dtype == np.float32 and np.allclose(found, masks.correspondence * (8 / 4, 8 / 8))

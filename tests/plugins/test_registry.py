@@ -26,6 +26,7 @@ from dragonkit.errors import (
 )
 from dragonkit.imaging.masks import Grid
 from dragonkit.plugins.answers import AttentionPlan, EditMasks, EnergyTerm, Reference, identity_correspondence
+from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.inversion import Inversion
 from dragonkit.plugins.placement import Placement
@@ -464,3 +465,31 @@ def test_importing_plugins_loads_no_torch() -> None:
         "sys.exit(bool({'torch', 'diffusers', 'dragonkit.models'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "fits"), [(0, 1, True), (-1e-4, 1 + 1e-4, True), (-0.1, 0.5, False), (0.5, 1.1, False), (-2, 3, False)]
+)
+def test_a_drafts_values_lie_between_black_and_white(low: float, high: float, fits: bool) -> None:
+    class Drafts(NudgePlugin):
+        @hookimpl
+        def dragonkit_draft(self) -> Any:
+            return np.array([low, high, 0.5] * 4).reshape(2, 2, 3)
+
+    registry = registry_of(drafts=Drafts())
+    if fits:
+        assert registry.draft(Nudge(), edit_masks(), np.ones((2, 2, 3), np.float32), None) is not None
+    else:
+        with pytest.raises(PluginHookError, match="values from 0 to 1, not"):
+            registry.draft(Nudge(), edit_masks(), np.ones((2, 2, 3), np.float32), None)
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch calls it on a GPU."""
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9")])
+def test_out_of_memory_is_known_by_each_of_its_names(error: BaseException) -> None:
+    assert is_out_of_memory(error)
+    for other in (RuntimeError("no"), ValueError("can't allocate memory"), KeyboardInterrupt()):
+        assert not is_out_of_memory(other)

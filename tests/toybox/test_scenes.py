@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dragonkit import toybox
 from dragonkit.errors import EditError, PointError
-from dragonkit.imaging.masks import center_of
+from dragonkit.imaging.masks import center_of, dilate
 
 SIZE = 64
 seeds = st.integers(0, 10**6)
@@ -176,6 +176,18 @@ def test_dressing_takes_looks_and_keeps_shape():
     assert dressed.params == a.objects[0].params and np.array_equal(dressed.mask, a.objects[0].mask)
 
 
+def test_a_pattern_laid_anew_changes_nothing_but_where_it_lies() -> None:
+    plain = spotted = None
+    for seed in range(24):
+        scene = toybox.scene(seed, objects=1)
+        anew = scene.rewoven(0, 1)
+        differ = np.abs(np.asarray(scene.image, float) - np.asarray(anew.image, float)).max(axis=2) > 2
+        assert not (differ & ~dilate(scene.objects[0].mask, 2)).any() and np.array_equal(scene.objects[0].mask, anew.objects[0].mask)
+        assert scene.caption == anew.caption and anew.rewoven(0, 1).batch.weave.equal(anew.batch.weave)
+        plain, spotted = plain or not differ.any(), spotted or differ.mean() > 0.005
+    assert plain and spotted
+
+
 def test_pasting_adds_in_front_at_the_same_pixel_size():
     a, b = toybox.scene(1, SIZE, objects=3), toybox.scene(4, 128)
     pasted = a.pasted(b, 0, (20, 25))
@@ -257,6 +269,7 @@ def test_an_object_may_leave_the_picture():
         (lambda s: s.rotated(0, math.inf), EditError, "finite"),
         (lambda s: s.dragged(0, "elbow", (1, 1)), PointError, "elbow"),
         (lambda s: s.dressed_like(0, s, 9), EditError, "no object 9"),
+        (lambda s: s.rewoven(9, 0), EditError, "no object 9"),
         (lambda s: s.pasted(s, 0, "here"), PointError, "center"),
         (lambda s: s.resampled(4), EditError, "size=4"),
         (lambda s: s.resampled(64.0), EditError, "size=64.0"),

@@ -9,6 +9,7 @@ from PIL import Image
 
 from dragonkit.editing.layout import Layout
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.settings import Settings
 from dragonkit.imaging.images import load_image
 from dragonkit.imaging.masks import Grid, bounding_box
 from dragonkit.plugins.registry import PluginRegistry
@@ -89,7 +90,7 @@ def ghosts_of(registry: PluginRegistry, edit: Edit, picture: np.ndarray) -> tupl
     height, width = picture.shape[:2]
     if height * width > MOST_PIXELS:
         return ()
-    layout = Layout(registry, edit, (width, height))
+    layout = Layout(registry, edit, (width, height)).settled(Settings(), picture)
     (masks,), (reference,) = layout.on(Grid(width, height, width, height)), layout.references
     origin = picture if reference is None else np.asarray(load_image(reference.image))
     drawn = registry.draft(edit, masks, _unit(picture), None if reference is None else _unit(origin))
