@@ -272,7 +272,7 @@ def test_a_block_runs_or_says_why_not(block: Block) -> None:
         assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "notebooks"], ids=by_name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(DOCS)], ids=by_name)
 def test_lines_of_code_are_seen_whole(page: Path) -> None:
     """Where the window is 1280 pixels wide."""
     assert [line for block in blocks_of(page) if block.language != "text" for line in block.code.splitlines() if len(line) > 96] == []
