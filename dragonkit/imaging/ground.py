@@ -13,11 +13,16 @@ from dragonkit.shapes import GridMask, ImageTensor
 
 __all__ = ["fill_hole", "standing_out"]
 
-APART = 0.12
-"""Difference in [0, 1], in the channel where it is largest, from which something is not the ground."""
+APART = (0.12, 0.2, 0.3)
+"""Differences in [0, 1], in the channel where they are largest, from which something is not the ground: the first that tells one thing from
+it. On patterned ground it takes a larger one."""
+FRAGMENT = 0.12
+"""The share of the mask below which a larger difference finds but a part of something."""
+ALIKE = 0.06
+"""Difference up to which two colours may be of one thing."""
 AROUND = 0.05
 """The share of a mask's outermost pixels that may stand out where it goes all around a thing."""
-CONTINUED = 0.15
+CONTINUED = 0.08
 """The share of the pixels next to a mask that may look like the thing: where there are more, it may go on beyond the mask."""
 _SAMPLES = 256  # pixels that tell how a thing looks
 OUTERMOST, NEAR = 1 / 64, 1 / 40
@@ -74,17 +79,21 @@ def standing_out(picture: np.ndarray, mask: GridMask, clicks: Sequence[tuple[flo
     left, top, right, bottom = bounding_box(mask)
     window = np.s_[top:bottom, left:right]
     image = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)[None]
-    apart = (image - fill_hole(image, mask))[..., top:bottom, left:right].abs().amax(1)[0].numpy() > APART
+    apart = (image - fill_hole(image, mask))[..., top:bottom, left:right].abs().amax(1)[0].numpy()
     rows, columns = np.mgrid[top:bottom, left:right] + 0.5
     seeds = [np.hypot(columns - x, rows - y) <= max(NEAR * shorter, 1) for x, y in clicks]
-    things = apart & mask[window]
-    if not all((seed & things).any() for seed in seeds):
-        return None
-    found = np.zeros_like(mask)
-    found[window] = _hanging_together(np.logical_or.reduce(seeds) & things, things)
     outermost = mask & ~erode(mask, max(OUTERMOST * shorter, 1))
-    cut_through = (found & outermost).sum() > AROUND * outermost.sum() or _goes_on(picture, mask, found)
-    return None if cut_through else found
+    for least in APART:
+        things = (apart > least) & mask[window]
+        if not all((seed & things).any() for seed in seeds):
+            return None
+        found = np.zeros_like(mask)
+        found[window] = _hanging_together(np.logical_or.reduce(seeds) & things, things)
+        if least > APART[0] and found.sum() < FRAGMENT * mask.sum():
+            return None
+        if (found & outermost).sum() <= AROUND * outermost.sum() and not _goes_on(picture, mask, found):
+            return found
+    return None
 
 
 def _goes_on(picture: np.ndarray, mask: GridMask, found: GridMask) -> bool:
@@ -93,7 +102,7 @@ def _goes_on(picture: np.ndarray, mask: GridMask, found: GridMask) -> bool:
     inside, outside = (picture[part].astype(np.float32) / 255 for part in (core if core.any() else found, beyond))
     inside = inside[:: -(-len(inside) // _SAMPLES)]
     apart = np.array([np.abs(color - inside).max(-1).min() for color in outside])
-    return bool((apart < APART / 2).mean() > CONTINUED)
+    return bool((apart < ALIKE).mean() > CONTINUED)
 
 
 def _hanging_together(seeds: GridMask, things: GridMask) -> GridMask:

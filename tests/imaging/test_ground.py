@@ -110,6 +110,14 @@ def test_a_thing_may_wind() -> None:
     assert np.array_equal(standing_out(painted(snake), AROUND, [(12.5, 30.5)]), snake)
 
 
+def test_a_thing_on_patterned_ground_is_found() -> None:
+    thing, tiles = disc(30, 34, 11), ((ROWS // 8 + COLUMNS // 8) % 2).astype(int)
+    picture = (np.where(tiles[..., None], [150, 170, 190], [120, 138, 160])).astype(np.uint8)
+    picture[thing] = (250, 30, 30)
+    found = standing_out(picture, AROUND, [(30, 34)])
+    assert found is not None and (found & thing).sum() / (found | thing).sum() > 0.95
+
+
 def test_where_nothing_is_found() -> None:
     thing = disc(30, 34, 11)
     assert standing_out(painted(thing), AROUND, [(50, 12)]) is None  # a click on the ground
