@@ -1,4 +1,4 @@
-# make demo | test | slow | plugins | fuzz | reliability | coverage | mutants | batches | pictures | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
+# make demo | test | slow | plugins | fuzz | reliability | coverage | mutants | batches | pictures | figures | e2e | lint | docs | clean: each sets up .venv first, from nothing but a Python.
 PYTHON  ?= python3
 MARKERS ?= not slow and not e2e and not gpu
 EXAMPLES ?= 5000
@@ -12,7 +12,7 @@ PLUGINS := $(addprefix -e ,$(wildcard plugins/*))
 # mkdocs-material prints a notice about another tool at every build
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test slow plugins fuzz reliability coverage mutants batches pictures e2e lint docs clean
+.PHONY: help demo test slow plugins fuzz reliability coverage mutants batches pictures figures e2e lint docs clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -55,9 +55,14 @@ mutants: $(VENV)/.audit-ready  ## set up, then make about 3,900 small mistakes i
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m mutmut run > mutants.log 2>&1 || { tail -20 mutants.log; exit 1; }
 	@PYTHONPATH=tests $(BIN)/python -m helpers.mutants
 
-pictures: $(VENV)/.test-ready  ## set up, then draw the pictures of docs/ anew, and write docs/commands.md
+pictures: $(VENV)/.test-ready  ## set up, then draw the pictures of docs/ anew, run the notebooks into pages, write docs/commands.md
 	@PYTHONPATH=tests $(BIN)/python -m helpers.pictures
+	@PYTHONPATH=tests $(BIN)/python -m helpers.gallery
+	@PYTHONPATH=tests $(BIN)/python -m helpers.notebook_pages
 	@PYTHONPATH=tests DRAGONKIT_PLUGINS= $(BIN)/python -m helpers.commands
+
+figures: $(VENV)/.test-ready  ## set up, then measure the figures of docs/ anew, a day on two cores; ONLY="demo cost" does these alone
+	@PYTHONPATH=tests $(BIN)/python -m helpers.figures $(ONLY)
 
 batches: $(VENV)/.ray-ready  ## set up, then run batches by both engines, compare their pixels, and do to them what can go wrong (JOBS=100 for shorter)
 	@echo "== batches: kills, a full disk, bad pictures, twins, $(JOBS) jobs"

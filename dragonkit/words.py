@@ -11,7 +11,12 @@ __all__ = ["closest", "first_line", "place", "quoted", "short"]
 
 
 def closest(word: str, known: Sequence[str]) -> str:
-    """' Did you mean 'x'?' for the known word most like `word`, or nothing."""
+    """' Did you mean 'x'?' for the known word most like `word`, or nothing.
+
+    Example:
+        >>> closest("shfit", ["mask", "shift"])
+        " Did you mean 'shift'?"
+    """
     matches = difflib.get_close_matches(word, known, n=1)
     return f" Did you mean {matches[0]!r}?" if matches else ""
 

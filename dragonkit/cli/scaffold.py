@@ -38,8 +38,8 @@ def new_plugin(
     place = Path(f"dragonkit-{name}") if folder is None else folder
     for path in write_plugin(name, place):
         typer.echo(f"wrote {path}")
-    quoted = shlex.quote(str(place))
-    typer.echo(f"\nNext:\n  python -m pip install -e {quoted}\n  python -m pytest {quoted}")
+    quoted, with_tests = shlex.quote(str(place)), shlex.quote(f"{place}[test]")
+    typer.echo(f"\nNext:\n  python -m pip install -e {with_tests}\n  python -m pytest {quoted}\n  dragonkit {name} --help")
 
 
 def write_plugin(name: str, folder: Path) -> list[Path]:
@@ -52,7 +52,12 @@ def write_plugin(name: str, folder: Path) -> list[Path]:
     stem = name.replace("-", "_")
     module = f"dragonkit_{stem}"
     words = {"name": name, "module": module, "class_name": _class_name(name)}
-    files = {"pyproject.toml": "pyproject.toml", f"{module}.py": "plugin.py", f"tests/test_{stem}.py": "test_plugin.py"}
+    files = {
+        "README.md": "README.md",
+        "pyproject.toml": "pyproject.toml",
+        f"{module}.py": "plugin.py",
+        f"tests/test_{stem}.py": "test_plugin.py",
+    }
     templates = resources.files("dragonkit.cli") / "templates" / "plugin"
     texts = {
         folder / path: Template((templates / f"{template}.txt").read_text("utf-8")).substitute(words) for path, template in files.items()

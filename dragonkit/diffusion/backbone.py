@@ -57,7 +57,9 @@ class Backbone(Protocol):
     calls: int
 
     @property
-    def latent_channels(self) -> int: ...
+    def latent_channels(self) -> int:
+        """How many numbers a latent cell has."""
+        ...
 
     @property
     def pixels_per_latent(self) -> int:
@@ -72,7 +74,9 @@ class Backbone(Protocol):
         """The side in pixels of the pictures that the model was made for."""
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Where the networks compute, and latents lie."""
+        ...
 
     @property
     def dtype(self) -> torch.dtype:

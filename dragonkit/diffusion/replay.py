@@ -35,6 +35,7 @@ class Replay:
         return self.retrace or (self.bidirectional > 0 and level == levels)
 
     def negative(self, level: int, otherwise: Condition) -> Condition:
+        """What guidance leads away from at `level`, counted from 1: optimised words where there are some, else what is given."""
         return self.negatives[level - 1] if self.negatives else otherwise
 
 

@@ -69,6 +69,7 @@ class Report(BaseModel):
 
     @property
     def resized(self) -> bool:
+        """Whether the model saw the picture at another size than it has."""
         return self.image_size != self.working_size
 
 
@@ -108,6 +109,7 @@ class EditResult:
 
         Raises:
             ImageError: the name does not end in .png, there is something already, or the place cannot be written.
+            EditError: `metadata` is none of these.
         """
         path = Path(path)
         if path.suffix.lower() != ".png":

@@ -54,7 +54,7 @@ class EditFile(Model):
     error_prefix: ClassVar[str | None] = ""
 
     version: Literal[1] = 1
-    model: str = Field(min_length=1, description="name, hub id or path of the diffusion model")
+    model: str = Field(default="toybox", min_length=1, description="name, hub id or path of the diffusion model")
     image: str = Field(
         default="",
         description="path relative to this file, data:image/png;base64,..., or sha256:... of its pixels; may be empty with a seed",

@@ -21,8 +21,11 @@ class GuidanceSchedule(Model):
         EditError: a value out of range; the message names the field, the value and the range.
 
     Example:
-        GuidanceSchedule(span=(0, 0.6), every=2, dense=0.2)   # each of the first fifth of the steps, then every second one
-        Settings(schedule="span=0:0.6, every=2, dense=0.2")   # the same, as the command line writes it
+        >>> schedule = GuidanceSchedule(span=(0, 0.6), every=2, dense=0.2)  # each of the first fifth of the steps, then every second one
+        >>> sorted(schedule.guided(steps=10))
+        [0, 1, 2, 4]
+        >>> schedule == GuidanceSchedule.model_validate("span=0:0.6, every=2, dense=0.2")  # as the command line writes it
+        True
     """
 
     model_config = ConfigDict(json_schema_extra={"format": "schedule"})  # may be written as text

@@ -88,7 +88,13 @@ class Settings(Model):
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Settings:
-        """Named settings, with changes on top: "default" (the model's own), "paper", "reference" or "fast". EditError for another name."""
+        """Named settings, with changes on top: "default" (the model's own), "paper", "reference" or "fast". EditError for another name.
+
+        Example:
+            >>> settings = Settings.preset("paper", steps=20)
+            >>> settings.steps, settings.hold, settings.keep
+            (20, 0.0, 'energy')
+        """
         if name not in PRESETS:
             raise EditError(f"there is no preset {name!r}.{closest(name, list(PRESETS))} Presets: {', '.join(PRESETS)}.")
         return cls(**changes).over(cls(**PRESETS[name]))

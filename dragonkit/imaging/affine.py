@@ -39,6 +39,11 @@ def affine_about(center: Point, scale: float = 1.0, degrees: float = 0.0, shift:
 
     Raises:
         EditError: scale is not positive, or a number is none that can be computed with. PointError: center or shift is no place.
+
+    Example:
+        >>> turn = affine_about((10, 10), degrees=90)
+        >>> map_points(turn, [(12, 10)]).round(6).tolist()  # what was on the right is below
+        [[10.0, 12.0]]
     """
     start, way = checked_places([center, shift], "center and shift")
     checked_numbers("Use 0.5 for half the size, and degrees for a turn.", scale=scale, degrees=degrees)
@@ -57,6 +62,10 @@ def affine_through(pairs: Sequence[tuple[Point, Point]]) -> np.ndarray:
     Raises:
         PointError: no pairs, starts that fix no map (two at one point, three or more on one line), or ends that would flatten
             everything to a line or a point.
+
+    Example:
+        >>> affine_through([((0, 0), (5, 5)), ((10, 0), (25, 5))]).round(6).tolist()  # twice as large, and 5 to the right and down
+        [[2.0, -0.0, 5.0], [0.0, 2.0, 5.0]]
     """
     starts, ends = _checked_pairs(pairs)
     start, end = starts.mean(axis=0), ends.mean(axis=0)

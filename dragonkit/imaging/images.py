@@ -103,6 +103,10 @@ def fit_size(image_size: tuple[int, int], model_size: int, multiple: int) -> tup
 
     The short side is `model_size` rounded to `multiple`. The long side keeps the aspect as closely as multiples allow, and is
     at most 3 times the short one. Raises ImageError when a size is not positive.
+
+    Example:
+        >>> fit_size((1200, 800), 512, 8)
+        (768, 512)
     """
     width, height = image_size
     if min(width, height, model_size, multiple) < 1:
@@ -123,6 +127,11 @@ def psnr(a: Image.Image | np.ndarray, b: Image.Image | np.ndarray, mask: np.ndar
     Raises:
         ShapeError: pictures or mask differ in size. ImageError: an array is not uint8.
         MaskError: (a ValueError) the mask is nowhere True.
+
+    Example:
+        >>> black, grey = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 51, np.uint8)  # a fifth of the peak
+        >>> round(psnr(black, grey), 1), psnr(grey, grey)
+        (14.0, inf)
     """
     first, second = _rgb_array(a), _rgb_array(b)
     if first.shape != second.shape:

@@ -59,7 +59,12 @@ class Grid:
 
 
 def shift_mask(mask: np.ndarray, dx: float, dy: float) -> np.ndarray:
-    """The mask moved by (dx, dy) pixels, rounded to whole ones (halves to even, so that back is exactly back)."""
+    """The mask moved by (dx, dy) pixels, rounded to whole ones (halves to even, so that back is exactly back).
+
+    Example:
+        >>> shift_mask(np.eye(3, dtype=bool), 1, 0).astype(int).tolist()
+        [[0, 1, 0], [0, 0, 1], [0, 0, 0]]
+    """
     mask = checked_mask(mask)
     checked_numbers("Pass pixels.", dx=dx, dy=dy)
     (height, width), x, y = mask.shape, round(dx), round(dy)
@@ -72,7 +77,14 @@ def shift_mask(mask: np.ndarray, dx: float, dy: float) -> np.ndarray:
 
 
 def dilate(mask: np.ndarray, radius: float) -> np.ndarray:
-    """All pixels whose centre is at most `radius` from the centre of a pixel inside: growth by an exact disc."""
+    """All pixels whose centre is at most `radius` from the centre of a pixel inside: growth by an exact disc.
+
+    Example:
+        >>> dot = np.zeros((5, 5), bool)
+        >>> dot[2, 2] = True
+        >>> int(dilate(dot, 1).sum()), int(dilate(dot, 1.5).sum())
+        (5, 9)
+    """
     mask = checked_mask(mask)
     _check_radius(radius)
     return np.isfinite(squared_distance(mask, radius))
@@ -105,20 +117,34 @@ def feather(mask: np.ndarray, radius: float) -> np.ndarray:
 
 
 def center_of(mask: np.ndarray) -> tuple[float, float]:
-    """The centre of gravity (x, y) of the mask's area; that of a full mask is (W / 2, H / 2). MaskError when empty."""
+    """The centre of gravity (x, y) of the mask's area; that of a full mask is (W / 2, H / 2). MaskError when empty.
+
+    Example:
+        >>> center_of(np.ones((4, 6), bool))
+        (3.0, 2.0)
+    """
     rows, columns = np.nonzero(_nonempty(mask))
     return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
 
 
 def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom), right and bottom exclusive as in PIL. MaskError when empty."""
+    """(left, top, right, bottom), right and bottom exclusive as in PIL. MaskError when empty.
+
+    Example:
+        >>> bounding_box(np.eye(4, 6, k=2, dtype=bool))
+        (2, 0, 6, 4)
+    """
     mask = _nonempty(mask)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def cell_coverage(mask: np.ndarray, grid: Grid) -> np.ndarray:
-    """Which fraction of each cell's area is inside: float64 (grid.height, grid.width) in [0, 1], exact for any ratio."""
+    """Which fraction of each cell's area is inside: float64 (grid.height, grid.width) in [0, 1], exact for any ratio.
+
+    Raises:
+        MaskError: the mask has not the size of the grid's image.
+    """
     mask = checked_mask(mask)
     if mask.shape != (grid.image_height, grid.image_width):
         raise MaskError(
@@ -140,6 +166,12 @@ def to_grid(mask: np.ndarray, grid: Grid, coverage: float = 0.5) -> np.ndarray:
     Raises:
         MaskError: the mask has not the size of the grid's image.
         EditError: coverage is not in (0, 1].
+
+    Example:
+        >>> left = np.zeros((4, 8), bool)
+        >>> left[:, :3] = True
+        >>> to_grid(left, Grid(2, 1, 8, 4)).tolist()  # three quarters of the first cell are inside
+        [[True, False]]
     """
     if not is_number(coverage) or not 0.0 < coverage <= 1.0:
         raise EditError(f"coverage must be above 0 and at most 1, got {short(coverage)}. Use 0.5 for cells at least half covered.")

@@ -19,6 +19,11 @@ def side_by_side(side: int = 256, /, **pictures: ImageSource) -> Image.Image:
 
     Raises:
         ImageError: there is no picture, or one cannot be read.
+
+    Example:
+        >>> picture = Image.new("RGB", (32, 32))
+        >>> side_by_side(64, before=picture, after=picture).size
+        (128, 92)
     """
     if not pictures:
         raise ImageError("side_by_side needs pictures by name; call it as side_by_side(source=..., result=...).")

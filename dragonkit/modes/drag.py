@@ -65,7 +65,7 @@ class Drag(Edit):
     )
 
     def settled(self, settings: Settings, picture: np.ndarray) -> Drag:
-        """`init="auto"` is a warp where edits start from a picture, else patches; a warp looks for its object in the picture."""
+        """`init="auto"` is a warp where edits start from a picture, else patches; a warp looks for its object in it, uint8 (H, W, 3)."""
         if self.init == "auto" and settings.start == "noise":
             return self.model_copy(update={"init": "patches"})
         if self.init == "patches" or self.mask is None or self.object is not None:

@@ -56,7 +56,8 @@ class PluginRegistry(PluginCollection):
         PluginLoadError: a built-in plugin cannot be loaded; where it is strict, an installed one.
 
     Example:
-        PluginRegistry(builtin=(), discover=False)   # an empty one, for a test that registers its own plugins
+        >>> PluginRegistry(builtin=(), discover=False).edit_types()  # an empty one, for a test that registers its own plugins
+        {}
     """
 
     def edits_from(self, file: EditFile) -> list[Edit]:
@@ -215,7 +216,15 @@ class PluginRegistry(PluginCollection):
 
 
 def register(plugin: object, name: str | None = None) -> Plugin:
-    """Add a plugin to this process by hand: `PluginRegistry.register` of the registry that every Editor uses."""
+    """Add a plugin to this process by hand: to the registry that every Editor uses.
+
+    Args:
+        plugin: a module, or an object, with hooks under `@dk.hookimpl`.
+        name: of the plugin in reports and messages; its own where it is left out.
+
+    Raises:
+        PluginLoadError: as `PluginRegistry.register`; nothing is added then.
+    """
     return get_registry().register(plugin, name)
 
 

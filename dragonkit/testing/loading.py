@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from types import ModuleType
@@ -41,7 +42,10 @@ def check_import(plugin: object) -> None:
     process = subprocess.run([sys.executable, "-c", _WATCH, name], env=environment, capture_output=True, text=True, check=False)
     if process.returncode:
         said = process.stderr.strip().splitlines()[-1]
-        raise failure(name, None, said if said.startswith("importing it loads") else f"importing it in a new process raised {said}")
+        if said.startswith("importing it loads"):
+            raise failure(name, None, said)
+        *_, (file, line) = re.findall(r'File "([^"]+)", line (\d+)', process.stderr)
+        raise failure(name, None, f"importing it in a new process raised {said} ({file}, line {line})")
 
 
 def check_hooks(plugin: Any, name: str) -> None:

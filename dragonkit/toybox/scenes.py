@@ -33,6 +33,13 @@ def scene(seed: int, size: int = 128, objects: int | None = None) -> Scene:
     """The scene of a seed: the same on every machine. `size` is the picture's width and height in pixels, `objects` forces 1 to 3 objects.
 
     Raises EditError for a negative seed, a size outside 8 to 4096, or another number of objects.
+
+    Example:
+        >>> boat = scene(7)
+        >>> boat.caption
+        'a blue boat on a pink smooth background'
+        >>> boat.objects[0].mask.shape
+        (128, 128)
     """
     return Scene(sample(1, seed, objects), size)
 
@@ -114,7 +121,7 @@ class Scene:
         return self._with(i, scale=larger)
 
     def rotated(self, i: int, degrees: float) -> Scene:
-        """Object `i` turned about its centre by `degrees`, clockwise as seen."""
+        """Object `i` turned about its centre by `degrees`, clockwise as seen. EditError unless they are finite."""
         i = self._index(i)
         if not math.isfinite(degrees):
             raise EditError(f"an object is rotated by a finite number of degrees, got {degrees!r}; pass for instance 30")

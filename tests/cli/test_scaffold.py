@@ -38,11 +38,12 @@ def files_in(folder: Path) -> list[str]:
 def test_it_says_what_it_wrote_and_what_comes_next(invoke: Invoke, folder: Path) -> None:
     result = invoke("new-plugin", "turn-over")
     assert (result.exit_code, result.stderr) == (0, "")
-    expected = ["dragonkit_turn_over.py", "pyproject.toml", "tests/test_turn_over.py"]
+    expected = ["README.md", "dragonkit_turn_over.py", "pyproject.toml", "tests/test_turn_over.py"]
     assert files_in(folder / "dragonkit-turn-over") == expected
     lines = result.stdout.splitlines()
-    assert sorted(lines[:3]) == [f"wrote dragonkit-turn-over/{name}" for name in expected]
-    assert [line.strip() for line in lines[-2:]] == ["python -m pip install -e dragonkit-turn-over", "python -m pytest dragonkit-turn-over"]
+    assert sorted(lines[:4]) == [f"wrote dragonkit-turn-over/{name}" for name in expected]
+    install = "python -m pip install -e 'dragonkit-turn-over[test]'"
+    assert [line.strip() for line in lines[-3:]] == [install, "python -m pytest dragonkit-turn-over", "dragonkit turn-over --help"]
 
 
 def test_it_writes_where_it_is_told(invoke: Invoke, folder: Path) -> None:
@@ -50,7 +51,7 @@ def test_it_writes_where_it_is_told(invoke: Invoke, folder: Path) -> None:
     for place in ("my plugins/empty", "my plugins/new/er"):
         result = invoke("new-plugin", "turn-over", "--folder", place)
         assert result.exit_code == 0
-        assert f"python -m pip install -e '{place}'" in result.stdout
+        assert f"python -m pip install -e '{place}[test]'" in result.stdout
         assert "dragonkit_turn_over.py" in files_in(folder / place)
 
 
@@ -219,3 +220,11 @@ def test_it_is_installed_and_tested_as_its_author_would(tmp_path: Path) -> None:
     assert (plugin["distribution"], plugin["version"], plugin["status"]) == ("dragonkit-turn-over", "0.1.0", "ok")
     assert "--leave-weight" in run(python, "-m", "dragonkit", "turn-over", "--help")
     assert "3 passed" in run(python, "-m", "pytest", cwd=folder)
+
+
+def test_the_readme_shows_the_mode_in_use(tmp_path: Path, load: Callable[[Path], Any]) -> None:
+    write_plugin("turn-over", tmp_path / "new")
+    text = (tmp_path / "new" / "README.md").read_text("utf-8")
+    (code,) = (part.partition("```")[0] for part in text.split("```python\n")[1:])
+    compile(code, "README.md", "exec")
+    assert "$" not in text and f"import {load(tmp_path / 'new' / 'dragonkit_turn_over.py').TurnOver.__name__}" in code

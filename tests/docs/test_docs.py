@@ -31,7 +31,7 @@ def by_name(page: Path) -> str:
     return page.stem
 
 
-BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+BLOCKS = [block for page in PAGES if page.parent.name != "notebooks" for block in blocks_of(page)]  # notebooks: tests/notebooks
 
 
 # -- pages and links ---------------------------------------------------------------------------------------------------------------------
@@ -62,7 +62,10 @@ def test_links_and_images_lead_somewhere(page: Path) -> None:
         assert file.is_file(), f"{page.name} links to {target}"
         if page.is_relative_to(DOCS):
             assert file.is_relative_to(DOCS), f"{page.name} links to {target}, which is not part of the site"
-        if anchor:
+        if anchor.startswith("dragonkit."):  # of mkdocstrings, which writes a module's members with it
+            shown = re.findall(r"^::: ([\w.]+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert resolves(anchor) and anchor.startswith(tuple(shown)), f"{page.name} links to {target}"
+        elif anchor:
             assert anchor in anchors_of(file), f"{page.name} links to {target}"
 
 
@@ -133,6 +136,29 @@ def test_fields_and_defaults(page: str, heading: str, model: Any) -> None:
         default = field.get_default(call_default_factory=True)
         expected[name] = "required" if field.is_required() else str(default) if isinstance(default, BaseModel) else repr(default)
     assert {name.strip("`"): default.strip("`") for name, default, _ in rows} == expected
+
+
+def test_the_fields_of_an_edit_file() -> None:
+    rows = {name.strip("`"): default for name, default, _ in table_under(DOCS / "edit-file.md", "file field")}
+    assert list(rows) == list(dk.EditFile.model_fields)
+    for name, field in dk.EditFile.model_fields.items():
+        if name != "settings":
+            assert rows[name] == ("required" if field.is_required() else repr(field.default))
+
+
+def test_limits() -> None:
+    from dragonkit.edits import limits, writing
+    from dragonkit.imaging import images, opening
+    from dragonkit.modes.drag import MOST_POINTS
+
+    rows = {what: most for what, most, _ in table_under(DOCS / "limits.md", "what")}
+    assert rows["pixels of a picture"] == f"{opening.MAX_PIXELS:,}, no side above {opening.MAX_SIDE:,}"
+    assert rows["sides of what the model sees"] == f"{images.MAX_ASPECT:g}:1"
+    assert rows["edits in one run"] == str(limits.MAX_EDITS)
+    assert rows["points of a drag"] == str(MOST_POINTS)
+    assert rows["an edit file"].startswith(f"{limits.MAX_BYTES >> 20} MiB, with {limits.MAX_TOTAL_PIXELS:,} pixels")
+    assert rows["metadata within a PNG"] == f"{writing.TEXT_LIMIT // 10**6} MB"
+    assert rows["steps"] == str(dk.Settings.model_json_schema()["properties"]["steps"]["maximum"])
 
 
 def test_presets() -> None:
@@ -237,6 +263,21 @@ def test_python_compiles(block: Block) -> None:
     compile(block.code, str(block.page), "exec")
 
 
+@pytest.mark.parametrize("block", [one for one in BLOCKS if one.language != "text"], ids=lambda one: f"{one.page.stem}-{one.line}")
+def test_a_block_runs_or_says_why_not(block: Block) -> None:
+    """A test runs it, and is there; or it says what it needs that a test has not got."""
+    assert block.runs or block.otherwise, "put <!-- run --> above it, or <!-- run by TEST -->, or <!-- not run: WHY -->"
+    if block.otherwise and block.otherwise["test"]:
+        file, _, test = block.otherwise["test"].partition("::")
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.is_relative_to(DOCS)], ids=by_name)
+def test_lines_of_code_are_seen_whole(page: Path) -> None:
+    """Where the window is 1280 pixels wide."""
+    assert [line for block in blocks_of(page) if block.language != "text" for line in block.code.splitlines() if len(line) > 96] == []
+
+
 RUNNING = [page for page in PAGES if page.parent.name != "hooks" and any(block.runs for block in blocks_of(page))]  # see test_hook_pages
 
 
@@ -286,6 +327,19 @@ def test_the_example_of_stopping_stops(
     assert first.startswith("1/8 ") and last == "stopped"
 
 
+def test_the_edit_file_written_by_hand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it leaves out has its default: the model, too."""
+    monkeypatch.chdir(folder)
+    scene = dk.toybox.scene(seed=7)
+    scene.image.save("boat.png")
+    dk.images.Image.fromarray(scene.objects[0].mask).save("mask.png")
+    (text,) = (block.code for block in blocks_of(DOCS / "first-edit.md") if block.language == "json")
+    Path("by-hand.json").write_text(text, encoding="utf-8")
+    file = dk.EditFile.load("by-hand.json")
+    (move,) = get_registry().edits_from(file)
+    assert (file.model, file.load_image().size, move.shift) == ("toybox", (128, 128), (-32, 48))
+
+
 def test_the_scenes_picture_is_what_its_example_draws(folder: Path, quick: dk.Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     if not (folder / "scenes.png").exists():
         test_examples_run(DOCS / "toybox-scenes.md", None, quick, folder, monkeypatch)
@@ -329,6 +383,9 @@ def test_the_plugin_runs(mirror: Path, quick: dk.Editor, folder: Path, monkeypat
     assert not changed[far].any(), "what the edit does not touch stays bit for bit"
     assert result.report.steps[0].energies.keys() == {"mirror.edit"}
     assert dk.EditFile.load(folder / "mirrored.png").edits[0]["mode"] == "mirror"
+    for line in next(block.code for block in blocks_of(DOCS / "plugins.md") if "dragonkit mirror" in block.code).splitlines():
+        run_in_a_shell(line)
+    assert (folder / "mirrored-in-a-shell.png").exists()
 
 
 @pytest.mark.processes

@@ -198,7 +198,7 @@ def test_pictures_that_carry_none(tmp_path: Path) -> None:
     [
         ({"version": 2}, "has version 2, but"),
         ({"version": "one"}, "version is 'one', but must be 1"),
-        ({"model": ...}, "model is missing: give non-empty text"),
+        ({"model": ""}, "model is '', but must be"),
         ({"image": ...}, "neither an image nor a seed"),
         ({"edits": ...}, "edits is missing"),
         ({"edits": [{"points": []}]}, "edits: number 0 has the mode None"),

@@ -11,10 +11,12 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 RUN = "<!-- run -->"
+OTHERWISE = re.compile(r"<!-- (?:run by (?P<test>[\w/.:]+)|not run: (?P<why>[\w ,]+)) -->\s*$")
+"""Before a block that a test of its own runs, or none, as it needs what a test has not got."""
 
 
 class Block(NamedTuple):
-    """A fenced block of a page: its language, title, whether it is marked to be run, the line it starts at, its text."""
+    """A fenced block of a page: its language, title, whether it is to be run, the line it starts at, its text; and what else is said."""
 
     page: Path
     language: str
@@ -22,6 +24,7 @@ class Block(NamedTuple):
     runs: bool
     line: int
     code: str
+    otherwise: re.Match[str] | None
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -30,7 +33,17 @@ def blocks_of(page: Path) -> list[Block]:
     for match in re.finditer(r"^```(\w+)([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         before = text[: match.start()]
         title = re.search(r'title="([^"]*)"', match[2])
-        found.append(Block(page, match[1], title[1] if title else "", before.rstrip().endswith(RUN), before.count("\n") + 1, match[3]))
+        found.append(
+            Block(
+                page,
+                match[1],
+                title[1] if title else "",
+                before.rstrip().endswith(RUN),
+                before.count("\n") + 1,
+                match[3],
+                OTHERWISE.search(before),
+            )
+        )
     return found
 
 

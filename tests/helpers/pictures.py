@@ -13,13 +13,6 @@ from PIL import Image
 import dragonkit as dk
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-MODES = ("move", "resize", "remove", "appearance", "drag", "paste", "rotate", "region")
-
-
-def modes() -> None:
-    """For each mode two scenes that the model never saw: source, wish, result, known answer."""
-    for mode in MODES:
-        _sheet(IMAGES / "modes" / f"{mode}.png", "--task", mode, "--scenes", "2")
 
 
 def demo() -> None:
@@ -75,7 +68,6 @@ def _loop(frames: list[Image.Image], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    modes()
     demo()
     emerging()
     continued()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from helpers.notebook_pages import NOTEBOOKS, PAGES, code_of, page_of
+from helpers.pages import blocks_of
 from nbclient import NotebookClient
-
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 def test_there_are_notebooks() -> None:
@@ -24,6 +24,17 @@ def test_outputs_are_stripped(path: Path) -> None:
         if cell.cell_type == "code":
             assert cell.outputs == []
             assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_its_page_shows_the_code_as_it_is(path: Path) -> None:
+    """`make pictures` runs the notebooks and writes the pages."""
+    shown = [block.code.strip() for block in blocks_of(page_of(path)) if block.language == "python"]
+    assert shown == code_of(path), f"run: PYTHONPATH=tests python -m helpers.notebook_pages {path.stem}"
+
+
+def test_every_page_is_of_a_notebook() -> None:
+    assert {page.stem for page in PAGES.glob("*.md")} == {path.stem for path in NOTEBOOKS}
 
 
 @pytest.mark.slow

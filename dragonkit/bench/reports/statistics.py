@@ -36,6 +36,10 @@ def interval(values: Values, level: float = 0.95, resamples: int = 2000, seed: i
         level: probability, between 0 and 1.
         resamples: how often as many values are drawn from these, with replacement.
         seed: the same one gives the same interval.
+
+    Example:
+        >>> interval([2.0, 2.0, float("nan")])
+        Interval(mean=2.0, low=2.0, high=2.0)
     """
     (known,) = _complete(values)
     return _bounded(float(known.mean()), _resampled(known[:, None], resamples, seed)[:, 0], level) if len(known) else _NONE
