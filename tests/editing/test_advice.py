@@ -44,7 +44,13 @@ def test_a_picture_of_another_kind_is_named_by_number_with_the_way_out(source: S
 
 def test_a_lossy_inversion_is_told_and_a_good_one_is_not(source: Source) -> None:
     assert "comes back at 27.0 dB" in told(source, KNOWN, 27.0, 33.0)
-    assert told(source, KNOWN, 36.8, 40.6) == told(source, KNOWN, 32.0, 33.0) == told(source, UNKNOWN, None, 33.0) == told(source, KNOWN, None, None) == ""
+    assert (
+        told(source, KNOWN, 36.8, 40.6)
+        == told(source, KNOWN, 32.0, 33.0)
+        == told(source, UNKNOWN, None, 33.0)
+        == told(source, KNOWN, None, None)
+        == ""
+    )
 
 
 def test_what_can_be_pasted_is_held_where_the_autoencoder_fails(source: Source) -> None:
