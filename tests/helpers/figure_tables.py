@@ -66,7 +66,8 @@ def _ahead(found: Json, task: str, other: str) -> str:
     dB = {(one["row"], one["seed"]): one["psnr_changed"] for one in found["records"] if one["task"] == task}
     pairs = [(dB["default", seed], dB[other, seed]) for row, seed in dB if row == "default" and (other, seed) in dB]
     gain = paired([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
-    return f"{gain.mean:+.1f} [{gain.low:.1f}, {gain.high:.1f}] dB"
+    mean, low, high = (round(value, 1) + 0.0 for value in (gain.mean, gain.low, gain.high))  # no "-0.0"
+    return f"{mean:+.1f} [{low:.1f}, {high:.1f}] dB"
 
 
 def energies(found: Json) -> Table:
