@@ -293,7 +293,7 @@ def run_in_a_shell(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=pytest.mark.slow if page.stem == "modes" else ()) for page in RUNNING], ids=by_name
+    "page", [pytest.param(page, marks=pytest.mark.slow if page.stem in ("modes", "batches") else ()) for page in RUNNING], ids=by_name
 )
 def test_examples_run(page: Path, own_registry: None, quick: dk.Editor, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)

@@ -717,6 +717,7 @@ def test_editors_that_share_a_model_take_turns(open_editor: Any, model: dk.Edito
     assert max(most) == 1 and len(most) == 3
 
 
+@pytest.mark.slow
 def test_a_cell_may_edit_while_the_widget_inverts(open_editor: Any, model: dk.Editor) -> None:
     """The picture is inverted in the background, and both it and the cell's edit come out as if each had been alone."""
     edit, other = dk.Move(mask=blob(), shift=(8, 0)), PICTURE.transpose(Image.Transpose.FLIP_TOP_BOTTOM)

@@ -478,6 +478,7 @@ def scattered(count: int, size: int) -> list[tuple[Point, Point]]:
     return [((a, b), (c, d)) for (a, b), (c, d) in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
+@pytest.mark.slow
 def test_hundreds_of_points_take_seconds() -> None:
     """Of this process alone, which leaves a busy machine aside: 25 before, 3 now."""
     edit, begun = Drag(points=scattered(500, 1024)), time.process_time()

@@ -120,6 +120,7 @@ def test_what_is_finished_is_not_done_again(editor: Editor, tmp_path: Path, no_e
         assert one[2:] == other[2:] and all(np.array_equal(np.asarray(one[place]), np.asarray(other[place])) for place in (0, 1))
 
 
+@pytest.mark.slow
 def test_settings_go_on_top_of_an_edit_files_own(editor: Editor, tmp_path: Path) -> None:
     write_edit_files(tmp_path / "set")
     run(editor, tmp_path / "set", tmp_path / "out", Settings(steps=2, schedule=GuidanceSchedule(every=2)))
