@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from base64 import b64decode
 
-import nbconvert
 import nbformat
 import numpy as np
 import pytest
@@ -17,6 +16,8 @@ pytestmark = pytest.mark.e2e
 
 
 def test_a_saved_notebook_shows_the_last_picture(lab: NotebookPage) -> None:
+    import nbconvert  # comes with JupyterLab, which only browser tests need
+
     box_the_boat(lab)
     drag_the_boat(lab)
     run_to_the_end(lab)
