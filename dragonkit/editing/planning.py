@@ -167,9 +167,9 @@ def _cutout(
         draft = registry.draft(edit, masks, colors[0], colors[1])
     if draft is not None:
         return Cutout(masks, draft=torch.from_numpy(draft).permute(2, 0, 1)[None] * 2 - 1)
-    pasted = masks.places_content(reference is not None)
-    picture = None if reference is None else _tensor(reference)
-    return Cutout(masks, placement.back, picture, with_ground=placement.with_ground) if pasted else None
+    if not masks.places_content(reference is not None):
+        return None
+    return Cutout(masks, placement.back, None if reference is None else _tensor(reference), with_ground=placement.with_ground)
 
 
 def _attention(registry: PluginRegistry, edit: Edit, masks: EditMasks, reference: int | None, when: Span | None) -> AttentionPlan | None:

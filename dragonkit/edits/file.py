@@ -140,8 +140,7 @@ class EditFile(Model):
                 data = file.read(MAX_BYTES) if size <= MAX_BYTES else b""
         except OSError as error:
             raise EditFileError(f"the edit file {name} cannot be read: {error.strerror or error}. Check the path.") from error
-        if size > MAX_BYTES:
-            raise EditFileError(f"the edit file {name} has more than {MAX_BYTES:,} bytes. Let it name its pictures, not hold them.")
+        _refuse_heavy(size, name)
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -156,11 +155,7 @@ class EditFile(Model):
             text = text_in_png(path, PNG_KEY)
         except ImageError as error:
             raise EditFileError(f"{error} Pass a PNG that dragonkit wrote.") from error
-        if text is None:
-            raise EditFileError(f"{name} carries no edit file. Only PNGs that dragonkit wrote do; many programs remove it.")
-        file = cls.loads(text, name, Path(path).parent)
-        file._reach = "nowhere"
-        return file
+        return cls._carried(text, name, Path(path).parent)
 
     @classmethod
     def sent(cls, data: bytes, name: str) -> Self:
@@ -169,15 +164,19 @@ class EditFile(Model):
         Args:
             name: is used in messages.
         """
-        if len(data) > MAX_BYTES:
-            raise EditFileError(f"the edit file {name} has more than {MAX_BYTES:,} bytes. Let it name its pictures, not hold them.")
+        _refuse_heavy(len(data), name)
         try:
             text = text_in_png(data, PNG_KEY, f"the picture {name}") if data.startswith(_PNG_SIGNATURE) else data.decode("utf-8-sig")
         except (ImageError, UnicodeDecodeError) as error:
             raise EditFileError(f"{name} cannot be read as an edit file: {error}. Pass an edit file or result PNG.") from error
+        return cls._carried(text, name)
+
+    @classmethod
+    def _carried(cls, text: str | None, name: str, folder: Path | None = None) -> Self:
+        """The edit file in somebody else's data, None where there is none: no path in it is followed."""
         if text is None:
             raise EditFileError(f"{name} carries no edit file. Only PNGs that dragonkit wrote do; many programs remove it.")
-        file = cls.loads(text, name)
+        file = cls.loads(text, name, folder)
         file._reach = "nowhere"
         return file
 
@@ -353,6 +352,11 @@ class EditFile(Model):
 
     def __hash__(self) -> int:
         return hash((self.model, self.image, self.prompt, self.seed))
+
+
+def _refuse_heavy(size: int, name: str) -> None:
+    if size > MAX_BYTES:
+        raise EditFileError(f"the edit file {name} has more than {MAX_BYTES:,} bytes. Let it name its pictures, not hold them.")
 
 
 def _refuse_constant(name: str) -> None:

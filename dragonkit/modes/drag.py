@@ -109,9 +109,9 @@ def dragonkit_build_masks(edit: Edit, size: tuple[int, int]) -> Placement:
     check_places(edit.points, size, mask)
     if edit.init == "patches":
         return patches_moved(edit.points, size, mask)
-    return (
-        ground_warped(edit.points, size, mask) if edit.object is None else object_deformed(edit.points, load_mask(edit.object, size), mask)
-    )
+    if edit.object is None:
+        return ground_warped(edit.points, size, mask)
+    return object_deformed(edit.points, load_mask(edit.object, size), mask)
 
 
 @hookimpl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from helpers.parts import inside, part
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,16 +18,6 @@ from dragonkit.plugins.placement import Placement
 seeds = st.integers(0, 2**32 - 1)
 
 
-def box(height: int, width: int, rows: slice, columns: slice) -> np.ndarray:
-    mask = np.zeros((height, width), bool)
-    mask[rows, columns] = True
-    return mask
-
-
-def inside(image: torch.Tensor, mask: np.ndarray) -> torch.Tensor:
-    return image[..., torch.from_numpy(mask)]
-
-
 def masks_of(mask: np.ndarray, **move) -> EditMasks:
     height, width = mask.shape
     return Move(mask=mask, **move).placement((width, height)).on(Grid(width, height, width, height))
@@ -37,12 +28,12 @@ def masks_of(mask: np.ndarray, **move) -> EditMasks:
 
 def test_nothing_is_left_of_an_objects_rim_at_its_corners_either() -> None:
     """Pixels that touch the object by a corner only are mixtures with it, as those at its sides are."""
-    mask = box(20, 20, slice(4, 8), slice(4, 8))
+    mask = part(20, 20, slice(4, 8), slice(4, 8))
     image = torch.full((1, 3, 20, 20), 0.5)
     image[..., 3:9, 3:9] = -0.2
     image[..., 4:8, 4:8] = -1.0
     pasted = cut_and_paste(image, Cutout(masks_of(mask, shift=(9, 9))))
-    assert torch.allclose(inside(pasted, box(20, 20, slice(0, 10), slice(0, 10))), torch.tensor(0.5))
+    assert torch.allclose(inside(pasted, part(20, 20, slice(0, 10), slice(0, 10))), torch.tensor(0.5))
 
 
 @given(st.integers(-11, 11), st.integers(-9, 9), seeds)
@@ -50,9 +41,9 @@ def test_whole_shifts_paste_the_objects_own_pixels(dx: int, dy: int, seed: int) 
     if (dx, dy) == (0, 0):
         dx = 1
     random = np.random.default_rng(seed)
-    image, source = torch.from_numpy(random.uniform(-1, 1, (1, 3, 24, 30))).float(), box(24, 30, slice(9, 15), slice(11, 19))
+    image, source = torch.from_numpy(random.uniform(-1, 1, (1, 3, 24, 30))).float(), part(24, 30, slice(9, 15), slice(11, 19))
     pasted = cut_and_paste(image, Cutout(masks_of(source, shift=(dx, dy))))
-    target = box(24, 30, slice(9 + dy, 15 + dy), slice(11 + dx, 19 + dx))
+    target = part(24, 30, slice(9 + dy, 15 + dy), slice(11 + dx, 19 + dx))
     # a rim pixel may be a mixture, and is one with its new background then
     inner = erode(source, RIM)
     moved = np.roll(inner, (dy, dx), (0, 1))
@@ -63,7 +54,7 @@ def test_whole_shifts_paste_the_objects_own_pixels(dx: int, dy: int, seed: int) 
 
 def test_edges_are_mixtures_with_their_new_background() -> None:
     """A white bar with half-covered edges on black, moved onto grey: its edges are half white, half grey."""
-    source = box(20, 30, slice(6, 12), slice(4, 10))
+    source = part(20, 30, slice(6, 12), slice(4, 10))
     colors = np.full((20, 30), -1.0, np.float32)
     colors[:, 15:] = 0
     colors[6:12, 4:10] = 1
@@ -77,31 +68,31 @@ def test_edges_are_mixtures_with_their_new_background() -> None:
 
 
 def test_the_vacated_place_shows_the_background() -> None:
-    source = box(24, 30, slice(9, 15), slice(4, 12))
+    source = part(24, 30, slice(9, 15), slice(4, 12))
     image = torch.where(torch.from_numpy(dilate(source, 1)), 1.0, -0.5).repeat(1, 3, 1, 1)  # the rim is the object's, too
     pasted = cut_and_paste(image, Cutout(masks_of(source, shift=(14, 0))))
     assert torch.allclose(inside(pasted, dilate(source, 1)), torch.tensor(-0.5), atol=1e-5)
 
 
 def test_an_overlapping_move_leaves_no_second_object() -> None:
-    source = box(24, 30, slice(8, 16), slice(4, 14))
+    source = part(24, 30, slice(8, 16), slice(4, 14))
     image = torch.where(torch.from_numpy(source), 1.0, -1.0).repeat(1, 3, 1, 1)
     pasted = cut_and_paste(image, Cutout(masks_of(source, shift=(4, 0))))
-    expected = box(24, 30, slice(8, 16), slice(8, 18))
+    expected = part(24, 30, slice(8, 16), slice(8, 18))
     assert torch.allclose(pasted[0, 0], torch.where(torch.from_numpy(expected), 1.0, -1.0), atol=1e-4)
 
 
 def test_enlarging_about_the_centre() -> None:
-    source = box(32, 32, slice(12, 20), slice(12, 20))
+    source = part(32, 32, slice(12, 20), slice(12, 20))
     image = torch.where(torch.from_numpy(source), 1.0, -1.0).repeat(1, 3, 1, 1)
     pasted = cut_and_paste(image, Cutout(masks_of(source, scale=2.0)))
-    inner = box(32, 32, slice(10, 22), slice(10, 22))
+    inner = part(32, 32, slice(10, 22), slice(10, 22))
     assert torch.allclose(inside(pasted, inner), torch.tensor(1.0), atol=1e-4)
-    assert torch.equal(inside(pasted, ~box(32, 32, slice(8, 24), slice(8, 24))), inside(image, ~box(32, 32, slice(8, 24), slice(8, 24))))
+    assert torch.equal(inside(pasted, ~part(32, 32, slice(8, 24), slice(8, 24))), inside(image, ~part(32, 32, slice(8, 24), slice(8, 24))))
 
 
 def test_moves_tells_a_move_from_a_change_of_look() -> None:
-    source = box(8, 8, slice(2, 5), slice(2, 5))
+    source = part(8, 8, slice(2, 5), slice(2, 5))
     move = masks_of(source, shift=(1, 0))
     assert move.places_content()
     look = EditMasks(move.grid, source, source, ~source, ~move.preserve & False, ~source, identity_correspondence(move.grid))
@@ -109,7 +100,7 @@ def test_moves_tells_a_move_from_a_change_of_look() -> None:
 
 
 def test_what_goes_nowhere_leaves_a_smooth_fill() -> None:
-    source = box(32, 32, slice(12, 20), slice(12, 20))
+    source = part(32, 32, slice(12, 20), slice(12, 20))
     gone = Placement(source, source & False).on(Grid(32, 32, 32, 32))
     assert gone.places_content()
     image = torch.where(torch.from_numpy(source), 1.0, -0.5).repeat(1, 3, 1, 1)
@@ -148,7 +139,7 @@ def test_what_the_model_changed_is_added_to_the_detail() -> None:
 
 def test_what_was_given_to_the_end_keeps_its_own_pixels() -> None:
     pasted, round_trip = torch.rand(1, 3, 16, 16) * 2 - 1, torch.rand(1, 3, 16, 16) * 2 - 1
-    held = box(16, 16, slice(2, 9), slice(2, 9))
+    held = part(16, 16, slice(2, 9), slice(2, 9))
     free = free_pixels(held, 4.0)
     result = with_detail(round_trip + 0.02, round_trip, pasted, np.ones((16, 16), np.float32), free)
     inside = torch.from_numpy(held)
@@ -164,7 +155,7 @@ def test_what_was_given_to_the_end_keeps_its_own_pixels() -> None:
 def test_the_region_is_one_at_the_edit_and_zero_away_from_it(seed: int, cell: float) -> None:
     random = np.random.default_rng(seed)
     (top, bottom), (left, right) = np.sort(random.integers(0, 40, 2)), np.sort(random.integers(0, 50, 2))
-    edited = box(40, 50, slice(top, bottom + 1), slice(left, right + 1))
+    edited = part(40, 50, slice(top, bottom + 1), slice(left, right + 1))
     region = edit_region(edited, cell)
     assert region.dtype == np.float32 and region.shape == (40, 50)
     assert (region[dilate(edited, RIM)] == 1).all()

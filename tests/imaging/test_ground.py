@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.parts import inside, part
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,16 +14,6 @@ from dragonkit.imaging.ground import fill_hole, standing_out
 from dragonkit.imaging.masks import dilate
 
 seeds = st.integers(0, 2**32 - 1)
-
-
-def box(height: int, width: int, rows: slice, columns: slice) -> np.ndarray:
-    mask = np.zeros((height, width), bool)
-    mask[rows, columns] = True
-    return mask
-
-
-def inside(image: torch.Tensor, mask: np.ndarray) -> torch.Tensor:
-    return image[..., torch.from_numpy(mask)]
 
 
 # --- filling holes ------------------------------------------------------------------------------------------------------
@@ -50,14 +41,14 @@ def test_known_pixels_stay_bit_for_bit(seed: int) -> None:
     ],
 )
 def test_a_hole_in_one_colour_gets_that_colour(size: tuple[int, int], rows: slice, columns: slice) -> None:
-    hole, colour = box(*size, rows, columns), torch.tensor([0.7, -0.2, 0.1])
+    hole, colour = part(*size, rows, columns), torch.tensor([0.7, -0.2, 0.1])
     image = colour[None, :, None, None].repeat(1, 1, *size)
     image[..., torch.from_numpy(hole)] = -1  # what was there must not shine through
     assert torch.allclose(inside(fill_hole(image, hole), hole), colour[None, :, None], atol=1e-5)
 
 
 def test_a_hole_in_a_ramp_gets_about_the_ramp() -> None:
-    ramp, hole = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64).clone(), box(64, 64, slice(20, 40), slice(24, 44))
+    ramp, hole = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64).clone(), part(64, 64, slice(20, 40), slice(24, 44))
     broken = torch.where(torch.from_numpy(hole), 1.0, ramp)
     error = (fill_hole(broken, hole) - ramp).abs()
     assert inside(error, hole).max() < 0.1  # the hole spans 0.6
@@ -75,7 +66,7 @@ def test_nothing_to_fill_and_nothing_to_fill_with() -> None:
 SIZE = 64
 ROWS, COLUMNS = np.indices((SIZE, SIZE)) + 0.5
 RAMP = np.stack([2 * COLUMNS, 80 + ROWS, 200 - COLUMNS], axis=-1).astype(np.uint8)
-AROUND = box(SIZE, SIZE, slice(8, 56), slice(8, 56))
+AROUND = part(SIZE, SIZE, slice(8, 56), slice(8, 56))
 
 
 def disc(x: float, y: float, radius: float) -> np.ndarray:
@@ -128,7 +119,7 @@ def test_where_nothing_is_found() -> None:
 
 @pytest.mark.parametrize("rows", [slice(0, 40), slice(24, 64), slice(0, 64)])
 def test_a_thing_that_goes_on_beyond_the_mask_is_not_torn(rows: slice) -> None:
-    bar = box(SIZE, SIZE, rows, slice(20, 44))
+    bar = part(SIZE, SIZE, rows, slice(20, 44))
     assert standing_out(painted(bar), AROUND, [(32, 32)]) is None
 
 

@@ -7,7 +7,7 @@ const EDITOR = ".dk-editor";
 const SECOND = ".dk-second";
 
 function render({ model, el }) {
-  const area = () => el.closest(model.get("area"));
+  const area = () => el.closest(EDITOR);
   const button = document.createElement("button");
   button.className = "lm-Widget jupyter-widgets jupyter-button widget-button";
   button.style.width = "auto";
@@ -33,10 +33,10 @@ function render({ model, el }) {
     for (const file of [...files].slice(0, AT_ONCE)) await send(file);
   };
 
-  // whether something that happens there is meant for this door: a second picture has one of its own
+  // whether something that happens there is meant for this door: second pictures are chosen with a button of their own
   const mine = (node) => {
     const root = area();
-    return !!root?.contains(node) && (model.get("area") === SECOND || !node.closest(SECOND));
+    return !!root?.contains(node) && !node.closest(SECOND);
   };
   const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   const over = (event) => {
@@ -70,7 +70,7 @@ function render({ model, el }) {
   // a canvas of ipycanvas takes every key, and then nothing is pasted
   const key = (event) => {
     const pastes = (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "v";
-    if (pastes && event.target.closest?.(EDITOR) && area()?.contains(event.target)) event.stopImmediatePropagation();
+    if (pastes && area()?.contains(event.target)) event.stopImmediatePropagation();
   };
 
   button.addEventListener("click", () => chooser.click());

@@ -13,17 +13,15 @@ __all__ = ["Door"]
 
 MOST = 256 * 2**20
 """Bytes of a file at most, as of an edit file."""
-_AREAS = {"editor": ".dk-editor", "second": ".dk-second"}
 
 
 class Door(anywidget.AnyWidget):
-    """A button that opens a file, with a place round it where files may be dropped and pasted.
+    """A button that opens a file; on all of its editor but second pictures, files may be dropped and pasted as well.
 
     Args:
         description, tooltip: on the button.
         take: called with a file's name, without a folder, and its content.
         coming: called with the name and the size in bytes when a file begins to come, or is too large to be sent.
-        area: "editor" for all of it but its second pictures, or "second" for the second picture that the button belongs to.
 
     Attributes:
         icon: of Font Awesome.
@@ -35,7 +33,6 @@ class Door(anywidget.AnyWidget):
     description = traitlets.Unicode().tag(sync=True)
     tooltip = traitlets.Unicode().tag(sync=True)
     icon = traitlets.Unicode("folder-open").tag(sync=True)
-    area = traitlets.Unicode().tag(sync=True)
     most = traitlets.Int(MOST).tag(sync=True)
 
     def __init__(
@@ -44,9 +41,8 @@ class Door(anywidget.AnyWidget):
         tooltip: str,
         take: Callable[[str, bytes], Any],
         coming: Callable[[str, int], Any] = lambda name, size: None,
-        area: str = "editor",
     ) -> None:
-        super().__init__(description=description, tooltip=tooltip, area=_AREAS[area])
+        super().__init__(description=description, tooltip=tooltip)
         self._take, self._coming = take, coming
         self._pieces: list[bytes] = []
         self._expected: tuple[str, int] | None = None

@@ -90,7 +90,8 @@ def ghosts_of(registry: PluginRegistry, edit: Edit, picture: np.ndarray) -> tupl
     height, width = picture.shape[:2]
     if height * width > MOST_PIXELS:
         return ()
-    layout = Layout(registry, edit, (width, height)).settled(Settings(), picture)
+    edit = edit.settled(Settings(), picture)
+    layout = Layout(registry, edit, (width, height))
     (masks,), (reference,) = layout.on(Grid(width, height, width, height)), layout.references
     origin = picture if reference is None else np.asarray(load_image(reference.image))
     drawn = registry.draft(edit, masks, _unit(picture), None if reference is None else _unit(origin))

@@ -146,10 +146,8 @@ class Pictures:
         """The history is another one."""
         history = self._session.history
         self._shelf.show(history)
-        current = history.current
-        self.base.disabled = current is None
-        on_result = current is not None and self._session.photo is current.after
-        if self.base.value != (value := "result" if on_result else "source"):
+        self.base.disabled = history.current is None
+        if self.base.value != (value := "result" if self._on_result() else "source"):
             self.base.value = value
 
     def _go_back(self, entry: Entry) -> None:
@@ -214,13 +212,17 @@ class Pictures:
     def _rebased(self) -> None:
         """Somebody has chosen what to go on from; or the switch follows what is there."""
         current = self._session.history.current
-        on_result = current is not None and self._session.photo is current.after
-        if current is None or (self.base.value == "result") == on_result:
+        if current is None or (self.base.value == "result") == self._on_result():
             return
         if self.base.value == "result":
             self._go_on(current)
         else:
             self._go_back(current)
+
+    def _on_result(self) -> bool:
+        """Whether the picture that is there is what the run that is shown made."""
+        current = self._session.history.current
+        return current is not None and self._session.photo is current.after
 
     def _known(self) -> Iterator[Photo]:
         """All pictures that are here."""
