@@ -302,7 +302,7 @@ def test_examples_run(page: Path, own_registry: None, quick: dk.Editor, folder: 
         if block.runs and block.language == "python":
             execute(block, namespace)
         elif block.runs:
-            for line in block.code.splitlines():
+            for line in block.commands:
                 run_in_a_shell(line)
 
 
@@ -401,7 +401,7 @@ def test_the_plugin_keeps_the_rules(mirror: Path) -> None:
 def commands() -> Iterator[tuple[str, str]]:
     """(page, line) of every `dragonkit ...`: in shell blocks, and in running text where it stands in backticks."""
     for page in PAGES:
-        lines = [line for block in blocks_of(page) if block.language == "sh" for line in block.code.splitlines()]
+        lines = [line for block in blocks_of(page) if block.language == "sh" for line in block.commands]
         lines += re.findall(r"`([^`\n]+)`", prose_of(page))
         for line in lines:
             if line.startswith(("dragonkit ", "python -m dragonkit")):

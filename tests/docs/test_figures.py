@@ -119,7 +119,7 @@ def test_a_ratio_that_was_measured_once_has_no_spread() -> None:
     [
         ("rows", "dragonkit bench toybox --n 1 --task move --task remove --row untouched --row default --row ceiling"),
         ("failures", "dragonkit bench toybox --n 1 --task drag --row untouched --row default --row ceiling"),
-        ("drags", "dragonkit bench toybox --n 1 --task drag --row untouched --row default --row ceiling"),
+        ("drags", "dragonkit bench toybox --n 1 --task drag --task drag-rigid --row untouched --row default --row ceiling"),
         ("fills", "dragonkit bench fills --n 2 --background smooth"),
         ("inversions", "dragonkit bench inversions --n 1 --steps 2 --inversion ddim --inversion direct"),
         ("layers", "dragonkit bench paper --n 1 --figure 2"),

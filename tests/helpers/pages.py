@@ -26,6 +26,11 @@ class Block(NamedTuple):
     code: str
     otherwise: re.Match[str] | None
 
+    @property
+    def commands(self) -> list[str]:
+        """Its lines as a shell takes them: what a backslash breaks is whole."""
+        return self.code.replace("\\\n", "").splitlines()
+
 
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
