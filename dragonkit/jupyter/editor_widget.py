@@ -29,8 +29,8 @@ from dragonkit.jupyter.panels.run_panel import RunPanel
 from dragonkit.jupyter.panels.runs import Runs
 from dragonkit.jupyter.work.export import python_script
 from dragonkit.jupyter.work.history import Entry, History
-from dragonkit.jupyter.work.opening import Source, opened
-from dragonkit.jupyter.work.session import Session
+from dragonkit.jupyter.work.opening import Source, opened, remade
+from dragonkit.jupyter.work.session import Session, load_editor
 from dragonkit.jupyter.work.subject import Subject
 from dragonkit.plugins.registry import get_registry
 
@@ -74,7 +74,12 @@ class EditorWidget(W.VBox):
         settings: Settings | None = None,
     ) -> None:
         registry = get_registry() if editor is None else editor.registry
-        found = opened(image, registry.edit_types())
+        found, generated = opened(image, registry.edit_types()), None
+        if found.photo is None and found.file is not None and found.seed is not None:
+            editor = editor or load_editor(model or found.file.model_to_load(registry.models()), registry)
+            if found.suits(editor.card.name):
+                generated = editor.source_of(found.file)
+                found = remade(found, generated.photo, registry.edit_types())
         if (photo := found.photo) is None:
             raise EditFileError(f"{found.name} cannot be edited, as it does not hold {'; '.join(found.lost)}.")
         if model is None and editor is None and found.file is not None:  # another model has settings of its own
@@ -82,6 +87,8 @@ class EditorWidget(W.VBox):
         self._session = session = Session(photo, prompt or found.prompt or "", model or found.model or "toybox", editor, settings)
         if settings is None and found.settings is not None and found.suits(session.model):
             session.settings = found.settings
+        if generated is not None:
+            session.remember(generated, session.settings)
         marks = MarkState(photo.size)
         if mask is not None:
             marks.set_mask(load_mask(mask, photo.size))

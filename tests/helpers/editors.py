@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 import dragonkit as dk
+from dragonkit.jupyter.canvas.door import Door
 
 __all__ = [
     "HEIGHT", "PICTURE", "SOON", "STEPS", "WIDTH", "Gate", "Troublemaker", "alert_of", "at", "blob", "canvas", "named", "ran", "send",
@@ -92,7 +93,10 @@ def at(editor: dk.EditorWidget, *points: tuple[float, float]) -> list[tuple[floa
 
 def send(editor: dk.EditorWidget, name: str, content: bytes, piece: int = 1 << 20) -> None:
     """What the browser sends of a file that is chosen, dropped or pasted."""
-    door = editor._pictures.door
+    send_through(editor._pictures.door, name, content, piece)
+
+
+def send_through(door: Door, name: str, content: bytes, piece: int = 1 << 20) -> None:
     door._handle_msg({"content": {"data": {"method": "custom", "content": {"name": name, "size": len(content)}}}, "buffers": []})
     for start in range(0, len(content), piece):
         message = {"content": {"data": {"method": "custom", "content": {}}}, "buffers": [memoryview(content[start : start + piece])]}

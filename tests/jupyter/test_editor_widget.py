@@ -24,6 +24,7 @@ import dragonkit as dk
 from dragonkit.diffusion.turns import turn_on
 from dragonkit.errors import Cancelled, EditError, ImageError, MaskError, ModelNotFoundError, UnknownModeError
 from dragonkit.imaging.images import load_image
+from dragonkit.jupyter.canvas.door import Door
 from dragonkit.jupyter.marks.state import MarkState
 from dragonkit.testing import tiny_editor
 
@@ -833,9 +834,9 @@ def test_everything_can_be_done_with_buttons_of_some_name(open_editor: Any) -> N
     while todo:
         widget = todo.pop()
         todo += getattr(widget, "children", ())
-        if isinstance(widget, (W.Button, W.IntSlider, W.FloatSlider, W.Dropdown, W.Text, W.FileUpload, W.FloatText, W.Checkbox)):
+        if isinstance(widget, (W.Button, W.IntSlider, W.FloatSlider, W.Dropdown, W.Text, Door, W.FloatText, W.Checkbox)):
             assert widget.description and widget.tooltip, widget
-        if isinstance(widget, (W.Button, W.FileUpload)):
+        if isinstance(widget, (W.Button, Door)):
             assert widget.icon, widget
         if isinstance(widget, W.ToggleButtons):
             assert len(widget.options) == len(widget.tooltips) == len(widget.icons) and all([*widget.tooltips, *widget.icons]), widget

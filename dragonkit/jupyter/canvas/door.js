@@ -3,11 +3,10 @@
 
 const PIECE = 1 << 20; // bytes
 const AT_ONCE = 2; // files: a result, and the picture that it was made from
-const EDITOR = ".dk-editor";
-const SECOND = ".dk-second";
+const AREAS = ".dk-editor, .dk-second"; // what is dropped or pasted belongs to the innermost
 
 function render({ model, el }) {
-  const area = () => el.closest(EDITOR);
+  const area = () => el.closest(AREAS);
   const button = document.createElement("button");
   button.className = "lm-Widget jupyter-widgets jupyter-button widget-button";
   button.style.width = "auto";
@@ -20,7 +19,7 @@ function render({ model, el }) {
   el.append(button);
   const chooser = document.createElement("input");
   chooser.type = "file";
-  chooser.accept = "image/*,.json";
+  chooser.accept = model.get("accept");
 
   const send = async (file) => {
     model.send({ name: file.name, size: file.size });
@@ -33,11 +32,8 @@ function render({ model, el }) {
     for (const file of [...files].slice(0, AT_ONCE)) await send(file);
   };
 
-  // whether something that happens there is meant for this door: second pictures are chosen with a button of their own
-  const mine = (node) => {
-    const root = area();
-    return !!root?.contains(node) && !node.closest(SECOND);
-  };
+  // whether something that happens there is meant for this door: a second picture has one of its own
+  const mine = (node) => !!area() && node?.closest?.(AREAS) === area();
   const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   const over = (event) => {
     if (!carries(event) || !mine(event.target)) {

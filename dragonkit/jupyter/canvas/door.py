@@ -9,18 +9,21 @@ from typing import Any
 import anywidget
 import traitlets
 
-__all__ = ["Door"]
+from dragonkit.errors import ImageError
+
+__all__ = ["MOST", "Door", "too_large"]
 
 MOST = 256 * 2**20
 """Bytes of a file at most, as of an edit file."""
 
 
 class Door(anywidget.AnyWidget):
-    """A button that opens a file; on all of its editor but second pictures, files may be dropped and pasted as well.
+    """A button that opens a file; files may be dropped and pasted as well, all over the editor or the second picture that it belongs to.
 
     Args:
         description, tooltip: on the button.
         take: called with a file's name, without a folder, and its content.
+        accept: kinds of files to choose from, as in HTML.
         coming: called with the name and the size in bytes when a file begins to come, or is too large to be sent.
 
     Attributes:
@@ -32,6 +35,7 @@ class Door(anywidget.AnyWidget):
 
     description = traitlets.Unicode().tag(sync=True)
     tooltip = traitlets.Unicode().tag(sync=True)
+    accept = traitlets.Unicode().tag(sync=True)
     icon = traitlets.Unicode("folder-open").tag(sync=True)
     most = traitlets.Int(MOST).tag(sync=True)
 
@@ -40,9 +44,10 @@ class Door(anywidget.AnyWidget):
         description: str,
         tooltip: str,
         take: Callable[[str, bytes], Any],
+        accept: str = "image/*",
         coming: Callable[[str, int], Any] = lambda name, size: None,
     ) -> None:
-        super().__init__(description=description, tooltip=tooltip)
+        super().__init__(description=description, tooltip=tooltip, accept=accept)
         self._take, self._coming = take, coming
         self._pieces: list[bytes] = []
         self._expected: tuple[str, int] | None = None
@@ -64,3 +69,8 @@ class Door(anywidget.AnyWidget):
         self._expected, self._pieces = None, []
         if come == size:
             self._take(name, b"".join(pieces))
+
+
+def too_large(name: str, size: int) -> ImageError:
+    """What to say of a file that is not sent, with its size in bytes."""
+    return ImageError(f"the file {name!r} has {size / 1e6:.1f} MB, more than {MOST / 1e6:.0f} MB; save it smaller, or open it by its path")

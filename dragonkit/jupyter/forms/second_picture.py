@@ -17,6 +17,7 @@ from dragonkit.imaging.images import load_image, open_picture, upright
 from dragonkit.imaging.mask_meaning import cut_out
 from dragonkit.imaging.masks import load_mask
 from dragonkit.imaging.opening import opened
+from dragonkit.jupyter.canvas.door import MOST, Door, too_large
 from dragonkit.jupyter.canvas.tool_row import ToolRow
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.elements import button, row
@@ -53,11 +54,14 @@ class SecondPicture:
         self._callbacks: list[Callable[[], None]] = []
         self.image: Image.Image | None = None
         self.view: CanvasView | None = None
-        self.upload = W.FileUpload(accept="image/*", description="choose a picture", tooltip=field.description)
-        self.upload.layout.width = "auto"
-        self.upload.observe(lambda change: self._guarded(self._uploaded), names="value")
+        self.door = Door(
+            "choose a picture",
+            f"{field.description}; or drop it here, or paste it",
+            lambda name, content: self._guarded(lambda: self._came(name, content)),
+            coming=lambda name, size: self._guarded(lambda: self._coming(name, size)),
+        )
         self._error, self._below = W.HTML().add_class("dk-field-error"), W.VBox()
-        chosen = [self.upload]
+        chosen = [self.door]
         if picture is not None:
             take = partial(self._guarded, lambda: self.set(picture()))
             chosen.append(button("use this picture", "take something from the picture itself", take, icon="image"))
@@ -108,12 +112,13 @@ class SecondPicture:
         asked = W.Label(f"{self._mask_field.title}: mark it here", tooltip=self._mask_field.description)
         self._below.children = [asked, tools.widget, self.view.widget, self.view.front, tools.help]
 
-    def _uploaded(self) -> None:
-        if not self.upload.value:
-            return
-        file = self.upload.value[-1]
-        what = f"the file {file['name']!r}"
-        with opened(bytes(file["content"]), what) as image:
+    def _coming(self, name: str, size: int) -> None:
+        if size > MOST:
+            raise too_large(name, size)
+
+    def _came(self, name: str, content: bytes) -> None:
+        what = f"the file {name!r}"
+        with opened(content, what) as image:
             self.set(upright(image, what))
 
     def _changed(self) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import ipywidgets as W
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
-from dragonkit.errors import DragonkitError, ImageError
+from dragonkit.errors import DragonkitError
 from dragonkit.imaging.photos import Photo
-from dragonkit.jupyter.canvas.door import MOST, Door
+from dragonkit.jupyter.canvas.door import MOST, Door, too_large
 from dragonkit.jupyter.forms.gestures import marks_of
 from dragonkit.jupyter.forms.roles import form_fields
 from dragonkit.jupyter.marks.state import MarkState
@@ -21,7 +22,8 @@ from dragonkit.jupyter.panels.history_panel import HistoryPanel
 from dragonkit.jupyter.panels.messages import Messages
 from dragonkit.jupyter.panels.runs import Runs
 from dragonkit.jupyter.work.history import Entry
-from dragonkit.jupyter.work.opening import Opened, Sent, Source, opened, reopened
+from dragonkit.jupyter.work.job import in_words
+from dragonkit.jupyter.work.opening import Opened, Sent, Source, opened, remade, reopened
 from dragonkit.jupyter.work.session import Session
 from dragonkit.jupyter.work.subject import Subject
 
@@ -51,6 +53,7 @@ class Pictures:
             "Open",
             "edit another picture, an edited PNG or an edit file; or drop it here, or paste it",
             self._came,
+            "image/*,.json",
             self._coming,
         )
         self.prompt = W.Text(
@@ -83,7 +86,14 @@ class Pictures:
         self.show(found, prompt)
 
     def show(self, found: Opened, prompt: str = "", settings: Settings | None = None) -> None:
-        """Go on with what was opened, and say what of it could not be restored."""
+        """Go on with what was opened, and say what of it could not be restored; a picture that has only a seed is made first."""
+        self._session.stop_generating()
+        if found.file is not None and found.seed is not None and found.suits(self._session.model):
+            self._generate(found.file, found, prompt, settings)
+        else:
+            self._show(found, prompt, settings)
+
+    def _show(self, found: Opened, prompt: str, settings: Settings | None) -> None:
         if found.file is not None:
             self._waiting = found if found.photo is None or found.landed else None
         if found.photo is None:
@@ -167,6 +177,19 @@ class Pictures:
             self._easel.modes.rest()
         self.refresh()
 
+    def _generate(self, file: EditFile, found: Opened, prompt: str, settings: Settings | None) -> None:
+        """Make the picture that a file names by its seed, then show it."""
+        types = self._session.registry.edit_types()
+
+        def shown(made: Photo | BaseException) -> None:
+            if isinstance(made, Photo):
+                self._show(remade(found, made, types, self._known), prompt, settings)
+            else:
+                lost = (f"the picture of seed {file.seed}, as {in_words(made)}", *found.lost[1:])
+                self._show(replace(found, lost=lost), prompt, settings)
+
+        self._runs.generate(file, lambda made: self._guarded(lambda: shown(made)))
+
     def _restore(self, edit_type: type[Edit], found: Opened, photo: Photo) -> list[str]:
         """Show an edit; gives what could not be shown."""
         fields, modes, view = form_fields(edit_type), self._easel.modes, self._easel.view
@@ -232,12 +255,10 @@ class Pictures:
             yield from (entry.before, entry.after)
 
     def _coming(self, name: str, size: int) -> None:
-        megabytes = f"{size / 1e6:.1f} MB"
         if size > MOST:
-            error = ImageError(f"the file {name!r} has {megabytes}, more than {MOST / 1e6:.0f} MB; save it smaller, or open it by its path")
-            self._messages.fail(error, "file")
+            self._messages.fail(too_large(name, size), "file")
         else:
-            self._messages.say(f"{name} is coming, {megabytes}", "file", "working")
+            self._messages.say(f"{name} is coming, {size / 1e6:.1f} MB", "file", "working")
 
     def _came(self, name: str, content: bytes) -> None:
         self._guarded(lambda: self.open(Sent(name, content)))

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.file import EditFile
 from dragonkit.errors import Cancelled
+from dragonkit.imaging.photos import Photo
 from dragonkit.jupyter.panels.messages import Messages, Subject
 from dragonkit.jupyter.panels.run_panel import RunPanel
 from dragonkit.jupyter.work.history import Entry
@@ -48,6 +50,24 @@ class Runs:
         self.session.prepare(
             lambda progress: self.panel.progress("fetching the model" if progress.unit == "MB" else "inverting", progress), self._prepared
         )
+
+    def generate(self, file: EditFile, then: Callable[[Photo | BaseException], Any]) -> None:
+        """Make the picture that an edit file names by its seed, in the background.
+
+        Args:
+            then: called on another thread with the picture, or with what it failed with.
+        """
+
+        def made(source: Source | None, error: BaseException | None) -> None:
+            if not self.job.running:
+                self.panel.rest()
+            if source is not None:
+                then(source.photo)
+            elif error is not None and not isinstance(error, Cancelled):
+                then(error)
+
+        self.messages.say(f"making the picture of seed {file.seed}, {file.prompt!r}", "file", "working")
+        self.session.generate(file, lambda progress: self.panel.progress("making the picture", progress), made)
 
     def run(self, edits: Sequence[Edit], state: Mapping[str, Any]) -> None:
         """Start. EditError when a run is going on."""

@@ -25,7 +25,7 @@ from dragonkit.imaging.photo_files import open_photo, photo_from_bytes
 from dragonkit.imaging.photos import Photo
 from dragonkit.words import quoted
 
-__all__ = ["Opened", "Sent", "Source", "opened", "reopened"]
+__all__ = ["Opened", "Sent", "Source", "opened", "remade", "reopened"]
 
 
 class Sent(NamedTuple):
@@ -72,6 +72,11 @@ class Opened:
     lost: tuple[str, ...] = ()
     file: EditFile | None = None
 
+    @property
+    def seed(self) -> int | None:
+        """Of the picture to edit, where nothing else of it is known."""
+        return None if self.file is None or self.file.image else self.file.seed
+
     def suits(self, model: str) -> bool:
         """Whether the settings are for a model of this name."""
         return self.model in (model, model_name(model))
@@ -114,6 +119,13 @@ def reopened(file: EditFile, name: str, after: Photo | None, edit_types: EditTyp
     except EditFileError as error:
         only = ", of which the file holds only the hash: open it next, and its mask and arrows come back"
         return replace(made, lost=(f"the picture that was edited{only if is_hash(file.image) else f', as {error}'}", *lost))
+
+
+def remade(found: Opened, photo: Photo, edit_types: EditTypes, known: Known = tuple) -> Opened:
+    """The same, where the picture that it names by its seed has been made."""
+    assert found.file is not None
+    file = found.file.model_copy(update={"image": photo.hash}).with_pictures(photo)
+    return reopened(file, found.name, found.photo if found.landed else None, edit_types, known)
 
 
 def _file(path: str | os.PathLike[str], edit_types: EditTypes, known: Known) -> Opened:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dragonkit.editing.layout import Layout
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.imaging.masks import Grid
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from dragonkit.diffusion.source import Source
     from dragonkit.editing.editor import Editor
 
-__all__ = ["Session"]
+__all__ = ["Session", "load_editor"]
 
 # widgets with the same model share it while one of them lives
 _editors: WeakValueDictionary[tuple[str, int], Any] = WeakValueDictionary()
@@ -60,6 +61,8 @@ class Session:
         self.history = History()
         self._editor = editor
         self._preparation: EditJob | None = None
+        self._generation: EditJob | None = None
+        self._generated: tuple[Source, Settings] | None = None
 
     @property
     def picture(self) -> Image.Image:
@@ -81,18 +84,33 @@ class Session:
             on_done: called there with the source, or the error; not after a later `prepare`.
         """
 
-        def wanted() -> bool:
-            return self._preparation is job
-
-        job = EditJob(
-            lambda progress: on_progress(progress) if wanted() else None,
-            on_done=lambda done: on_done(done.result, done.error) if wanted() else None,
-        )
-        before, self._preparation = self._preparation, job
+        before, photo, prompt = self._preparation, self.photo, self.prompt
+        self._preparation = job = _job(lambda job: self._preparation is job, on_progress, on_done)
         if before is not None:
             before.cancel()
-        photo, prompt = self.photo, self.prompt
         job.start(lambda watch: self._invert(photo, prompt, watch))
+
+    def generate(
+        self, file: EditFile, on_progress: Callable[[Progress], Any], on_done: Callable[[Source | None, BaseException | None], Any]
+    ) -> None:
+        """Begin to make the picture that an edit file names by its seed; one that is being made is stopped.
+
+        Args:
+            on_progress, on_done: as for `prepare`.
+        """
+        self.stop_generating()
+        self._generation = job = _job(lambda job: self._generation is job, on_progress, on_done)
+        job.start(lambda watch: self._generate(file, watch))
+
+    def remember(self, source: Source, settings: Settings) -> None:
+        """A picture that was generated under these settings, and how: it is not inverted while its prompt and they are the same."""
+        self._generated = source, settings
+
+    def stop_generating(self) -> None:
+        """Nobody waits any more for a picture that is being made."""
+        before, self._generation = self._generation, None
+        if before is not None:
+            before.cancel()
 
     def run(self, job: EditJob, edits: Sequence[Edit], state: Mapping[str, Any]) -> None:
         """Begin to edit the picture, once it is prepared; the job's result is the `Entry`, which is in the history then, too.
@@ -146,17 +164,45 @@ class Session:
         return self._preparation is None or self._preparation.wait(timeout)
 
     def stop(self) -> None:
-        """Stop the inversion."""
+        """Stop the inversion, and the making of a picture."""
+        self.stop_generating()
         if self._preparation is not None:
             self._preparation.cancel()
 
-    def _invert(self, photo: Photo, prompt: str, watch: Watch) -> Source:
+    def _loaded(self, watch: Watch) -> Editor:
         if self._editor is None:
-            self._editor = _load(self.model, self.registry, watch)
-        return self._editor.invert(photo, prompt, self.settings, progress=watch.on_progress)
+            self._editor = load_editor(self.model, self.registry, watch)
+        return self._editor
+
+    def _invert(self, photo: Photo, prompt: str, watch: Watch) -> Source:
+        editor = self._loaded(watch)
+        if self._generated is not None:
+            source, settings = self._generated
+            if photo is source.photo and prompt == source.prompt and self.settings == settings:
+                return source  # how it was made is known, and need not be guessed back
+        return editor.invert(photo, prompt, self.settings, progress=watch.on_progress)
+
+    def _generate(self, file: EditFile, watch: Watch) -> Source:
+        self.remember(source := self._loaded(watch).source_of(file, watch.on_progress), file.settings)
+        return source
 
 
-def _load(model: str, registry: PluginRegistry, watch: Watch) -> Editor:
+def _job(
+    wanted: Callable[[EditJob], bool],
+    on_progress: Callable[[Progress], Any],
+    on_done: Callable[[Source | None, BaseException | None], Any],
+) -> EditJob:
+    """A job whose callbacks are called while it is wanted."""
+    job = EditJob(
+        lambda progress: on_progress(progress) if wanted(job) else None,
+        on_done=lambda done: on_done(done.result, done.error) if wanted(done) else None,
+    )
+    return job
+
+
+def load_editor(model: str, registry: PluginRegistry, watch: Watch | None = None) -> Editor:
+    """The editor that all widgets with this model share."""
+    watch = watch or Watch(threading.Event(), lambda progress: None)
     watch.wait_for(lambda: _loading.acquire(blocking=False))
     try:
         editor = _editors.get((model, id(registry)))

@@ -23,7 +23,7 @@ _DROP = f"""(node, [name, type, text]) => {{ {_FILE}
     const seen = [];
     for (const kind of ['dragenter', 'dragover', 'drop']) {{
         node.dispatchEvent(new DragEvent(kind, {{bubbles: true, cancelable: true, dataTransfer}}));
-        seen.push(node.closest('.dk-editor').classList.contains('dk-dropping'));
+        seen.push(node.closest('.dk-editor, .dk-second').classList.contains('dk-dropping'));
     }}
     return seen;
 }}"""
@@ -82,6 +82,23 @@ def test_a_picture_is_dropped_and_another_pasted(lab: NotebookPage) -> None:
     lab.canvas.evaluate(_DROP, ["notes.txt", "text/plain", text(b"hello")])
     wait_for(lab, "error", "is not in a format that can be read")
     until_shown(lab, np.asarray(flipped))
+
+
+def test_a_second_picture_is_dropped_where_it_belongs_and_pasted_there(lab: NotebookPage) -> None:
+    lab.do("editor.mode = 'appearance'")
+    second = lab.editor.locator(".dk-second")
+    door = second.get_by_role("button", name="choose a picture")
+    assert door.evaluate(_DROP, ["other.png", "image/png", text(png(OTHER.image))]) == [False, True, False]
+    until(lab, "editor.form.values().get('reference') is not None")
+    second.locator("canvas").first.wait_for()
+    lab.look("second picture")
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    lab.page.evaluate(_COPY, ["", "image/png", text(png(OTHER.image.crop((0, 0, 40, 64))))])
+    door.focus()
+    lab.page.keyboard.press("Control+v")
+    until(lab, "editor.form.values()['reference'].size == (40, 64)")
+    assert lab.python("editor.marks.size") == [64, 64], "the picture that is edited stays"
+    until_shown(lab, np.asarray(SCENE.image))
 
 
 def test_a_result_that_was_downloaded_is_dropped_and_the_edit_goes_on(lab: NotebookPage) -> None:

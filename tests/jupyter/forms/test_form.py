@@ -8,12 +8,14 @@ from typing import Any, ClassVar, Literal
 import ipywidgets as W
 import numpy as np
 import pytest
+from helpers.editors import send_through
 from PIL import Image
 from pydantic import Field, field_validator
 
 import dragonkit as dk
 from dragonkit.edits.values import Picture
 from dragonkit.errors import EditError, MaskError
+from dragonkit.jupyter.canvas.door import Door
 from dragonkit.jupyter.elements import Choice
 from dragonkit.jupyter.forms.controls import LEFT_OUT
 from dragonkit.jupyter.forms.form import Form
@@ -114,12 +116,12 @@ def test_every_field_has_a_role() -> None:
         ("limit", W.Text),
         ("names", W.Text),
         ("edit weight", W.FloatText),
-        ("choose a picture", W.FileUpload),
+        ("choose a picture", Door),
         ("take the painted mask", W.Button),
     ],
 )
 def test_the_type_makes_the_widget(form: Form, label: str, kind: type[W.Widget]) -> None:
-    assert type(widgets_of(form)[label]) is kind
+    assert isinstance(widgets_of(form)[label], kind)
 
 
 def test_marks_are_no_fields_of_the_form(form: Form) -> None:
@@ -219,8 +221,7 @@ def test_changes_are_told_once(form: Form) -> None:
 
 def upload(form: Form, name: str, content: bytes) -> None:
     """What the browser sends when somebody has chosen a file."""
-    file = {"name": name, "type": "", "size": len(content), "last_modified": 1_700_000_000_000, "content": memoryview(content)}
-    widgets_of(form)["choose a picture"].set_state({"value": [file]})
+    send_through(widgets_of(form)["choose a picture"], name, content)
 
 
 def test_a_picture_is_uploaded_and_marked(form: Form) -> None:

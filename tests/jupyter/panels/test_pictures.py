@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,42 @@ def test_edit_files_come_back(open_editor: Any, edited: dk.EditResult, tmp_path:
     assert picture_of(editor).shape == (48, 24, 3) and "not restored from 'bare.json'" in status_of(editor)
     send(editor, "picture.png", png(PICTURE))
     assert restored(editor)
+
+
+def test_a_picture_that_has_only_a_seed_is_made_again(open_editor: Any, model: dk.Editor, tmp_path: Path, monkeypatch: Any) -> None:
+    source = model.generate("a boat", seed=4, settings=dk.Settings(steps=2))
+    mask = np.zeros(source.photo.size[::-1], bool)
+    mask[8:20, 8:20] = True
+    edited = model.edit(source, dk.Move(mask=mask, shift=(12, 4)), dk.Settings(steps=2))
+    path = edited.save(tmp_path / "edited.png")
+
+    def back(editor: dk.EditorWidget) -> bool:
+        deadline = time.monotonic() + SOON
+        while "opened" not in status_of(editor) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        same = np.array_equal(picture_of(editor), np.asarray(source.photo.picture)) and np.array_equal(editor.mask, mask)
+        return same and editor.form.values()["shift"] == (12, 4) and named(editor, "prompt").value == "a boat"
+
+    editor = open_editor(edited.edit_file, prompt="", settings=None)
+    assert back(editor)
+    assert ran(editor).image.tobytes() == edited.image.tobytes(), "as it was made, not as it is inverted"
+
+    editor = open_editor(OTHER)
+    send(editor, "edited.png", path.read_bytes())
+    assert "making the picture of seed 4, 'a boat'" in status_of(editor) or "opened" in status_of(editor)
+    assert back(editor) and editor.history[0].after.hash == edited.photo.hash
+    undo(editor)
+    assert picture_of(editor).shape == (48, 24, 3)
+
+    def broken(*args: Any, **options: Any) -> None:
+        raise dk.EditError("no noise today")
+
+    monkeypatch.setattr(model, "source_of", broken)
+    editor = open_editor(OTHER)
+    send(editor, "edited.png", path.read_bytes())
+    assert editor._session._generation.wait(SOON)
+    assert "not restored: the picture of seed 4, as no noise today" in status_of(editor)
+    assert np.array_equal(picture_of(editor), np.asarray(edited.photo.picture))
 
 
 @pytest.mark.slow
