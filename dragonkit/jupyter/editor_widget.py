@@ -93,7 +93,7 @@ class EditorWidget(W.VBox):
         if mask is not None:
             marks.set_mask(load_mask(mask, photo.size))
         self._messages = messages = Messages()
-        self._panel = panel = RunPanel(self._guard(self.run), self._guard(self.cancel))
+        self._panel = panel = RunPanel(self._guard(self._run_pressed), self._guard(self.cancel))
         self._runs = Runs(session, panel, messages, self._finished)
         self._easel = easel = Easel(session, Subject(photo, session.prompt, marks, session.settings, found.path), messages)
         self.view = easel.view
@@ -234,6 +234,12 @@ class EditorWidget(W.VBox):
             self.cancel()
             self._session.stop()
         super().close()
+
+    def _run_pressed(self) -> None:
+        """A click may still be at work on what it selects."""
+        if self._easel.picks.selecting:
+            self._messages.say("Run waits until the selection is there", "run", "working")
+        self._easel.picks.then(self._guard(self.run))
 
     def _ipython_display_(self) -> None:
         """The widget, and below it a picture for places that show no widgets; the browser hides it while the editor lives."""

@@ -16,7 +16,7 @@ import ipywidgets as W
 import numpy as np
 import pytest
 import torch
-from helpers.editors import HEIGHT, PICTURE, SOON, STEPS, WIDTH, Gate, Troublemaker, alert_of, at, blob, canvas, named, ran
+from helpers.editors import HEIGHT, PICTURE, SOON, STEPS, WIDTH, Gate, Troublemaker, alert_of, at, blob, canvas, named, ran, status_of
 from helpers.headless import Browser, drag, emit, key, layer_id
 from PIL import Image
 
@@ -26,6 +26,7 @@ from dragonkit.errors import Cancelled, EditError, ImageError, MaskError, ModelN
 from dragonkit.imaging.images import load_image
 from dragonkit.jupyter.canvas.door import Door
 from dragonkit.jupyter.marks.state import MarkState
+from dragonkit.plugins.selector import Selector
 from dragonkit.testing import tiny_editor
 
 # --- to mark and to run -------------------------------------------------------------------------------------------------
@@ -228,6 +229,46 @@ def test_what_is_selected_is_taken_and_moved_with_the_tool_that_selected_it(open
     assert [ghost[1:] for ghost in editor.view._ghosts][-1] == (18, 12)
     key(canvas(editor), "z", ctrl=True)
     assert editor.marks.drags == [] and np.array_equal(editor.mask, blob())
+
+
+def test_what_is_lit_up_is_taken_at_once_and_undo_lets_go_of_it(open_editor: Any) -> None:
+    editor = open_editor()
+    editor.view.set_tool("pick")
+    picks = editor._easel.picks
+    picks._hover._known = [blob()]
+    (x0, y0), (x1, y1) = at(editor, (10, 12), (22, 16))
+    emit(canvas(editor), "mouse_down", x0, y0)
+    emit(canvas(editor), "mouse_move", (x0 + x1) / 2, (y0 + y1) / 2)
+    assert np.array_equal(editor.mask, blob()) and editor.view._ghosts != ()
+    emit(canvas(editor), "mouse_move", x1, y1)
+    emit(canvas(editor), "mouse_up", x1, y1)
+    assert (editor.mode, editor.form.values()["shift"]) == ("move", (12.0, 4.0)) and len(editor.marks.points) == 1
+    assert "has selected 90 pixels" in status_of(editor) and alert_of(editor) == ""
+    for _ in range(2):
+        key(canvas(editor), "z", ctrl=True)
+    assert not editor.mask.any() and editor.marks.drags == [] and editor.marks.points == []
+
+    picks._hover._known = [~blob()]
+    drag(canvas(editor), *at(editor, (30, 20), (20, 20)))
+    assert not editor.mask.any(), "most of the picture is ground"
+
+
+def test_run_waits_until_what_was_clicked_on_is_selected(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = open_editor()
+    editor.wait(SOON)
+    editor.view.set_tool("pick")
+    picks, go = editor._easel.picks, threading.Event()
+    slow = Selector("slow", "waits", "clicks", lambda image, clicks: blob() if go.wait(SOON) else ~blob())
+    monkeypatch.setattr(picks, "_given", dict)
+    editor.view.tools["pick"].selector = lambda clicks: picks._ask(slow, clicks)
+    drag(canvas(editor), *at(editor, (10, 12), (10, 12)))
+    editor.form.update({"shift": (12, 4)})
+    named(editor, "Run").click()
+    assert "Run waits until the selection is there" in status_of(editor) and alert_of(editor) == "" and editor.result is None
+    go.set()
+    assert picks.wait(SOON)
+    result = editor.wait(SOON)
+    assert result is not None and editor.edits[0].shift == (12.0, 4.0) and np.array_equal(editor.mask, blob())
 
 
 def test_undo_takes_back_what_was_done_last_whatever_it_was(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,15 @@ class PickPanel:
         if self.offered:
             self._choose()
 
+    def then(self, action: Callable[[], Any]) -> None:
+        """Do this once what was clicked on is selected; now, where it is."""
+        self._latest.then(action)
+
+    @property
+    def selecting(self) -> bool:
+        """Whether what was clicked on is not selected yet."""
+        return not self._latest.wait(0)
+
     def wait(self, timeout: float) -> bool:
         """Whether the selector is done within `timeout` seconds."""
         return self._hover.wait(timeout) and self._latest.wait(timeout)
@@ -86,6 +95,7 @@ class PickPanel:
                 control.on_change(lambda: self._ask_again(selector))
         pick: Any = self._view.tools["pick"]
         pick.selector = lambda clicks: self._ask(selector, clicks)
+        pick.lit = lambda x, y: self._lit(selector, x, y)
         self.look_again()
 
     def forget(self) -> None:
@@ -111,9 +121,7 @@ class PickPanel:
         if not clicks:
             return None
         if len(clicks) == 1 and clicks[0][2] and (known := self._hover.under(*clicks[0][:2])) is not None:
-            self._view.highlight(None)
-            self._asked, self._selected = clicks, (clicks, known)
-            self._messages.say(f"{selector.name} has selected {int(known.sum())} pixels", "selection")
+            self._found(selector, clicks, known)
             return known
         options = self._given()
         picture, self._asked = self._picture(), clicks
@@ -128,6 +136,20 @@ class PickPanel:
 
         self._latest.do(work)
         return None
+
+    def _lit(self, selector: Selector, x: float, y: float) -> tuple[list[Click], np.ndarray] | None:
+        """What is taken without a click before: what is lit up, unless it is most of the picture, which is ground."""
+        known = None if self._view.state.points else self._hover.under(x, y)
+        if known is None or known.mean() > 0.5 or not self._view.tools["pick"].positive:  # type: ignore[attr-defined]
+            return None
+        clicks = [(x, y, True)]
+        self._found(selector, clicks, known)
+        return clicks, known
+
+    def _found(self, selector: Selector, clicks: list[Click], known: np.ndarray) -> None:
+        self._view.highlight(None)
+        self._asked, self._selected = clicks, (clicks, known)
+        self._messages.say(f"{selector.name} has selected {int(known.sum())} pixels", "selection")
 
     def _forget(self) -> None:
         """What was said of a selection goes with it."""

@@ -27,7 +27,7 @@ class Pick(Tool):
     """Clicks on an object, which `selector` turns into a mask. Further clicks correct it; Escape goes on to another object.
 
     What is selected can be taken and moved: a press inside the mask and a way from there are an arrow, which replaces the one before; taken
-    where it shall go, the arrow goes on. The frame round it has handles.
+    where it shall go, the arrow goes on. What is lit up under the pointer is selected and taken at once. The frame round it has handles.
     A selector that is changed in between gets all clicks on the object, and its mask replaces the one before.
 
     Args:
@@ -36,6 +36,7 @@ class Pick(Tool):
         positive: whether clicks are on the object, or on what is not the object.
 
     Attributes:
+        lit: gives the clicks and the mask of what is lit up at a place, or None.
         frame: gives the frame round what is selected, or None.
         pull: told which handle is pulled, by how much since the press, and whether the hand presses, moves or releases.
     """
@@ -48,6 +49,7 @@ class Pick(Tool):
         self._taken: Drag | None = None  # the arrow as it was when what it moves was taken
         self._grabbed: Drag | None = None
         self._selected: tuple[list[Click], np.ndarray | None] = ([], None)
+        self.lit: Callable[[float, float], tuple[list[Click], np.ndarray] | None] = lambda x, y: None
         self.frame: Callable[[MarkState], Frame | None] = lambda state: None
         self.pull: Callable[[Pull, float, When], None] = lambda pull, by, now: None
         self._framed: Frame | None = None
@@ -83,12 +85,16 @@ class Pick(Tool):
         if self._pulled is not None and self._framed is not None:
             self._pull_to(x, y, "move")
             return None
+        changed = None
         if self._grabbed is None and math.dist(pressed, (x, y)) > self.reach:
             self._taken = self._takes(state, pressed)
+            if self._taken is None and (lit := self.lit(*pressed)) is not None:
+                self._selected, self._taken = lit, (pressed, pressed)
+                changed = state.change(state.mask | lit[1], points=lit[0], drags=())
         if self._taken is not None:
             start, end = self._taken
             self._grabbed = start, within((end[0] + x - pressed[0], end[1] + y - pressed[1]), state.size)
-        return None
+        return changed
 
     def up(self, state: MarkState, x: float, y: float) -> Rect | None:
         if self._pulled is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 __all__ = ["Latest"]
@@ -24,6 +25,7 @@ class Latest:
         self._lock, self._idle = threading.Lock(), threading.Event()
         self._waiting: Work | None = None
         self._newest = 0
+        self._afterwards = list[Callable[[], Any]]()
         self._idle.set()
 
     def do(self, work: Work) -> None:
@@ -34,6 +36,14 @@ class Latest:
             if self._idle.is_set():
                 self._idle.clear()
                 threading.Thread(target=self._run, name="dragonkit-latest", daemon=True).start()
+
+    def then(self, action: Callable[[], Any]) -> None:
+        """Do this once all is done: at once where it is, else on the thread of the work."""
+        with self._lock:
+            if not self._idle.is_set():
+                self._afterwards.append(action)
+                return
+        action()
 
     def forget(self) -> None:
         """Nothing is wanted any more, of what waits and of what is being done."""
@@ -49,10 +59,13 @@ class Latest:
         while True:
             with self._lock:
                 work, number, self._waiting = self._waiting, self._newest, None
-                if work is None:
+                afterwards, self._afterwards = ([], self._afterwards) if work is not None else (self._afterwards, [])
+                if work is None and not afterwards:
                     self._idle.set()
                     return
-            try:
-                work(lambda number=number: number == self._newest)  # type: ignore[misc]
-            except Exception as error:
-                self._fail(error)
+            todo = afterwards if work is None else [partial(work, lambda number=number: number == self._newest)]  # type: ignore[misc]
+            for one in todo:
+                try:
+                    one()
+                except Exception as error:
+                    self._fail(error)

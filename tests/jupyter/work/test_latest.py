@@ -48,6 +48,27 @@ def test_what_is_forgotten_is_not_done() -> None:
     assert latest.wait(SOON) and told == [False] and errors == []
 
 
+def test_what_shall_be_done_afterwards_comes_after_all_that_waits() -> None:
+    errors: list[Exception] = []
+    latest, begun, go, told = Latest(errors.append), threading.Event(), threading.Event(), list[str]()
+    latest.then(lambda: told.append("now"))
+    assert told == ["now"]
+
+    def first(wanted: Callable[[], bool]) -> None:
+        begun.set()
+        assert go.wait(SOON)
+        told.append("first")
+
+    latest.do(first)
+    assert begun.wait(SOON)
+    latest.then(lambda: told.append("afterwards"))
+    latest.then(lambda: [][0])
+    latest.do(lambda wanted: told.append("second"))
+    go.set()
+    assert latest.wait(SOON)
+    assert told == ["now", "first", "second", "afterwards"] and [type(error) for error in errors] == [IndexError]
+
+
 def test_errors_are_told_and_the_next_work_is_done() -> None:
     errors: list[Exception] = []
     latest, done = Latest(errors.append), []
