@@ -302,5 +302,5 @@ def _advice_on_memory(sources: Sources | None = None) -> Iterator[None]:
             sources.forget()
             again = "try again, as what was kept of pictures for later edits is let go of now; if that is not enough, "
         raise OutOfMemoryError(
-            f"{again}use Settings(memory='recompute'), fewer layers, a smaller picture or dtype=torch.float16"
+            f"{again}use Settings(memory='recompute'), fewer layers, a smaller working_size or dtype=torch.float16"
         ) from error
