@@ -11,7 +11,7 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from helpers import hook_mistakes as hooks
-from helpers.hook_mistakes import MASK, PICTURE, SIZE, told
+from helpers.hook_mistakes import MASK, PICTURE, told
 from helpers.pages import DOCS, table_under
 
 import dragonkit as dk
