@@ -186,17 +186,19 @@ def _timed_edit(editor: Editor, what: str, work: Callable[[], Any], unit: float,
 
 
 def _peak_of(what: str, model: str, device: str, dtype: str, steps: int | None) -> float:
-    """MiB above what is taken once the model is loaded and has run a step; nan where the system does not tell."""
+    """MiB above what is taken once the model is loaded, and has run a step of either kind; nan where the system does not tell."""
     editor = loaded(model, device, dtype)
     task = move_task(FIRST_SEED, editor.backbone.model_size)
     values: dict[str, Any] = {} if steps is None else {"steps": steps}
     settings = Settings(memory="recompute", **values)
-    editor.generate("", settings=settings.model_copy(update={"steps": 1}))
+    edit, one = Move(**task.edits[0][1]), settings.model_copy(update={"steps": 1})
+    editor.generate("", settings=one)
+    editor.edit(task.scene.image, edit, one, task.scene.caption)
     before = _peak_from_now(device)
     if what == "generation":
         editor.generate(task.scene.caption, settings=settings)
     else:
-        editor.edit(task.scene.image, Move(**task.edits[0][1]), settings, task.scene.caption)
+        editor.edit(task.scene.image, edit, settings, task.scene.caption)
     return (torch.cuda.max_memory_allocated() / 2**20 if device.startswith("cuda") else _highest()) - before
 
 

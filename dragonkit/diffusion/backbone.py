@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -15,7 +16,7 @@ from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import ImageTensor, Latents
 from dragonkit.words import closest
 
-__all__ = ["Adviser", "Backbone", "Condition", "KeyValues", "Prediction", "Reader", "checked_layers"]
+__all__ = ["Adviser", "Backbone", "Condition", "Frugal", "KeyValues", "Prediction", "Reader", "checked_layers", "frugal"]
 
 Condition: TypeAlias = Any
 """What a backbone made of words: opaque, only the backbone that made it looks inside."""
@@ -136,6 +137,19 @@ class Adviser(Protocol):
 
     def advice(self) -> Iterable[str]:
         """Sentences worth reading before an edit."""
+
+
+@runtime_checkable
+class Frugal(Protocol):
+    """What a backbone may offer besides, so that gradients take less memory, and more time."""
+
+    def frugal(self) -> AbstractContextManager[None]:
+        """Within this block, what a gradient needs of a call is not kept, but computed again on the way back (gradient checkpointing)."""
+
+
+def frugal(backbone: Backbone) -> AbstractContextManager[None]:
+    """A block within which a backbone of any kind takes as little memory as it can."""
+    return backbone.frugal() if isinstance(backbone, Frugal) else nullcontext()
 
 
 def checked_layers(layers: Iterable[str], known: Sequence[str]) -> tuple[str, ...]:

@@ -77,6 +77,18 @@ class StableDiffusion(Backbone):
         with frozen(self.networks):
             yield
 
+    @contextmanager
+    def frugal(self) -> Iterator[None]:
+        """As `dragonkit.diffusion.backbone.Frugal` says."""
+        asked = self.unet.is_gradient_checkpointing
+        if not asked:
+            self.unet.enable_gradient_checkpointing()
+        try:
+            yield
+        finally:
+            if not asked:
+                self.unet.disable_gradient_checkpointing()
+
     def state(self) -> str:
         scheduler = self.pipeline.scheduler
         more = [self.prediction_type, noise_levels(scheduler).tolist(), [len(tokenizer) for tokenizer in self._tokenizers]]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 
-from dragonkit.diffusion.backbone import Backbone, checked_layers
+from dragonkit.diffusion.backbone import Backbone, checked_layers, frugal
 from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.lending import lent
 from dragonkit.diffusion.sampling import Step, guided_sampling
@@ -21,6 +21,7 @@ from dragonkit.editing.arguments import checked_callback, checked_seed, checked_
 from dragonkit.editing.energies import idle_terms
 from dragonkit.editing.finishing import finish
 from dragonkit.editing.layout import EditLike, Layout
+from dragonkit.editing.memory import advice_on_memory, with_less_memory
 from dragonkit.editing.places import advice_on_places
 from dragonkit.editing.planning import plan_edits
 from dragonkit.editing.results import EditResult
@@ -30,7 +31,7 @@ from dragonkit.edits.file import EditFile
 from dragonkit.edits.naming import with_lora
 from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
-from dragonkit.errors import EditError, OutOfMemoryError
+from dragonkit.errors import EditError
 from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
@@ -39,7 +40,6 @@ from dragonkit.models.families import card_of, with_family
 from dragonkit.models.hub import Fetched
 from dragonkit.models.loading import find_card, load_backbone
 from dragonkit.plugins.answers import Reference
-from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry, get_registry
 
@@ -89,7 +89,7 @@ class Editor:
         lora = (lora,) if isinstance(lora, (str, os.PathLike)) else lora
         card = find_card(with_lora(model, lora) if lora else model, registry.models(), registry.suspects("model"))
         refuse_deleted_folder()
-        with _advice_on_memory():
+        with advice_on_memory():
             device = checked_device(device)
             backbone = load_backbone(card, device, checked_dtype(dtype, device), progress)
         return cls(backbone, with_family(card, backbone), registry)
@@ -146,7 +146,7 @@ class Editor:
             EditError: there is no such inversion, or it has no such option.
         """
         settings, prompt = self.settings(settings), checked_prompt(prompt)
-        with _advice_on_memory(self._sources), self._turn(progress, settings):
+        with advice_on_memory(self._sources), self._turn(progress, settings):
             return self._sources.invert(open_photo(image), prompt, settings, check, progress)
 
     @settings_apart
@@ -163,7 +163,7 @@ class Editor:
             ImageError, EditError: as in `invert`.
         """
         settings, prompt = self.settings(settings), checked_prompt(prompt)
-        with _advice_on_memory(self._sources), self._turn(progress, settings):
+        with advice_on_memory(self._sources), self._turn(progress, settings):
             return self._sources.open(open_photo(image), prompt, settings, progress)
 
     def advice(self, source: Source, layout: Layout | None = None) -> list[str]:
@@ -186,7 +186,7 @@ class Editor:
     def generate(self, prompt: str, seed: int = 0, settings: Settings | None = None, progress: Progress | None = None) -> Source:
         """A new picture from words, as a Source whose trajectory is its own sampling: nothing is lost to inversion."""
         settings, prompt, seed = self.settings(settings), checked_prompt(prompt), checked_seed(seed)
-        with _advice_on_memory(self._sources), self._turn(progress, settings):
+        with advice_on_memory(self._sources), self._turn(progress, settings):
             return self._sources.generate(prompt, seed, settings, progress)
 
     @settings_apart
@@ -214,16 +214,26 @@ class Editor:
         """
         given, settings, prompt = settings, self.settings(settings), checked_prompt(prompt)
         checked_callback(on_step, "on_step", "a Step")
-        with _advice_on_memory(self._sources):
+        with advice_on_memory(self._sources):
             picture, layout, prompt = self._laid_out(source, edits, prompt)
             if isinstance(picture, Source):  # what it was not made for is refused before anybody waits
                 settings_for(checked_source(picture, self.backbone, prompt), settings, self.card, given)
-            with self._turn(progress, settings):
+
+            def attempt(settings: Settings, *notes: str) -> EditResult:
                 inverted = picture if isinstance(picture, Source) else self._sources.open(picture, prompt, settings, progress)
-                return self._edited(inverted, layout, settings_for(inverted, settings, self.card, given), on_step, progress)
+                return self._edited(inverted, layout, settings_for(inverted, settings, self.card, given), on_step, progress, notes)
+
+            with self._turn(progress, settings):
+                return with_less_memory(attempt, settings, self._sources, self.backbone)
 
     def _edited(
-        self, source: Source, layout: Layout, settings: Settings, on_step: Callable[[Step], None] | None, progress: Progress | None
+        self,
+        source: Source,
+        layout: Layout,
+        settings: Settings,
+        on_step: Callable[[Step], None] | None,
+        progress: Progress | None,
+        notes: Sequence[str] = (),
     ) -> EditResult:
         references = [None if one is None else self._inverted(one, source, settings, progress) for one in layout.references]
         watch = Watch(self.backbone, self.registry, on_step, progress)
@@ -234,11 +244,12 @@ class Editor:
 
         plan = plan_edits(self.registry, self.backbone, source, layout, settings, references, self._sources.misses(settings), reach)
         guide = self._sources.guides(source, [one for one in references if one is not None], settings)
-        latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
+        with frugal(self.backbone) if settings.memory == "recompute" else nullcontext():
+            latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
         # where the autoencoder fails all is held for that reason, which the advice names
-        notes = advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()
+        on_plan = advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()
         photo = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
-        warnings = [*self.advice(source, layout), *advice_on_guidance(source, settings), *notes, *idle_terms(plan.sampling.terms)]
+        warnings = [*self.advice(source, layout), *advice_on_guidance(source, settings), *on_plan, *notes, *idle_terms(plan.sampling.terms)]
         report = watch.report(self.card.name, layout, source, settings, warnings)
         picture = source.photo if source.seed is None else source.seed
         file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits, source.guidance_scale)
@@ -287,20 +298,3 @@ class Editor:
     def _inverted(self, reference: Reference, source: Source, settings: Settings, progress: Progress | None) -> Source:
         prompt = source.prompt if reference.prompt is None else reference.prompt
         return self._sources.open(open_photo(reference.image), checked_prompt(prompt), settings, progress)
-
-
-@contextmanager
-def _advice_on_memory(sources: Sources | None = None) -> Iterator[None]:
-    """Within this block running out of memory is told with what helps, once what was kept of pictures is let go of."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        again = ""
-        if sources is not None and sources.keeps_anything:
-            sources.forget()
-            again = "try again, as what was kept of pictures for later edits is let go of now; if that is not enough, "
-        raise OutOfMemoryError(
-            f"{again}use Settings(memory='recompute'), fewer layers, a smaller working_size or dtype=torch.float16"
-        ) from error

@@ -40,7 +40,8 @@ class Settings(Model):
     attention: bool = Field(default=True, description="let the decoder read the source's keys and values, as the modes ask (eq. 11)")
     memory: Literal["bank", "recompute"] = Field(
         default="bank",
-        description="keep what the network sees of pictures for later edits while there is room, or compute it again in every edit",
+        description="keep what the network sees of pictures for later edits while there is room, or compute it again in every edit, with "
+        "what gradients need as well; an edit that runs out of memory goes over to that by itself",
     )
     working_size: int | None = Field(
         default=None, ge=8, le=8192, description="shorter side in pixels at which the model works on the picture; its own when left out"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from helpers import figure_tables
 from helpers.strict import read_json
 from typer.testing import CliRunner
 
@@ -54,3 +55,4 @@ def test_the_command_prints_tables_and_json(editor: Editor, monkeypatch: pytest.
     found = read_json(CliRunner().invoke(app, [*words, "--tuning", "--json"]).output)
     assert [one["inversion"] for one in found["inversions"]] == ["ddim", "direct"]
     assert set(found["inversions"][1]["way"]["free"]) == set(EDITED) and len(found["autoencoder"]) == 3
+    assert [row[0] for row in figure_tables.inversions(found)] == ["inversion", "`ddim`", "`direct`"], "the page's table is made of it"

@@ -112,21 +112,35 @@ def test_a_ratio_that_was_measured_once_has_no_spread() -> None:
     assert tables.speed([once])[1] == ["peak", "1.6", "", "2.50", "", "", "", ""]
 
 
+NOTHING: dict[str, object] = {
+    "inversions": {"inversions": []},
+    "fills": [],
+    "cost": [],
+    "speed": [],
+    "shares": [],
+    "layers": {"2": {"values": {}}},
+    "model": {"psnr": {"autoencoder": [30, 29, 31]}, "recognized": {"samples": {"category": [1, 1, 1], "color": [1, 1, 1]}}},
+    "matching": {"matching": {}},
+    "million": {"million": {}},
+    "demo": {},
+    "demo-short": {},
+}
+"""What a command would print that has measured nothing, or as little as it can."""
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_a_table_has_the_header_that_its_page_has(name: str) -> None:
+    (before,) = (one.text for one in MARKED if one.name == name)
+    assert as_markdown(FIGURES[name].show(NOTHING[name])).splitlines()[:2] == before.splitlines()[:2]
+
+
 @pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.parametrize(
     ("name", "shorter"),
     [
         ("rows", "dragonkit bench toybox --n 1 --task move --task remove --row untouched --row default --row ceiling"),
-        ("failures", "dragonkit bench toybox --n 1 --task drag --row untouched --row default --row ceiling"),
         ("drags", "dragonkit bench toybox --n 1 --task drag --task drag-rigid --row untouched --row default --row ceiling"),
-        ("fills", "dragonkit bench fills --n 2 --background smooth"),
-        ("inversions", "dragonkit bench inversions --n 1 --steps 2 --inversion ddim --inversion direct"),
-        ("layers", "dragonkit bench paper --n 1 --figure 2"),
-        ("cost", "dragonkit bench cost --dtype float32 --steps 2"),
-        ("model", "dragonkit bench model --n 2 --samples 2"),
-        ("demo", "dragonkit demo --scenes 1"),
-        ("wishes", "dragonkit bench drag wishes"),
     ],
 )
 def test_what_a_command_measures_fits_under_the_pages_header(name: str, shorter: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -109,15 +109,19 @@ def is_free(editor: Editor) -> bool:
 
 
 def strike_everywhere(editor: Editor, points: Points, expected_error: type[BaseException], step: int = 1) -> int:
-    """Strike at every `step`th point; returns how many there were."""
+    """Strike once at every `step`th point; returns how many there were."""
     expected = run(editor, points)
     total = points.passed
     for at in range(1, total + 1, step):
         forget_everything(editor)
         points.passed, points.at = 0, at
-        with pytest.raises(expected_error):
-            run(editor, points)
-        assert points.passed == at
+        if expected_error is OutOfMemoryError:  # an edit is made again with less
+            with suppress(OutOfMemoryError):
+                assert run(editor, points) == expected
+        else:
+            with pytest.raises(expected_error):
+                run(editor, points)
+            assert points.passed == at
         points.at = 0
         assert is_free(editor)
         assert run(editor, points) == expected, f"after point {at} of {total}"
@@ -137,7 +141,8 @@ def test_at_every_point_of_a_run(fault: str, monkeypatch: pytest.MonkeyPatch) ->
     watch_backbone(editor.backbone, points, monkeypatch)
     monkeypatch.setattr(Plugin, "call", points.watched(Plugin.call))
     with sigterm_exits():
-        assert strike_everywhere(editor, points, error) > 80
+        # which fault it is makes no difference to where it can strike, so the others skip some places
+        assert strike_everywhere(editor, points, error, step=1 if fault == "cancel" else 4) > 80
 
 
 @pytest.mark.parametrize("fault", ["cancel", "Ctrl-C"])

@@ -268,7 +268,7 @@ def test_running_out_of_memory_frees_what_was_kept_and_says_so(monkeypatch: pyte
     with monkeypatch.context() as patched:
         patched.setattr(editor.backbone, "decode", full)
         with pytest.raises(OutOfMemoryError, match=r"try again, as what was kept .* let go of now; .*memory='recompute'"):
-            editor.edit(PICTURE, MOVE, prompt="a fish")
+            editor.generate("a fish")
         assert not editor._sources.keeps_anything
         with pytest.raises(OutOfMemoryError, match=r"^\D*use Settings\(memory='recompute'\)"):
             editor.generate("a fish")

@@ -48,10 +48,10 @@ def test_an_answer_is_right_only_for_its_own_scene() -> None:
 
 @pytest.mark.slow
 def test_unseen_scenes_are_recognized_sharp_and_blurred() -> None:
-    """Measured: 100 % of 512, after the autoencoder 99.8 %."""
-    network, scenes = train_recognizer(), plain_scenes(256, 1 << 41)
+    """Measured: 97.7 % of 256 at least, learnt from half as much as the benchmark's own, which knows 100 %."""
+    network, scenes = train_recognizer(count=4000, rounds=6), plain_scenes(256, 1 << 41)
     images = render(scenes, 64) * 2 - 1
     blurred = torch.nn.functional.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
     for pictures in (images, blurred, render(scenes, 128) * 2 - 1):
         category, color = network.right(pictures, scenes)
-        assert (category & color).float().mean() > 0.97
+        assert (category & color).float().mean() > 0.95
