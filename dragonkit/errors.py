@@ -14,7 +14,7 @@
     ├── ModelError                a diffusion model cannot be used
     │   ├── ModelNotFoundError    there is no such model
     │   └── UnsupportedModelError it exists, but dragonkit cannot edit with it
-    ├── ShapeError (ValueError)   an array or tensor has another shape than promised; .expected, .actual
+    ├── ShapeError (ValueError)   an array has another shape than promised; .expected, .actual
     ├── NonFiniteEnergyError      an energy became NaN or infinite; .term, .step
     ├── OutOfMemoryError          the device ran out of memory; .advice
     └── Cancelled                 somebody asked a running edit to stop

@@ -19,6 +19,7 @@ from dragonkit.cli.console import interrupts_told, load_registry, run_guarded, w
 from dragonkit.cli.doctor import doctor
 from dragonkit.cli.json_output import only_json
 from dragonkit.cli.lab import lab
+from dragonkit.cli.panels import CommandList
 from dragonkit.cli.places import OverwriteOption
 from dragonkit.errors import DragonkitError
 from dragonkit.files import free_name
@@ -108,7 +109,7 @@ class CommandLine(TyperGroup):
         ctx.fail(f"There is no edit or command {name!r}.{guess} There are: {', '.join(known)}.")
 
 
-app = typer.Typer(
+app = CommandList(
     cls=CommandLine,
     rich_markup_mode=None,  # rich's help would double the time that --help takes
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
@@ -148,7 +149,9 @@ def demo(
         list[str] | None, typer.Option("--task", metavar="NAME", help="Only this kind of task; repeatable.", show_default=False)
     ] = None,
     scenes: Annotated[int, typer.Option(metavar="INTEGER", min=1, help="How many scenes of each task.")] = 1,
-    seed: Annotated[int | None, typer.Option(metavar="INTEGER", help="Seed of the first scene; unseen ones when left out.")] = None,
+    first: Annotated[
+        int | None, typer.Option("--first-scene", metavar="INTEGER", help="Number of the first scene; unseen ones when left out.")
+    ] = None,
     model: editing.ModelOption = "toybox",
     preset: editing.PresetOption = "default",
 ) -> None:
@@ -156,7 +159,7 @@ def demo(
     from dragonkit.cli.demo import demo as run_demo
 
     usual = Path("demo-output")
-    run_demo(out or (usual if overwrite else free_name(usual)), seed, scenes, model, task or (), preset, overwrite)
+    run_demo(out or (usual if overwrite else free_name(usual)), first, scenes, model, task or (), preset, overwrite)
 
 
 app.command()(editing.run)

@@ -26,6 +26,7 @@ import typer
 
 from dragonkit.errors import Cancelled, DragonkitError
 from dragonkit.plugins.blame import is_out_of_memory
+from dragonkit.words import closest
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -190,6 +191,9 @@ def bars(quiet: bool, rate: bool = False) -> Iterator[Callable[[str], Bar]]:
 def _usage(error: Any) -> str:
     """A usage error with the place where help is."""
     text, context = error.format_message().strip(), getattr(error, "ctx", None)
+    if hasattr(error, "possibilities"):
+        names = [name for param in context.command.params for name in param.opts] if context else []
+        text = f"There is no option {error.option_name}.{closest(error.option_name, names)}"
     return f"{text.rstrip('.')} (see {context.command_path} --help)." if context else text
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from dragonkit.cli.console import bars, load_registry
+from dragonkit.cli.panels import SETTINGS, CommandList
 from dragonkit.cli.places import MetadataOption, NoMetadataOption, OverwriteOption, Place, check_device
 from dragonkit.cli.reporting import advise, report
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DeviceOption",
     "ModelOption",
-    "PanelCommand",
     "PresetOption",
     "load_editor",
     "mode_command",
@@ -37,7 +36,15 @@ __all__ = [
 ]
 
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", metavar="PATH", help="The result, a PNG.", show_default=False)]
-ModelOption = Annotated[str, typer.Option("--model", metavar="NAME", help="A name from 'dragonkit models', a hub id, a folder or a file.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        is_eager=True,  # --help says this model's defaults; so with --preset
+        help="A name from 'dragonkit models', a hub id, a folder or a file.",
+    ),
+]
 LoraOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -48,7 +55,10 @@ LoraOption = Annotated[
     ),
 ]
 PresetOption = Annotated[
-    str, typer.Option("--preset", metavar="NAME", help="Settings by name: default, paper, reference or fast; single ones go on top.")
+    str,
+    typer.Option(
+        "--preset", metavar="NAME", is_eager=True, help="Settings by name: default, paper, reference or fast; single ones go on top."
+    ),
 ]
 DeviceOption = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="Such as cpu or cuda:1; by default a GPU where there is one.")
@@ -57,21 +67,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JS
 InvertOption = Annotated[bool, typer.Option("--invert-mask", help="Take what is outside of the mask for what is inside.")]
 TrustOption = Annotated[bool, typer.Option("--trust-paths", help="Follow paths in the edit file to anywhere, not only below its folder.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
-
-
-class PanelCommand(TyperCommand):
-    """Help with the options under the titles of their panels, for terminals and pipes alike."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        panels: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                usual = "Arguments" if param.param_type_name == "argument" else "Options"
-                panels.setdefault(getattr(param, "rich_help_panel", None) or usual, []).append(record)
-        for title, rows in panels.items():
-            with formatter.section(title):
-                formatter.write_dl(rows)
 
 
 def summary_of(edit_type: type[Edit]) -> str:
@@ -137,14 +132,11 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
             image,
             *(parameter_for(field, f"edit_{field.name}", mode.capitalize(), field.default_text) for field in edit_fields),
             *(part for part in common if part.name != "invert_mask" or mask_field is not None),
-            *(
-                parameter_for(field, f"settings_{field.name}", "Settings", f"{field.default_text} or the model's")
-                for field in settings_fields
-            ),
+            *(parameter_for(field, f"settings_{field.name}", SETTINGS) for field in settings_fields),
         ]
     )
-    maker = typer.Typer(rich_markup_mode=None, add_completion=False)
-    maker.command(mode, cls=PanelCommand, help=(edit_type.__doc__ or "").strip().partition("\n\n")[0].replace("`", "'"))(command)
+    maker = CommandList(rich_markup_mode=None, add_completion=False)
+    maker.command(mode, help=(edit_type.__doc__ or "").strip().partition("\n\n")[0].replace("`", "'"))(command)
     return typer.main.get_command(maker)
 
 
@@ -173,7 +165,7 @@ def run(
     overwrite: OverwriteOption = False,
     metadata: MetadataOption = "edit",
     no_metadata: NoMetadataOption = False,
-    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Another model than the file names.")] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", is_eager=True, help="Another model than the file names.")] = None,
     device: DeviceOption = None,
     trust_paths: TrustOption = False,
     as_json: JsonOption = False,
@@ -203,9 +195,10 @@ def run(
     report(result, place.save(result), as_json, quiet)
 
 
-def parameter_for(field: Option, name: str, panel: str, default: str) -> inspect.Parameter:
+def parameter_for(field: Option, name: str, panel: str, default: str = "") -> inspect.Parameter:
     """A field as a keyword that typer makes an option of. Values stay text; `Option.parse` and pydantic read them."""
-    notes = "; ".join(filter(None, (f"default: {default}" if default else "", field.allowed.range, "repeatable" if field.repeated else "")))
+    said = (f"default: {default}" if default else "", f"such as {field.example}" if field.example else "", field.allowed.range)
+    notes = "; ".join(filter(None, (*said, "repeatable" if field.repeated else "")))
     option = typer.Option(
         f"{field.option}/--no-{field.option[2:]}" if field.flag else field.option,
         metavar=None if field.flag else field.metavar,

@@ -29,7 +29,12 @@ def modes(as_json: JsonOption = False) -> None:
     for mode in found:
         title = f"{mode['mode']}: {mode['description']} (plugin {mode['plugin']})"
         rows = [
-            (field["name"], "\n".join(filter(None, (field["type"], field["range"]))), _default(field), field["description"])
+            (
+                field["name"],
+                "\n".join(filter(None, (field["form" if "," in field["type"] else "type"], field["range"]))),
+                _default(field),
+                field["description"],
+            )
             for field in mode["fields"]
         ]
         show(_table(title, ("field", "value", "default", "what it is"), rows), "")
@@ -108,6 +113,7 @@ def _fields(model: type[BaseModel]) -> list[dict[str, Any]]:
         {
             "name": field.name,
             "type": field.type,
+            "form": field.metavar,
             "range": field.allowed.range or None,
             "choices": list(field.choices) or None,
             "repeatable": field.repeated,

@@ -30,6 +30,7 @@ __all__ = ["Option", "build", "options_of", "written"]
 
 M = TypeVar("M", bound="BaseModel")
 _LISTS = ("tuple", "list")
+_EXAMPLES = {"points": "10,20:30,40", "shift": "-32,48"}
 _METAVARS = {"points": "X0,Y0:X1,Y1", "shift": "DX,DY"} | dict.fromkeys(("mask", "region", "reference-mask", "picture"), "PATH")
 
 
@@ -48,6 +49,11 @@ class Option(Field):
     def metavar(self) -> str:
         """What stands for the value in the help; choices keep their case."""
         return _METAVARS.get(self.allowed.format) or (self.type if self.choices else self.type.upper())
+
+    @property
+    def example(self) -> str:
+        """A value of what is hard to guess from `metavar`; "" for the rest."""
+        return _EXAMPLES.get(self.allowed.format, "")
 
     @property
     def choices(self) -> tuple[str, ...]:

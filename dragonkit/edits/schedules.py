@@ -21,10 +21,10 @@ class GuidanceSchedule(Model):
         EditError: a value out of range; the message names the field, the value and the range.
 
     Example:
-        >>> schedule = GuidanceSchedule(span=(0, 0.6), every=2, dense=0.2)  # each of the first fifth of the steps, then every second one
+        >>> schedule = GuidanceSchedule(span=(0, 0.6), every=2, dense=0.2)  # every second from a fifth on
         >>> sorted(schedule.guided(steps=10))
         [0, 1, 2, 4]
-        >>> schedule == GuidanceSchedule.model_validate("span=0:0.6, every=2, dense=0.2")  # as the command line writes it
+        >>> schedule == GuidanceSchedule.model_validate("span=0:0.6, every=2, dense=0.2")
         True
     """
 

@@ -31,8 +31,9 @@ def local_similarity(generated: Float[Tensor, "features n"], source: Float[Tenso
     """Equation 4: (mean_p cos(generated_p, sg source_p) + 1) / 2, in [0, 1]; both list the same positions in corresponding order.
 
     Example:
-        >>> here, there = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
-        >>> local_similarity(here, there)  # the first position agrees, the second is at a right angle
+        >>> here = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+        >>> there = torch.tensor([[1.0, 1.0], [0.0, 0.0]])  # agrees at the first place only
+        >>> local_similarity(here, there)
         tensor(0.7500)
     """
     return (F.cosine_similarity(generated, source.detach(), dim=0).mean() + 1) / 2

@@ -129,7 +129,8 @@ def psnr(a: Image.Image | np.ndarray, b: Image.Image | np.ndarray, mask: np.ndar
         MaskError: (a ValueError) the mask is nowhere True.
 
     Example:
-        >>> black, grey = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 51, np.uint8)  # a fifth of the peak
+        >>> black = np.zeros((2, 2, 3), np.uint8)
+        >>> grey = np.full((2, 2, 3), 51, np.uint8)  # a fifth of the peak
         >>> round(psnr(black, grey), 1), psnr(grey, grey)
         (14.0, inf)
     """

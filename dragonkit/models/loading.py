@@ -16,7 +16,7 @@ from dragonkit.models.hub import Fetched, fetch, fetch_command
 from dragonkit.models.lora import check_lora, put_on
 from dragonkit.plugins.blame import is_out_of_memory
 from dragonkit.plugins.card import ModelCard
-from dragonkit.words import first_line, short
+from dragonkit.words import closest, first_line, short
 
 if TYPE_CHECKING:
     import torch
@@ -53,8 +53,8 @@ def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], sus
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith(".safetensors"):
         return ModelCard(name=model, source=model)
     raise ModelNotFoundError(
-        f"no model, folder or file is called {short(model)}; use one of {', '.join(sorted(cards))}, a folder in diffusers' format, "
-        f"a .safetensors file or a hub id such as owner/name.{suspects}"
+        f"no model, folder or file is called {short(model)}.{closest(model, list(cards))} Use one of {', '.join(sorted(cards))}, "
+        f"a folder in diffusers' format, a .safetensors file or a hub id such as owner/name.{suspects}"
     )
 
 

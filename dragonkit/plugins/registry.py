@@ -56,7 +56,7 @@ class PluginRegistry(PluginCollection):
         PluginLoadError: a built-in plugin cannot be loaded; where it is strict, an installed one.
 
     Example:
-        >>> PluginRegistry(builtin=(), discover=False).edit_types()  # an empty one, for a test that registers its own plugins
+        >>> PluginRegistry(builtin=(), discover=False).edit_types()  # for a test with its own plugins
         {}
     """
 

@@ -227,7 +227,7 @@ def dragonkit_selectors() -> Iterable[Selector]:  # type: ignore[empty-body]
     Example:
         @hookimpl
         def dragonkit_selectors():
-            return [Selector("bright", "what is brighter than the pixel clicked on", "clicks", select_bright)]
+            return [Selector("bright", "what is as bright", "clicks", select_bright)]
     """
 
 

@@ -48,8 +48,36 @@ def test_help_of_a_mode_is_made_from_its_fields(invoke: Invoke, nudge: NudgePlug
     assert "--how soft|hard Which way. [default: soft]" in words
     assert "--strong / --no-strong Use force. [default: off]" in words
     assert "--nudge-seed INTEGER Its own seed. [from 0 to 9]" in words
-    assert "--steps INTEGER Denoising steps. [default: 50 or the model's; from 1 to 1000]" in words
-    assert text.index("Nudge:") < text.index("Options:") < text.index("Settings:")
+    assert "--steps INTEGER Denoising steps. [default: 25; from 1 to 1000]" in words
+    assert text.index("Nudge:") < text.index("Options:") < text.index("Settings, with the defaults of toybox:")
+
+
+def test_help_has_the_defaults_of_the_model_and_the_preset_in_use(invoke: Invoke) -> None:
+    def settings(*words: str) -> str:
+        return " ".join(invoke("move", *words, "--help").stdout.split()).partition(" Settings, with the defaults of ")[2]
+
+    usual, other, paper = settings(), settings("--model", "sd15"), settings("--preset", "paper")
+    assert "held at its target. [default: 1; from 0 to 1]" in usual and "[default: span=0:1]" in usual
+    assert "its own when left out. [from 8 to 8192]" in usual
+    assert other.startswith("sd15: ") and "there is none. [default: 4; from 0 to 100]" in other
+    assert "held at its target. [default: 0.6; from 0 to 1]" in other
+    assert paper.startswith("toybox under paper: ") and "held at its target. [default: 0; from 0 to 1]" in paper
+    assert settings("--model", "owner/name").startswith("owner/name: ")
+    assert settings("--model", "nothing").startswith("a model: "), "it is refused when it is used"
+
+
+def test_what_commands_do_is_not_cut_short(invoke: Invoke) -> None:
+    assert "..." not in invoke("bench", "--help").stdout.partition("Commands:")[2]
+
+
+def test_seed_means_one_thing(invoke: Invoke) -> None:
+    assert "--seed" not in invoke("demo", "--help").stdout + invoke("bench", "tune", "--help").stdout.replace("--search-seed", "")
+
+
+def test_ranges_are_said_in_one_way(invoke: Invoke) -> None:
+    for words in (["batch"], ["demo"], ["bench", "toybox"], ["bench", "drag"], ["move"]):
+        assert "x>=" not in (text := invoke(*words, "--help").stdout), words
+        assert "at least 1]" in text or "from 1 to 1000]" in text
 
 
 @pytest.mark.processes
@@ -89,6 +117,8 @@ def test_python_minus_m() -> None:
 
 def test_modes(invoke: Invoke, nudge: NudgePlugin) -> None:
     table = invoke("modes")
+    assert "10,20:30,40" in invoke("drag", "--help").stdout and "-32,48" in invoke("move", "--help").stdout
+    assert "X0,Y0:X1,Y1" in table.stdout
     assert "nudge: Nudge what is under 'mask' [a little]. (plugin nudger)" in table.stdout
     assert "preserve_weight" in table.stdout
     modes = {mode["mode"]: mode for mode in read_json(invoke("modes", "--json").stdout)}
@@ -97,6 +127,7 @@ def test_modes(invoke: Invoke, nudge: NudgePlugin) -> None:
     assert fields["seed"] == {
         "name": "seed",
         "type": "integer",
+        "form": "INTEGER",
         "range": "from 0 to 9",
         "choices": None,
         "repeatable": False,
@@ -195,7 +226,7 @@ def test_the_demo_gets_its_options(invoke: Invoke, folder: Path, monkeypatch: py
 
     called: list[Any] = []
     monkeypatch.setattr(demo, "demo", lambda *arguments: called.append(arguments))
-    assert invoke("demo", "--seed", "3", "--scenes", "2").exit_code == 0
+    assert invoke("demo", "--first-scene", "3", "--scenes", "2").exit_code == 0
     out, *others = called[0]
     assert (str(out), others) == ("demo-output", [3, 2, "toybox", (), "default", False])
     (folder / "demo-output").mkdir()

@@ -31,7 +31,7 @@ MOVE = ["move", "photo.png", "--mask", "mask.png", "--shift", "8,0"]
         (["--schedule", "evry=2"], "GuidanceSchedule has no field 'evry' (received '2')"),
         (["--schedule", "often"], "--schedule is 'often': as text"),
         (["--preset", "papre"], "'papre'. Did you mean 'paper'?"),
-        (["--stepps", "3"], "No such option: --stepps (Possible options: --steps)"),
+        (["--stepps", "3"], "There is no option --stepps. Did you mean '--steps'?"),
         (["--steps"], "Option '--steps' requires an argument"),
         (["spare.png"], "Got unexpected extra argument"),
         (["--mask", "gone.png"], "mask cannot be read: the picture 'gone.png'"),
@@ -83,7 +83,7 @@ def test_what_is_missing(refuse: Refuse) -> None:
 def test_unknown_commands(refuse: Refuse) -> None:
     assert refuse("mvoe").startswith("There is no edit or command 'mvoe'. Did you mean 'move'? There are: move,")
     assert "holds Python code" in refuse("custom") and "CustomEdit is for scripts" in refuse("custom")
-    assert refuse("--nope") == "No such option: --nope (see dragonkit --help)."
+    assert refuse("--nope") == "There is no option --nope (see dragonkit --help)."
 
 
 @pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

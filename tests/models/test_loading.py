@@ -65,7 +65,7 @@ def test_folders_files_and_hub_ids_get_a_card(tmp_path: Path, monkeypatch: pytes
     ids=lambda name: repr(name)[:20],
 )
 def test_what_is_nowhere_is_refused_with_what_there_is(name: str) -> None:
-    said = re.escape(f"is called {short(name)}; use one of sd15, toybox,")
+    said = re.escape(f"is called {short(name)}.")
     with pytest.raises(ModelNotFoundError, match=said):
         find_card(name, CARDS)
 

@@ -22,6 +22,7 @@ from dragonkit.cli.bench.tune import JobsOption, JsonOption, scale, tune
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
 from dragonkit.cli.json_output import print_json
+from dragonkit.cli.panels import CommandList, WholeGroup
 from dragonkit.cli.places import OverwriteOption, check_output, told
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-bench = typer.Typer(rich_markup_mode=None, help="Measure edits against known answers.", no_args_is_help=True)
+bench = CommandList(cls=WholeGroup, rich_markup_mode=None, help="Measure edits against known answers.", no_args_is_help=True)
 bench.command(cls=DragCommand)(drag)
 
 NOption = Annotated[int, typer.Option("--n", metavar="INTEGER", min=1, help="How many tasks of each kind.")]

@@ -13,8 +13,9 @@ import typer
 
 from dragonkit.cli.bench.tables import grid, written
 from dragonkit.cli.console import bars, load_registry, show, warn
-from dragonkit.cli.editing import DeviceOption, ModelOption, PanelCommand, PresetOption, load_editor, parameter_for
+from dragonkit.cli.editing import DeviceOption, ModelOption, PresetOption, load_editor, parameter_for
 from dragonkit.cli.json_output import print_json
+from dragonkit.cli.panels import SETTINGS, CommandList, PanelCommand
 from dragonkit.cli.places import check_output
 from dragonkit.errors import Cancelled, EditError, ImageError, ModelNotFoundError
 
@@ -108,12 +109,10 @@ def _whole_command() -> Any:
         drag(**values)
 
     own = inspect.signature(drag).parameters.values()
-    settings = [
-        parameter_for(field, f"settings_{field.name}", "Settings", f"{field.default_text} or the model's") for field in options_of(Settings)
-    ]
+    settings = [parameter_for(field, f"settings_{field.name}", SETTINGS) for field in options_of(Settings)]
     command.__signature__ = inspect.Signature([*own, *settings])  # type: ignore[attr-defined]
-    maker = typer.Typer(rich_markup_mode=None, add_completion=False)
-    maker.command("drag", cls=PanelCommand, help=inspect.getdoc(drag))(command)
+    maker = CommandList(rich_markup_mode=None, add_completion=False)
+    maker.command("drag", help=inspect.getdoc(drag))(command)
     return typer.main.get_command(maker)
 
 

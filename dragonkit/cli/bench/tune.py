@@ -29,7 +29,7 @@ def tune(
     trials: Annotated[int, typer.Option("--trials", metavar="INTEGER", min=2, help="How many settings are tried.")] = 60,
     n: Annotated[int, typer.Option("--n", metavar="INTEGER", min=1, help="Scenes of each task that they are tried on.")] = 8,
     fresh: Annotated[int, typer.Option("--fresh", metavar="INTEGER", min=2, help="Scenes to compare on, unseen by the search.")] = 20,
-    seed: Annotated[int, typer.Option("--seed", metavar="INTEGER", min=0, help="Of the search.")] = 0,
+    seed: Annotated[int, typer.Option("--search-seed", metavar="INTEGER", min=0, help="Of the search's own choices.")] = 0,
     model: ModelOption = "toybox",
     jobs: JobsOption = 1,
     as_json: JsonOption = False,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.notebook_page import LONG, NotebookPage
 from helpers.notebook_server import Server
+from helpers.pages import DOCS, blocks_of
 
 import dragonkit as dk
 
@@ -59,4 +60,37 @@ def test_voila_paints_the_picture_at_once_and_runs(server: Server, browser: Any,
     assert slider.locator(".widget-readout").inner_text() == "1.00", "the result is shown"
     assert notebook.editor.locator("img:visible").count() >= 1, "the history has its thumbnail"
     assert notebook.text("error").last.inner_text().strip() == "" and not notebook.errors
+    page.context.close()
+
+
+def test_the_app_of_the_page_edits_and_keeps(server: Server, browser: Any, pictures: Path) -> None:
+    """docs/how-to/embed.md, its cells as they are."""
+    cells = [block.code for block in blocks_of(DOCS / "how-to" / "embed.md") if block.runs]
+    assert len(cells) == 3
+    page = browser.new_context(viewport={"width": 1300, "height": 1500}).new_page()
+    notebook = NotebookPage(page, server, "embedded", cells, pictures)
+    page.goto(f"{server.url}/voila/render/embedded.ipynb?token={server.token}", wait_until="domcontentloaded")
+    notebook.canvas.wait_for(state="visible", timeout=LONG)
+    notebook.text("status").filter(has_text="is inverted").wait_for(timeout=LONG)
+    keep, said = page.locator("button", has_text="Keep it"), page.locator(".widget-label", has_text="Nothing was edited yet.")
+    keep.click()
+    said.wait_for(timeout=LONG)
+
+    notebook.press("pick")
+    left, top, scale = notebook.corner()
+    across = notebook.canvas.evaluate("canvas => canvas.width") / 128
+    boat, there = ((left + x * across * scale, top + y * across * scale) for x, y in ((86, 48), (54, 96)))
+    page.mouse.click(*boat)
+    notebook.button("Run").wait_for(timeout=LONG)
+    page.wait_for_timeout(1000)  # the click is answered by the kernel
+    notebook.drag(boat, there)
+    notebook.text("hint").filter(has_text="Next").wait_for(state="detached", timeout=LONG)
+    notebook.press("Run")
+    notebook.text("status").filter(has_text="done in").wait_for(timeout=LONG)
+    page.screenshot(path=str(pictures / "embedded.png"))
+    keep.click()
+    page.locator(".widget-label", has_text="kept as kept.png").wait_for(timeout=LONG)
+    move = dk.EditFile.load(server.folder / "kept.png").edits[0]
+    assert move["mode"] == "move" and np.allclose(move["shift"], (-32, 48), atol=2)
+    assert not notebook.errors
     page.context.close()
