@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,6 +111,7 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         quiet: QuietOption = False,
         **values: Any,
     ) -> None:
+        begun = time.perf_counter()
         edit = build(edit_type, edit_fields, {field.name: values[f"edit_{field.name}"] for field in edit_fields})
         given = build(Settings, settings_fields, {field.name: values[f"settings_{field.name}"] for field in settings_fields})
         checked_prompt(prompt, "--prompt")
@@ -124,7 +126,7 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
             source = opened(editor, photo, prompt, settings, bar("inverting"))
             advise(editor, source, layout)
             result = editor.edit(source, layout, settings, progress=bar("editing"))
-        report(result, place.save(result), as_json, quiet)
+        report(result, place.save(result), time.perf_counter() - begun, as_json, quiet)
 
     image, *common = (part for part in inspect.signature(command, eval_str=True).parameters.values() if part.kind is part.KEYWORD_ONLY)
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -175,6 +177,7 @@ def run(
     from dragonkit.editing.layout import Layout
     from dragonkit.edits.file import EditFile
 
+    begun = time.perf_counter()
     edit_file, registry = EditFile.load(file, trust_paths).with_pictures(*(image or ())), load_registry()
     edit_file.check_pictures()
     model = model or edit_file.model_to_load(registry.models())
@@ -192,7 +195,7 @@ def run(
         layout = layout or Layout(registry, edits, source.image_size)
         advise(editor, source, layout)
         result = editor.edit(source, layout, edit_file.settings, progress=bar("editing"))
-    report(result, place.save(result), as_json, quiet)
+    report(result, place.save(result), time.perf_counter() - begun, as_json, quiet)
 
 
 def parameter_for(field: Option, name: str, panel: str, default: str = "") -> inspect.Parameter:

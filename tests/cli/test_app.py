@@ -121,6 +121,7 @@ def test_modes(invoke: Invoke, nudge: NudgePlugin) -> None:
     assert "X0,Y0:X1,Y1" in table.stdout
     assert "nudge: Nudge what is under 'mask' [a little]. (plugin nudger)" in table.stdout
     assert "preserve_weight" in table.stdout
+    assert "(plugin custom; in Python only)" in " ".join(table.stdout.split())
     modes = {mode["mode"]: mode for mode in read_json(invoke("modes", "--json").stdout)}
     assert (modes["nudge"]["plugin"], modes["move"]["plugin"]) == ("nudger", "move")
     fields = {field["name"]: field for field in modes["nudge"]["fields"]}

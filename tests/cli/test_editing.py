@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,14 @@ def test_move(move: Invoke, folder: Path) -> None:
     assert (file.prompt, file.settings.steps, file.edits[0]["shift"]) == ("a fish [red]", 2, [-8, 0])
     with Image.open("photo-move.png") as image:
         assert (image.mode, image.size) == ("RGB", (48, 32))
+
+
+def test_the_summary_counts_as_people_asked(move: Invoke, folder: Path) -> None:
+    """Steps of the schedule, run or not, and the time of all that was waited for."""
+    rows = dict(line.split(maxsplit=1) for line in move("--steps", "8", "--hold", "1", "--hold-vacated", "1").stdout.splitlines()[:-1])
+    assert rows["steps"].rstrip() == "8, 0 of them guided; 7 had nothing to do, as all was held"
+    whole, edit = re.findall(r"([\d.]+) s", rows["time"])
+    assert float(whole) > float(edit)
 
 
 def test_only_what_was_given_overrides_the_model(move: Invoke, folder: Path) -> None:
