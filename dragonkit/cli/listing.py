@@ -67,7 +67,11 @@ def models(as_json: JsonOption = False) -> None:
     if as_json:
         return print_json(found, indent=2)
     rows = [
-        (model["name"], f"{model['description']}\n{model['source']}", "\n".join(f"{name}={value}" for name, value in model["settings"].items()))
+        (
+            model["name"],
+            f"{model['description']}\n{model['source']}",
+            "\n".join(f"{name}={value}" for name, value in model["settings"].items()),
+        )
         for model in found
     ]
     show(

@@ -77,7 +77,7 @@ def test_pictures_that_are_none(refuse: Refuse, folder: Path) -> None:
 
 def test_what_is_missing(refuse: Refuse) -> None:
     assert refuse("move") == "Missing argument 'IMAGE' (see dragonkit move --help)."
-    assert refuse("move", "photo.png") == "Missing option '--mask' (see dragonkit move --help)."
+    assert refuse("move", "photo.png") == "Missing option '--mask' or '--click' (see dragonkit move --help)."
 
 
 def test_unknown_commands(refuse: Refuse) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers.boat import to_window, until, wait_for
+from helpers.boat import until, wait_for
 from helpers.notebook_page import NotebookPage
 from helpers.notebook_server import chromium, serve
 from PIL import Image
@@ -21,7 +21,7 @@ WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 430, "height": 800}
 CELL = """
 import dragonkit as dk
 
-scene = dk.toybox.scene(seed=7, size=64)
+scene = dk.toybox.scene(seed=7)
 editor = dk.EditorWidget(scene.image, prompt=scene.caption)
 editor
 """
@@ -56,9 +56,11 @@ def main(folder: Path = IMAGES) -> None:
 
 
 def _carry(lab: NotebookPage, release: bool) -> None:
-    boat = dk.toybox.scene(seed=7, size=64).objects[0].mask
+    boat = dk.toybox.scene(seed=7).objects[0].mask
     middle = tuple(float(np.median(places)) + 0.5 for places in np.nonzero(boat)[::-1])
-    start, end = to_window(lab, middle, (middle[0] - 15, middle[1] + 10))
+    left, top, scale = lab.corner()
+    cells = lab.python("editor._easel.view.viewport.scale") * scale  # CSS pixels for one of the picture
+    start, end = ((round(left + x * cells), round(top + y * cells)) for x, y in (middle, (middle[0] - 30, middle[1] + 20)))
     lab.page.mouse.click(*start)
     until(lab, "bool(editor.mask.any())")
     lab.drag(start, end, release=release)

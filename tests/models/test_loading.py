@@ -268,7 +268,7 @@ def test_a_loader_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_threads_may_load_at_once(folder: Path) -> None:
-    """The libraries switch things of the whole process meanwhile; a notebook loads one in the background while the next cell loads another."""
+    """The libraries switch things of the whole process meanwhile; a notebook loads in the background while the next cell loads, too."""
     failed: list[BaseException] = []
 
     def work() -> None:
@@ -292,4 +292,5 @@ def test_what_other_threads_make_meanwhile_keeps_its_precision(folder: Path, mon
     monkeypatch.setattr(torch, "set_default_dtype", set_to.append)
     pipeline = load_pipeline(ModelCard("mine", str(folder)), "cpu", torch.bfloat16)
     assert set(set_to) <= {torch.float32}
-    assert {weight.dtype for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder) for weight in part.parameters()} == {torch.bfloat16}
+    parts = (pipeline.unet, pipeline.vae, pipeline.text_encoder)
+    assert {weight.dtype for part in parts for weight in part.parameters()} == {torch.bfloat16}

@@ -131,10 +131,10 @@ def _fidelity(download: bool) -> Fidelity | None:
     """Image fidelity, or None and a line on stderr where it cannot be measured; nobody downloads what was not asked for."""
     from dragonkit.bench.drags.fidelity import has_alexnet, image_fidelity, load_lpips
 
-    if not (download or has_alexnet()):
-        if not _somebody_is_there() or not typer.confirm("Image fidelity needs AlexNet's weights, 233 MiB from download.pytorch.org. Fetch them?", err=True):
-            warn("image fidelity is left out: it needs AlexNet's weights, 233 MiB, which --download fetches")
-            return None
+    question = "Image fidelity needs AlexNet's weights, 233 MiB from download.pytorch.org. Fetch them?"
+    if not (download or has_alexnet() or (_somebody_is_there() and typer.confirm(question, err=True))):
+        warn("image fidelity is left out: it needs AlexNet's weights, 233 MiB, which --download fetches")
+        return None
     try:
         lpips = load_lpips()
     except (ImportError, ModelNotFoundError) as error:
