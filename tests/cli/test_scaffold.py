@@ -232,7 +232,6 @@ def test_it_is_installed_and_tested_as_its_author_would(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_line_is_named(
-    tmp_path: Path,
     invoke: Callable[..., Any],
     registry: PluginRegistry,
     folder: Path,
@@ -242,10 +241,11 @@ def test_a_broken_line_is_named(
     said: str,
 ) -> None:
     """File and line, wherever the mistake comes out."""
-    write_plugin("turn-over", tmp_path)
-    code = (tmp_path / "dragonkit_turn_over.py").read_text()
-    (tmp_path / "dragonkit_turn_over.py").write_text(code.replace(right, wrong, 1))
-    monkeypatch.syspath_prepend(str(tmp_path))
+    own = folder / "dragonkit-turn-over"
+    write_plugin("turn-over", own)
+    code = (own / "dragonkit_turn_over.py").read_text()
+    (own / "dragonkit_turn_over.py").write_text(code.replace(right, wrong, 1))
+    monkeypatch.syspath_prepend(str(own))
     line = next(number for number, text in enumerate(code.splitlines(), 1) if text == right)
     try:
         if "build_masks" in said:
