@@ -120,8 +120,8 @@ def test_the_api_page_has_every_public_name() -> None:
     "page, heading, model",
     [
         ("first-edit", "field", dk.Move),
-        ("first-edit", "setting", dk.Settings),
-        ("first-edit", "part", dk.GuidanceSchedule),
+        ("settings", "setting", dk.Settings),
+        ("settings", "part", dk.GuidanceSchedule),
         ("modes", "resize field", dk.Resize),
         ("modes", "remove field", dk.Remove),
         ("modes", "appearance field", dk.Appearance),
@@ -162,7 +162,7 @@ def test_limits() -> None:
 
 
 def test_presets() -> None:
-    assert {name.strip("`") for name, *_ in table_under(DOCS / "first-edit.md", "preset")} == set(PRESETS)
+    assert {name.strip("`") for name, *_ in table_under(DOCS / "settings.md", "preset")} == set(PRESETS)
 
 
 def test_extras() -> None:
@@ -244,9 +244,10 @@ def quick(model: dk.Editor, monkeypatch: pytest.MonkeyPatch) -> dk.Editor:
     """What `Editor.from_pretrained` gives examples: the embedded model with few steps as its defaults."""
     card = replace(model.card, settings={"steps": 3, "inversion_iterations": 1})
 
+    real = dk.Editor.from_pretrained
+
     def from_pretrained(_: type, model_name: str = "toybox", *_where: Any, registry: Any = None, **_how: Any) -> dk.Editor:
-        assert model_name == "toybox"
-        return dk.Editor(model.backbone, card, registry)
+        return dk.Editor(model.backbone, card, registry) if model_name == "toybox" else real(model_name, registry=registry)
 
     monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(from_pretrained))
     return from_pretrained(dk.Editor)
@@ -292,9 +293,10 @@ def run_in_a_shell(line: str) -> None:
     assert result.exit_code == 0, f"{line}: {result.output}"
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=pytest.mark.slow if page.stem in ("modes", "batches") else ()) for page in RUNNING], ids=by_name
-)
+LONG = ("modes", "batches", "method", "composition", "energy", "inversion", "own-model")
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else ()) for page in RUNNING], ids=by_name)
 def test_examples_run(page: Path, own_registry: None, quick: dk.Editor, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     namespace: dict[str, Any] = {"__name__": page.stem}
