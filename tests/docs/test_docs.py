@@ -138,6 +138,13 @@ def test_fields_and_defaults(page: str, heading: str, model: Any) -> None:
     assert {name.strip("`"): default.strip("`") for name, default, _ in rows} == expected
 
 
+def test_the_models_own_settings() -> None:
+    (sentence,) = re.findall(r"`toybox` uses (.*?); `sd15`", (DOCS / "settings.md").read_text(encoding="utf-8"), re.DOTALL)
+    said = eval(f"dict({', '.join(re.findall(r'`([^`]+)`', sentence))})")
+    own = dk.Settings(**get_registry().models()["toybox"].settings)
+    assert set(said) == own.model_fields_set and dk.Settings(**said) == own
+
+
 def test_the_fields_of_an_edit_file() -> None:
     rows = {name.strip("`"): default for name, default, _ in table_under(DOCS / "edit-file.md", "file field")}
     assert list(rows) == list(dk.EditFile.model_fields)
