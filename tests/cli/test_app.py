@@ -43,7 +43,7 @@ def test_help_of_a_mode_is_made_from_its_fields(invoke: Invoke, nudge: NudgePlug
     text = invoke("nudge", "-h").stdout
     words = " ".join(text.split())
     assert "Nudge what is under 'mask' [a little]. Arguments:" in words
-    assert "--mask PATH Where [in white]. [required]" in words
+    assert "--mask PATH Where [in white]; this or --click." in words
     assert "--points NUMBER,NUMBER:NUMBER,NUMBER From and to. [repeatable]" in words
     assert "--how soft|hard Which way. [default: soft]" in words
     assert "--strong / --no-strong Use force. [default: off]" in words
