@@ -57,7 +57,7 @@ def test_help_has_the_defaults_of_the_model_and_the_preset_in_use(invoke: Invoke
         return " ".join(invoke("move", *words, "--help").stdout.split()).partition(" Settings, with the defaults of ")[2]
 
     usual, other, paper = settings(), settings("--model", "sd15"), settings("--preset", "paper")
-    assert "held at its target. [default: 1; from 0 to 1]" in usual and "[default: span=0:1]" in usual
+    assert "held at its target. [default: 1; from 0 to 1]" in usual and "[default: span=0:1,every=2]" in usual
     assert "its own when left out. [from 8 to 8192]" in usual
     assert other.startswith("sd15: ") and "there is none. [default: 4; from 0 to 100]" in other
     assert "held at its target. [default: 0.6; from 0 to 1]" in other
