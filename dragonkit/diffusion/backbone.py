@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from dragonkit.diffusion.schedule import Schedule
@@ -160,8 +160,8 @@ class Pictured(Protocol):
     def takes_pictures(self) -> bool:
         """Whether it can, as it is now."""
 
-    def shown(self, picture: Image.Image, scale: float) -> Callable[[Condition, bool], Condition]:
-        """(condition, whether the picture is led to, not away from) -> that condition, with the picture."""
+    def shown(self, picture: np.ndarray, scale: float) -> Callable[[Condition, bool], Condition]:
+        """(condition, whether the picture is led to, not away from) -> that condition, with the picture: uint8 (h, w, 3)."""
 
 
 @runtime_checkable

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import Condition
@@ -37,7 +37,7 @@ def has_adapter(unet: Any) -> bool:
 
 
 @torch.no_grad()
-def encoded(pipeline: Any, picture: Image.Image, device: torch.device) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def encoded(pipeline: Any, picture: np.ndarray, device: torch.device) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """What guidance leads to, and what it leads away from, for each adapter: (1, 1, ...)."""
     pictures = [picture] * len(pipeline.unet.encoder_hid_proj.image_projection_layers)
     without, with_it = zip(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from dragonkit.diffusion.attention import Tap, UNetAttention
@@ -174,7 +174,7 @@ class StableDiffusion(Backbone):
     def takes_pictures(self) -> bool:
         return has_adapter(self.unet)
 
-    def shown(self, picture: Image.Image, scale: float) -> Callable[[Condition, bool], Condition]:
+    def shown(self, picture: np.ndarray, scale: float) -> Callable[[Condition, bool], Condition]:
         """As `dragonkit.diffusion.backbone.Pictured` says."""
         to, away = encoded(self.pipeline, picture, self.device)
         return lambda condition, led_to: WithPicture(condition, to if led_to else away, scale)
@@ -262,7 +262,7 @@ class StableDiffusion(Backbone):
         """Something of the right shape, for an adapter that does not count."""
         adapters = self.unet.encoder_hid_proj.image_projection_layers
         if self._blank is None or self._blank[0] is not adapters:
-            self._blank = adapters, encoded(self.pipeline, Image.new("RGB", (64, 64)), self.device)[1]
+            self._blank = adapters, encoded(self.pipeline, np.zeros((64, 64, 3), np.uint8), self.device)[1]
         return self._blank[1]
 
     def _told(self, condition: Condition, rows: int) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def _picture(backbone: Backbone, source: Source, settings: Settings) -> Callable
     if not settings.image_prompt:
         return None
     assert isinstance(backbone, Pictured)  # Editor.settings has asked
-    return backbone.shown(Image.fromarray(source.pixels), settings.image_prompt)
+    return backbone.shown(source.pixels, settings.image_prompt)
 
 
 def _cutout(

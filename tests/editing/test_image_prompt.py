@@ -38,7 +38,7 @@ def test_the_network_is_told_what_diffusers_tells_it(shape: str) -> None:
     pipeline = with_adapter(make(shape))
     backbone = editor_of(pipeline).backbone
     latents, words = torch.randn(1, 4, 8, 8), backbone.condition(["a fish"], (SIDE, SIDE))
-    show = backbone.shown(PICTURE, 0.7)  # type: ignore[attr-defined]
+    show = backbone.shown(np.asarray(PICTURE), 0.7)  # type: ignore[attr-defined]
     embeds = pipeline.prepare_ip_adapter_image_embeds([PICTURE], None, torch.device("cpu"), 1, True)
     pipeline.set_ip_adapter_scale(0.7)
     told: dict[str, Any] = {"encoder_hidden_states": words, "added_cond_kwargs": {}}
@@ -72,7 +72,11 @@ def test_it_prompts_at_the_steps_that_the_schedule_says(monkeypatch: pytest.Monk
     def watched(latents: torch.Tensor, time: float, condition: Any, **options: Any) -> Any:
         if isinstance(condition, WithPicture):
             scales.append(
-                (time, condition.scale, torch.equal(condition.pictures[0], editor.backbone.shown(PICTURE, 1.0)("", True).pictures[0]))
+                (
+                    time,
+                    condition.scale,
+                    torch.equal(condition.pictures[0], editor.backbone.shown(np.asarray(PICTURE), 1.0)("", True).pictures[0]),
+                )
             )
         return predict(latents, time, condition, **options)
 
