@@ -253,6 +253,72 @@ def test_what_is_lit_up_is_taken_at_once_and_undo_lets_go_of_it(open_editor: Any
     assert not editor.mask.any(), "most of the picture is ground"
 
 
+def slow_picker(editor: Any, monkeypatch: pytest.MonkeyPatch, finds: Callable[[], np.ndarray]) -> threading.Event:
+    """The tool pick with a selector that waits for the event."""
+    editor.view.set_tool("pick")
+    picks, go, pick = editor._easel.picks, threading.Event(), editor.view.tools["pick"]
+    slow = Selector("slow", "waits", "clicks", lambda image, clicks: finds() if go.wait(SOON) else np.zeros_like(blob()))
+    monkeypatch.setattr(picks, "_given", dict)
+    pick.selector, pick.awaits = (lambda clicks: picks._ask(slow, clicks)), (lambda clicks: picks._awaits(slow, clicks))
+    return go
+
+
+@pytest.mark.parametrize("clicked", [False, True])
+@pytest.mark.parametrize("released", [False, True])
+def test_what_is_not_selected_yet_is_taken_all_the_same(
+    open_editor: Any, monkeypatch: pytest.MonkeyPatch, clicked: bool, released: bool
+) -> None:
+    editor = open_editor(mask=np.eye(HEIGHT, WIDTH, dtype=bool) if not clicked else None)
+    editor.mode = "remove"
+    go, picks = slow_picker(editor, monkeypatch, blob), editor._easel.picks
+    (x0, y0), (x1, y1) = at(editor, (10, 12), (22, 16))
+    if clicked:
+        drag(canvas(editor), (x0, y0), (x0, y0))
+    emit(canvas(editor), "mouse_down", x0, y0)
+    emit(canvas(editor), "mouse_move", (x0 + x1) / 2, (y0 + y1) / 2)
+    if not released:
+        go.set()
+        assert picks.wait(SOON)
+        emit(canvas(editor), "mouse_move", x1, y1)
+        assert editor._easel.stage.lifted, "it follows the hand"
+    emit(canvas(editor), "mouse_up", x1, y1)
+    go.set()
+    assert picks.wait(SOON)
+    assert np.array_equal(editor.mask, blob()), "what was selected before gives way"
+    assert (editor.mode, editor.form.values()["shift"]) == ("move", (12.0, 4.0)) and len(editor.marks.points) == 1
+    assert editor._easel.stage.wait(SOON)
+    assert [ghost[1:3] for ghost in editor.view._ghosts][-1] == (18, 12)
+    for _ in range(2):
+        key(canvas(editor), "z", ctrl=True)
+    assert editor.marks.points == [] and editor.marks.drags == [] and not np.array_equal(editor.mask, blob())
+
+
+def test_ground_and_nothing_are_not_taken_and_what_was_selected_stays(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing() -> np.ndarray:
+        raise MaskError("there is nothing")
+
+    editor = open_editor(mask=blob())
+    for finds, said in ((lambda: np.ones_like(blob()), "most of the picture"), (nothing, "there is nothing")):
+        go = slow_picker(editor, monkeypatch, finds)
+        drag(canvas(editor), *at(editor, (30, 20), (20, 20)))
+        go.set()
+        assert editor._easel.picks.wait(SOON)
+        assert np.array_equal(editor.mask, blob()) and editor.marks.drags == [] and editor.marks.points == []
+        assert said in status_of(editor) + alert_of(editor)
+
+
+def test_a_click_and_its_mask_are_one_step_of_undo(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = open_editor()
+    go = slow_picker(editor, monkeypatch, blob)
+    drag(canvas(editor), *at(editor, (10, 12), (10, 12)))
+    go.set()
+    assert editor._easel.picks.wait(SOON) and editor.mask.any()
+    key(canvas(editor), "z", ctrl=True)
+    assert not editor.mask.any() and editor.marks.points == []
+    key(canvas(editor), "z", ctrl=True, shift=True)
+    assert np.array_equal(editor.mask, blob()) and len(editor.marks.points) == 1
+
+
 def test_run_waits_until_what_was_clicked_on_is_selected(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     editor = open_editor()
     editor.wait(SOON)
