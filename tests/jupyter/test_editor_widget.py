@@ -184,19 +184,19 @@ def test_an_arrow_says_how_far_and_the_object_follows_the_pointer_at_once(open_e
     (x0, y0), (x1, y1), (x2, y2) = at(editor, (10, 12), (14, 12), (22, 16))
     emit(canvas(editor), "mouse_down", x0, y0)
     emit(canvas(editor), "mouse_move", x1, y1)
-    image, x, y = shown[-1]
+    image, x, y, _ = shown[-1]
     assert (image.size, x, y) == ((10, 9), 10, 8), "the cut-out is four pixels further right"
     emit(canvas(editor), "mouse_move", x2, y2)
-    assert shown[-1][1:] == (18, 12) and shown[-1][0] is image, "the browser has the cut-out already"
+    assert shown[-1][1:3] == (18, 12) and shown[-1][0] is image, "the browser has the cut-out already"
     assert np.array_equal(np.asarray(image)[..., :3], np.asarray(PICTURE)[8:17, 6:16]) and (np.asarray(image)[..., 3] == 255).all()
     emit(canvas(editor), "mouse_up", x2, y2)
     assert editor._easel.stage.wait(SOON)
-    assert shown[-1][1:] == (18, 12), "and stays where it was let go"
+    assert shown[-1][1:3] == (18, 12), "and stays where it was let go"
     assert editor.form.values()["shift"] == (12.0, 4.0) and editor.edits[0].shift == (12.0, 4.0)
     assert model.backbone.calls == calls, "no diffusion"
 
     drag(canvas(editor), *at(editor, (22, 16), (20, 14)), release=False)
-    assert shown[-1][1:] == (16, 10), "whoever takes the arrow's end goes on from where the object is shown"
+    assert shown[-1][1:3] == (16, 10), "whoever takes the arrow's end goes on from where the object is shown"
     emit(canvas(editor), "mouse_up", x2, y2)
     assert editor.marks.drags == [((10.0, 12.0), (22.0, 16.0))]
 
@@ -219,14 +219,14 @@ def test_what_is_selected_is_taken_and_moved_with_the_tool_that_selected_it(open
     emit(canvas(editor), "mouse_down", x0, y0)
     assert editor.view._ghosts == (), "a press may become a click"
     emit(canvas(editor), "mouse_move", x1, y1)
-    hole, (image, x, y) = editor.view._ghosts
-    assert (x, y, image.size) == (10, 8, (10, 9)) and hole[1:] == (6, 8), "it is gone where it was"
+    hole, (image, x, y, _) = editor.view._ghosts
+    assert (x, y, image.size) == (10, 8, (10, 9)) and hole[1:3] == (6, 8), "it is gone where it was"
     emit(canvas(editor), "mouse_move", x2, y2)
     emit(canvas(editor), "mouse_up", x2, y2)
     assert (editor.mode, editor.form.values()["shift"]) == ("move", (12.0, 4.0))
     assert editor.marks.drags == [((10.0, 12.0), (22.0, 16.0))] and editor.marks.points == []
     assert editor._easel.stage.wait(SOON)
-    assert [ghost[1:] for ghost in editor.view._ghosts][-1] == (18, 12)
+    assert [ghost[1:] for ghost in editor.view._ghosts][-1] == (18, 12, 1)
     key(canvas(editor), "z", ctrl=True)
     assert editor.marks.drags == [] and np.array_equal(editor.mask, blob())
 
@@ -305,6 +305,13 @@ def test_ground_and_nothing_are_not_taken_and_what_was_selected_stays(open_edito
         assert editor._easel.picks.wait(SOON)
         assert np.array_equal(editor.mask, blob()) and editor.marks.drags == [] and editor.marks.points == []
         assert said in status_of(editor) + alert_of(editor)
+
+
+def test_closing_an_editor_that_does_nothing_starts_no_thread(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = open_editor()
+    editor.wait(SOON)
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: pytest.fail(f"{thread} is started"))
+    editor.close()  # as ipywidgets does for whatever is left when the interpreter ends
 
 
 def test_a_click_and_its_mask_are_one_step_of_undo(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,7 +425,7 @@ def test_the_preview_follows_the_fields_in_any_mode(open_editor: Any, model: dk.
     assert editor.view._ghosts == ()
     editor.form.update({"scale": 2.0})
     assert editor._easel.stage.wait(SOON)
-    image, x, y = editor.view._ghosts[-1]
+    image, x, y, _ = editor.view._ghosts[-1]
     masks = model.registry.build_masks(editor.edits[0], (WIDTH, HEIGHT))
     left, top, right, bottom = dk.masks.bounding_box(masks.target)
     assert (x, y, image.size) == (left, top, (right - left, bottom - top))

@@ -26,8 +26,8 @@ from dragonkit.jupyter.marks.shapes import Shape
 
 __all__ = ["CutOut", "Layers", "Scene", "drawing"]
 
-CutOut: TypeAlias = tuple[Image.Image, float, float]
-"""RGBA, at the picture's scale, its top left corner at (x, y) of the picture."""
+CutOut: TypeAlias = tuple[Image.Image, float, float, float]
+"""RGBA, its top left corner at (x, y) of the picture, and how many of the picture's pixels one of its own takes."""
 
 drawing = threading.RLock()
 """ipycanvas collects the commands of all canvases and threads in one place, so only one may draw at a time. A kernel may also handle
@@ -104,8 +104,8 @@ class Layers:
                 lit, color = scene.lit
                 if where := viewport.rect_on_canvas(bounding_box(lit), MARGIN):
                     draw_mask(self._top, lit, viewport, where, _LIT, color)
-            for sheet, (image, *at) in zip(self._cutouts, scene.cutouts, strict=False):
-                sheet.draw(self._top, image, viewport, (at[0], at[1]))
+            for sheet, (image, x, y, larger) in zip(self._cutouts, scene.cutouts, strict=False):
+                sheet.draw(self._top, image, viewport, (x, y), larger)
             for shape in scene.shapes:
                 draw_shape(self._top, shape, viewport, scene.color)
             scene.comparison.draw_line(self._top, viewport)

@@ -25,10 +25,14 @@ class Sheet:
         self._whole, self._reduced = W.Image(format="png"), W.Image(format="png")
         self._held: dict[W.Image, tuple[Image.Image, float]] = {}
 
-    def draw(self, layer: Any, image: Image.Image, viewport: Viewport, at: Point = (0.0, 0.0)) -> None:
-        """Draw the picture on an ipycanvas layer, its top left corner at a position of the viewport's picture."""
+    def draw(self, layer: Any, image: Image.Image, viewport: Viewport, at: Point = (0.0, 0.0), larger: float = 1.0) -> None:
+        """Draw the picture on an ipycanvas layer, its top left corner at a position of the viewport's picture.
+
+        Args:
+            larger: how many pixels of the viewport's picture one pixel of this one takes.
+        """
         x, y = viewport.to_canvas(*at)
-        scale = viewport.scale
+        scale = viewport.scale * larger
         if scale < 1:
             layer.draw_image(self._holding(self._reduced, image, scale), round(x), round(y))  # between pixels it would be blurred
         else:

@@ -79,7 +79,7 @@ class CanvasView(Events):
         with drawing:
             if state is not self.state:
                 self.tool.cancel()
-            self.state, self._image, self._highlit = state, image, None
+            self.state, self._image, self._pixels, self._highlit = state, image, np.asarray(image), None
             self._recolor()
             size = canvas_size(image.size)
             self._layers.resize(size)
@@ -226,7 +226,7 @@ class CanvasView(Events):
             self.redraw()
 
     def _suiting(self, mask: np.ndarray) -> RGB:
-        return contrasting(np.asarray(self._image), mask, self._color) if self._wanted is None else COLORS[self._wanted]
+        return contrasting(self._pixels, mask, self._color) if self._wanted is None else COLORS[self._wanted]
 
     def _recolor(self) -> bool:
         """Whether the mask has another colour now."""

@@ -85,6 +85,8 @@ class Runs:
     def cancel(self) -> None:
         """Stop the run within a step. A plugin that does not return is named after a while."""
         self.job.cancel()
+        if not self.job.running:  # an interpreter that ends cancels, too, and would wait for ever for a thread that it no longer starts
+            return
         timer = threading.Timer(PATIENCE, self._say_what_holds_up)
         timer.daemon = True
         timer.start()

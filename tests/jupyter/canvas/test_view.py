@@ -287,7 +287,7 @@ def test_a_reload_brings_everything_back(view: CanvasView, browser: Browser) -> 
     drag(view.widget, (100, 100), (300, 200))
     view.set_tool("drag")
     drag(view.widget, (100, 300), (300, 300))
-    view.show_ghosts([(Image.new("RGBA", (8, 8), "red"), 5, 5)])
+    view.show_ghosts([(Image.new("RGBA", (8, 8), "red"), 5, 5, 1)])
     before = shown_mask(browser, view)
     browser.reload()
     emit(view.widget[2], "client_ready")
@@ -394,7 +394,7 @@ def test_events_and_drawings_from_many_threads(view: CanvasView, browser: Browse
 
     def progress() -> None:
         for step in range(15):
-            view.show_ghosts([(Image.new("RGBA", (4, 4)), step, step)])
+            view.show_ghosts([(Image.new("RGBA", (4, 4)), step, step, 1)])
         view.show_ghosts([])
 
     threads = [threading.Thread(target=paint, args=(100 * row + 50,)) for row in range(4)] + [threading.Thread(target=progress)]
@@ -422,11 +422,11 @@ def test_the_pointer_is_told_in_picture_pixels_while_it_is_pressed(view: CanvasV
 
 def test_a_ghost_follows_and_is_sent_once(view: CanvasView, browser: Browser) -> None:
     cutout = Image.new("RGBA", (12, 6), (255, 0, 0, 128))
-    view.show_ghosts([(cutout, 10, 20)])
+    view.show_ghosts([(cutout, 10, 20, 1)])
     (drawn,) = [command for command in browser.commands if command.name == "drawImage"]
     assert drawn.layer == layer_id(view.widget, 2) and drawn.args[1:] == [100, 200, 120, 60]
     sent = view._layers._cutouts[0]._whole.value
-    view.show_ghosts([(cutout, 11.5, 20)])
+    view.show_ghosts([(cutout, 11.5, 20, 1)])
     assert browser.commands[-2].args[1:] == [115, 200, 120, 60] and view._layers._cutouts[0]._whole.value is sent
     browser.messages.clear()
     view.show_ghosts([])
