@@ -172,12 +172,23 @@ function render({ model, el }) {
   const soon = requestAnimationFrame(guard);
   send("hello", {});
 
+  // on a fine screen the canvas has more pixels
+  let screen = null;
+  const measure = () => {
+    screen?.removeEventListener("change", measure);
+    screen = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`); // changes when the page is enlarged, or moved to another screen
+    screen.addEventListener("change", measure);
+    send("screen", { ratio: window.devicePixelRatio });
+  };
+  measure();
+
   return () => {
     cancelAnimationFrame(soon);
     model.off("msg:custom", asked);
     model.off("change:cursor", point);
     for (const [name, listener] of Object.entries(listeners)) document.removeEventListener(name, listener, options);
     window.removeEventListener("blur", forget);
+    screen.removeEventListener("change", measure);
   };
 }
 

@@ -32,20 +32,23 @@ class Sheet:
             larger: how many pixels of the viewport's picture one pixel of this one takes.
         """
         x, y = viewport.to_canvas(*at)
-        scale = viewport.scale * larger
-        if scale < 1:
-            layer.draw_image(self._holding(self._reduced, image, scale), round(x), round(y))  # between pixels it would be blurred
+        scale, fine = viewport.scale * larger, viewport.fine
+        if scale * fine < 1:
+            x, y = round(x * fine) / fine, round(y * fine) / fine  # between pixels it would be blurred
+            file, size = self._holding(self._reduced, image, scale * fine)
+            layer.draw_image(file, x, y, *(() if fine == 1 else (size[0] / fine, size[1] / fine)))
         else:
-            layer.image_smoothing_enabled = scale < 2  # from there on, people want to see pixels
-            layer.draw_image(self._holding(self._whole, image, 1.0), x, y, image.width * scale, image.height * scale)
+            layer.image_smoothing_enabled = scale * fine < 2  # from there on, people want to see pixels
+            layer.draw_image(self._holding(self._whole, image, 1.0)[0], x, y, image.width * scale, image.height * scale)
 
-    def _holding(self, file: W.Image, image: Image.Image, scale: float) -> W.Image:
+    def _holding(self, file: W.Image, image: Image.Image, scale: float) -> tuple[W.Image, tuple[int, int]]:
+        """The file with the picture in it, and its (width, height)."""
         held = self._held.get(file)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         if held is None or held[0] is not image or held[1] != scale:
-            size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
             buffer = io.BytesIO()
             # more compression takes four times as long for little
             image.resize(size, Image.Resampling.LANCZOS).save(buffer, format="PNG", compress_level=1)
             file.value = buffer.getvalue()
             self._held[file] = (image, scale)
-        return file
+        return file, size

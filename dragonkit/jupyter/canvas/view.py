@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,9 @@ class CanvasView(Events):
             self.state, self._image, self._pixels, self._highlit = state, image, np.asarray(image), None
             self._recolor()
             size = canvas_size(image.size)
-            self._layers.resize(size)
-            self._look(self.viewport if self.viewport.image_size == image.size else Viewport(image.size, size))
+            fine = self.viewport.fine
+            self._layers.resize(size, fine)
+            self._look(self.viewport if self.viewport.image_size == image.size else Viewport(image.size, size, fine=fine))
 
     def compare(self, after: Image.Image | None, share: float) -> None:
         """Lay a result over the picture: `share` of it, from 0 to 1, right of a line. None takes it away."""
@@ -152,6 +154,13 @@ class CanvasView(Events):
         scale = min(max(self.viewport.scale * by, least), max(LARGEST, least))
         self._look(self.viewport.zoomed("fit" if scale == least else scale, (x, y)))
         self._callbacks.notify("zoom")
+
+    def set_fine(self, fine: int) -> None:
+        """So many pixels of the screen, along each side, for one of the canvas."""
+        if fine != self.viewport.fine:
+            with drawing:
+                self._layers.resize(self.viewport.canvas_size, fine)
+                self._look(replace(self.viewport, fine=fine))
 
     def pan(self, dx: float, dy: float) -> None:
         """Push the picture by canvas pixels, as far as there is more of it to see."""

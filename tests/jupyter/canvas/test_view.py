@@ -561,3 +561,37 @@ def test_marks_can_be_hidden_and_come_back(view: CanvasView, browser: Browser) -
     view.marked = True
     assert np.array_equal(shown_mask(browser, view), with_marks)
     assert view.state.mask.any()
+
+
+def test_on_a_fine_screen_the_canvas_has_more_pixels_and_positions_stay(view: CanvasView, browser: Browser) -> None:
+    view.state.set_mask(np.eye(48, 64, dtype=bool))
+    browser.messages.clear()
+    view.front._told(view.front, {"action": "screen", "ratio": 1.5}, [])
+    assert (view.widget.width, view.widget.height) == (1280, 960) and view.widget.layout.width == "640px"
+    assert view.viewport.canvas_size == (640, 480)
+    (drawn,) = [command for command in browser.commands if command.name == "drawImage"]
+    assert drawn.args[1:] == [0, 0, 640, 480] and browser.names.count("scale") == 2, "what is drawn is as large as before"
+    overlay = mask_overlay(view.state.mask, view.viewport.on_screen, (0, 0, 1280, 960), view.opacity, view._color)
+    shown = browser.layers[layer_id(view.widget, 1)][:960, :1280]
+    assert np.array_equal(shown, overlay * (overlay[..., 3:] > 0)), "but the mask has every pixel"
+    events = []
+    view.on_pointer(lambda *event: events.append(event))
+    drag(view.widget, (200, 400), (300, 400))
+    touch(view.widget, "start", (200, 400))
+    touch(view.widget, "end")
+    assert events[:2] == [("down", 10, 20), ("move", 15, 20)] and ("down", 10, 20) in events[2:]
+    browser.messages.clear()
+    view.front._told(view.front, {"action": "screen", "ratio": 1}, [])
+    assert view.widget.width == 640 and "scale" not in browser.names
+
+
+def test_a_large_picture_is_as_fine_as_the_screen(browser: Browser) -> None:
+    large = Image.effect_noise((1600, 1000), 60).convert("RGB")
+    view = CanvasView(large, MarkState(large.size))
+    view.set_fine(2)
+    reduced = Image.open(io.BytesIO(view._layers._picture._reduced.value))
+    (*_, drawn) = [command for command in browser.commands if command.name == "drawImage"]
+    assert reduced.size == (1280, 800) and drawn.args[1:] == [0, 0, 640, 400]
+    other = Image.effect_noise((800, 600), 60).convert("RGB")
+    view.set_image(other, MarkState(other.size))
+    assert view.viewport.fine == 2 and view.widget.width == 1280
