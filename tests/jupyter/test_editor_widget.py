@@ -781,6 +781,7 @@ def test_models_are_loaded_in_the_background_and_shared(model: dk.Editor, browse
 
     def from_pretrained(_: type, name: str, registry: Any = None, progress: Any = None) -> dk.Editor:
         loads.append(name)
+        progress(5 * 10**6, 20 * 10**6)  # bytes of a download
         begun.set()
         assert go.wait(SOON)
         return dk.Editor(model.backbone, model.card, registry)
@@ -788,6 +789,8 @@ def test_models_are_loaded_in_the_background_and_shared(model: dk.Editor, browse
     monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(from_pretrained))
     editors = [dk.EditorWidget(PICTURE, mask=blob(), settings=STEPS) for _ in range(2)]
     assert begun.wait(SOON)
+    assert {editor._panel._words.value for editor in editors} == {"", "fetching the model: 5 of 20 MB"}
+    assert {(editor._panel._bar.value, editor._panel._bar.max) for editor in editors} == {(0, 1), (5, 20)}
     editors[0].form.update({"shift": (8, 0)})
     with pytest.raises(EditError, match="'toybox' is still being loaded"):
         editors[0].edit_file()
