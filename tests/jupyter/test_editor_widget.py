@@ -44,7 +44,9 @@ def test_paint_run_and_see_the_result(open_editor: Any, model: dk.Editor) -> Non
     assert not editor._panel._run.disabled and editor._panel._cancel.disabled
 
 
-def test_the_picture_is_inverted_once_in_the_background_and_checked(open_editor: Any, model: dk.Editor, monkeypatch: Any) -> None:
+def test_the_picture_is_inverted_once_in_the_background_and_checked(
+    open_editor: Any, model: dk.Editor, monkeypatch: Any, gate: Gate
+) -> None:
     begun, go, calls = threading.Event(), threading.Event(), []
     invert = model.invert
 
@@ -61,7 +63,11 @@ def test_the_picture_is_inverted_once_in_the_background_and_checked(open_editor:
     editor.form.update({"shift": (8, 0)})
     editor.run()
     assert "waits" in editor.status
+    gate.open.clear()
     go.set()
+    assert gate.reached.wait(SOON)
+    assert "waits" not in status_of(editor) and "move: running" in status_of(editor)
+    gate.open.set()
     editor.wait(SOON)
     ran(editor, shift=(4, 0))
     assert len(calls) == 1
