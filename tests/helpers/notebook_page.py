@@ -117,7 +117,7 @@ class NotebookPage:
         return self.editor.locator("button:visible", has_text=re.compile(rf"^\s*{re.escape(words)}\s*$")).first
 
     def corner(self) -> tuple[float, float, float]:
-        """Where the canvas' top left corner is in the window, and how many CSS pixels one canvas pixel takes (two by two on fine screens)."""
+        """Where the canvas' top left corner is in the window, and the CSS pixels of a canvas pixel: two by two on fine screens."""
         self.canvas.scroll_into_view_if_needed()
         left, top, scale = self.canvas.evaluate(
             "c => { const r = c.getBoundingClientRect(); return [r.left, r.top, r.width / c.width * (devicePixelRatio > 1 ? 2 : 1)]; }"

@@ -102,7 +102,9 @@ def ghosts_of(registry: PluginRegistry, edit: Edit, picture: np.ndarray) -> tupl
     grid = _raster(width, height)
     (masks,), (reference,) = layout.on(grid), layout.references
     small = picture if grid.width == width else np.asarray(Image.fromarray(picture).resize((grid.width, grid.height), Image.Resampling.BOX))
-    origin, cell = (small, (1.0, 1.0)) if reference is None else (np.asarray(load_image(reference.image)), (grid.cell_width, grid.cell_height))
+    origin, cell = small, (1.0, 1.0)
+    if reference is not None:  # at its own size: its pixels are as large as the picture's
+        origin, cell = np.asarray(load_image(reference.image)), (grid.cell_width, grid.cell_height)
     drawn = registry.draft(edit, masks, _unit(small), None if reference is None else _unit(origin))
     target = masks.target
     if drawn is not None:

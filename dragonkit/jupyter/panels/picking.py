@@ -156,9 +156,9 @@ class PickPanel:
 
     def _awaits(self, selector: Selector, clicks: list[Click]) -> bool:
         """Somebody takes what is not selected yet: it is looked for, unless it is already."""
-        if not (self.selecting and clicks == self._asked):
-            if self._view.state.points or self._ask(selector, clicks) is not None:  # beside what is selected there is nothing to take
-                return False
+        begun = self.selecting and clicks == self._asked
+        if not begun and (self._view.state.points or self._ask(selector, clicks) is not None):  # beside a selection nothing is taken
+            return False
         self._carried = True
         return True
 

@@ -27,8 +27,8 @@ class Pick(Tool):
     """Clicks on an object, which `selector` turns into a mask. Further clicks correct it; Escape goes on to another object.
 
     What is selected can be taken and moved: a press inside the mask and a way from there are an arrow, which replaces the one before; taken
-    where it shall go, the arrow goes on. What is lit up under the pointer is selected instead and taken at once; what is not looked up yet is taken
-    all the same, and is selected meanwhile. The frame round it has handles.
+    where it shall go, the arrow goes on. What is lit up under the pointer is selected instead and taken at once; what is not looked up
+    yet is taken all the same, and is selected meanwhile. The frame round it has handles.
     A selector that is changed in between gets all clicks on the object, and its mask replaces the one before.
 
     Args:
