@@ -1,7 +1,6 @@
 """`dragonkit bench cost`: what one edit takes of time and memory, by precision and by `Settings.memory`.
 
-Each case runs in a process of its own, so that its peak memory is its own. Besides models by name there are shapes: networks as large as a
-public model's with random weights. What they make is noise; what it costs is not.
+Each case runs in a process of its own, so that its peak memory is its own. Besides models by name there are shapes with random weights.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ import numpy as np
 import torch
 
 from dragonkit.bench.outcomes import FIRST_SEED
+from dragonkit.bench.shapes import SHAPES
 from dragonkit.bench.tasks.catalogue import move_task
-from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
 from dragonkit.imaging.images import psnr
 from dragonkit.modes.move import Move
-from dragonkit.plugins.card import ModelCard
 
-__all__ = ["DTYPES", "SHAPES", "Case", "Cost", "cases", "measure_case", "measure_costs", "sd15_shape", "timed"]
+__all__ = ["DTYPES", "MEMORIES", "Case", "Cost", "cases", "measure_case", "measure_costs", "timed"]
 
 DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-Memory = Literal["bank", "recompute"]
+Memory = Literal["bank", "offload", "recompute"]
+MEMORIES: tuple[Memory, ...] = ("bank", "offload", "recompute")
 
 
 @dataclass(frozen=True)
@@ -113,47 +112,6 @@ def measure_case(case: Case) -> Cost:
         _peak(case.device),
         np.asarray(result.image),
     )
-
-
-def sd15_shape(device: str, dtype: torch.dtype) -> Editor:
-    """An editor of Stable Diffusion 1.5's shape: 512 px, 860 M parameters in the UNet, all of them random."""
-    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    from dragonkit.models.embedded import dragonkit_models
-    from dragonkit.toybox.sentences import vocabulary
-    from dragonkit.toybox.training.denoiser import build_scheduler
-    from dragonkit.toybox.training.recipe import RECIPES
-    from dragonkit.toybox.training.text import build_tokenizer
-
-    torch.manual_seed(0)
-    widths = (128, 256, 512, 512)
-    vae = AutoencoderKL(
-        sample_size=512,
-        latent_channels=4,
-        block_out_channels=widths,
-        layers_per_block=2,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-    )
-    text = CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, projection_dim=768)
-    with torch.device(device):
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
-    pipeline = StableDiffusionPipeline(
-        vae=vae,
-        unet=unet,
-        text_encoder=CLIPTextModel(text),
-        tokenizer=build_tokenizer(vocabulary(), text.max_position_embeddings),
-        scheduler=build_scheduler(RECIPES["cpu32"]),  # Stable Diffusion's noise levels, predicts the noise
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).to(device, dtype)
-    (card,) = (card for card in dragonkit_models() if card.name == "sd15")
-    return Editor(StableDiffusion(pipeline), ModelCard("sd15-shape", "", "random weights", card.settings))
-
-
-SHAPES: Mapping[str, Callable[[str, torch.dtype], Editor]] = {"sd15-shape": sd15_shape}
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:

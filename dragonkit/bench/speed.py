@@ -20,9 +20,10 @@ from typing import Any
 
 import torch
 
-from dragonkit.bench.cost import DTYPES, SHAPES, timed
+from dragonkit.bench.cost import DTYPES, timed
 from dragonkit.bench.network_rows import counted
 from dragonkit.bench.outcomes import FIRST_SEED
+from dragonkit.bench.shapes import SHAPES
 from dragonkit.bench.tasks.catalogue import TASKS, move_task
 from dragonkit.diffusion.sampling import Step
 from dragonkit.editing.editor import Editor

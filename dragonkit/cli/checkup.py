@@ -71,15 +71,19 @@ def _versions(_: PluginRegistry) -> Iterator[Check]:
         if not needed.specifier.contains(there, prereleases=True):
             wrong.append(f"{needed.name} {there} is not {needed.specifier}")
     said = ", ".join(f"{name} {found[name]}" for name in ("torch", "diffusers", "transformers") if found.get(name))
+    said = said or "not known, as dragonkit runs from its source without being installed"
     mend = "pip install --upgrade dragonkit brings what it needs" if wrong else ""
     yield Check("packages", "bad" if wrong else "ok", "; ".join([*wrong, said]), mend, {"versions": found, "wrong": wrong})
 
 
 def _requirements() -> list[Requirement]:
-    """What dragonkit needs here, extras apart."""
+    """What dragonkit needs here, extras apart; nothing is known of a source tree that is not installed."""
     from packaging.requirements import Requirement
 
-    found = map(Requirement, requires("dragonkit") or ())
+    try:
+        found = map(Requirement, requires("dragonkit") or ())
+    except PackageNotFoundError:
+        return []
     return [one for one in found if one.marker is None or one.marker.evaluate({"extra": ""})]
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dragonkit.errors import ModelError, UnsupportedModelError
 from dragonkit.shapes import ImageTensor, Latents
@@ -70,7 +70,7 @@ class Autoencoder:
     def _finite(self, compute: Callable[[], Tensor]) -> Tensor:
         """Some autoencoders overflow float16, and SDXL's says so: these compute in float32."""
         half = self.vae.dtype == torch.float16
-        if not (half and self.vae.config.get("force_upcast")):
+        if not (half and self._says_so):
             out = compute()
             if not half or torch.isfinite(out).all():
                 return out
@@ -80,13 +80,19 @@ class Autoencoder:
             raise ModelError("the autoencoder gave NaN or infinite numbers, also in float32; give the model another one, or load it anew")
         return out
 
+    @property
+    def _says_so(self) -> bool:
+        """Whether its configuration does: where that leaves it out, diffusers fills in yes."""
+        config = self.vae.config
+        return bool(config.get("force_upcast")) and "force_upcast" not in config.get("_use_default_values", ())
+
     @contextmanager
     def _upcast(self) -> Iterator[None]:
-        self.vae.to(torch.float32)
+        nn.Module.to(self.vae, torch.float32)  # diffusers' own `to` warns of layers to be kept in float32, even of none
         try:
             yield
         finally:
-            self.vae.to(torch.float16)  # which loses nothing: that is where its numbers came from
+            nn.Module.to(self.vae, torch.float16)  # which loses nothing: that is where its numbers came from
 
 
 def _wide(tensor: Tensor) -> Tensor:

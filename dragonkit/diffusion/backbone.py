@@ -16,7 +16,7 @@ from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import ImageTensor, Latents
 from dragonkit.words import closest
 
-__all__ = ["Adviser", "Backbone", "Condition", "Frugal", "KeyValues", "Prediction", "Reader", "checked_layers", "frugal"]
+__all__ = ["Adviser", "Backbone", "Condition", "Frugal", "KeyValues", "Pairing", "Prediction", "Reader", "checked_layers", "frugal"]
 
 Condition: TypeAlias = Any
 """What a backbone made of words: opaque, only the backbone that made it looks inside."""
@@ -137,6 +137,14 @@ class Adviser(Protocol):
 
     def advice(self) -> Iterable[str]:
         """Sentences worth reading before an edit."""
+
+
+@runtime_checkable
+class Pairing(Protocol):
+    """What a backbone may offer besides, so that classifier-free guidance takes one call a step."""
+
+    def paired(self, condition: Condition, other: Condition) -> Condition | None:
+        """A condition of two rows, both of one row before; None where two calls are no slower than one of two rows."""
 
 
 @runtime_checkable

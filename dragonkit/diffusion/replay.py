@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from dragonkit.diffusion.backbone import Backbone, Condition
+from dragonkit.diffusion.backbone import Backbone, Condition, KeyValues, Pairing
 from dragonkit.diffusion.schedule import Schedule
+from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import Latents, Trajectory
 
 __all__ = ["Replay", "guided_noise", "missed", "stepped"]
@@ -40,13 +41,28 @@ class Replay:
 
 
 def guided_noise(
-    backbone: Backbone, latents: Latents, time: float, condition: Condition, negative_condition: Condition, guidance_scale: float
+    backbone: Backbone,
+    latents: Latents,
+    time: float,
+    condition: Condition,
+    negative_condition: Condition,
+    guidance_scale: float,
+    read: KeyValues | None = None,
+    form: AttentionForm = "replace",
 ) -> Latents:
-    """The noise in latents under classifier-free guidance; where both conditions are the same one, or the scale is 1, there is none."""
-    noise_pred = backbone.predict(latents, time, condition).noise_pred
+    """The noise in latents under classifier-free guidance; where both conditions are the same one, or the scale is 1, there is none.
+
+    Args:
+        read, form: as in `Backbone.predict`.
+    """
     if guidance_scale <= 1 or negative_condition is condition:
-        return noise_pred
-    unconditional = backbone.predict(latents, time, negative_condition).noise_pred
+        return backbone.predict(latents, time, condition, read=read, form=form).noise_pred
+    both = backbone.paired(condition, negative_condition) if isinstance(backbone, Pairing) and len(latents) == 1 else None
+    if both is not None:
+        noise_pred, unconditional = backbone.predict(torch.cat([latents, latents]), time, both, read=read, form=form).noise_pred.chunk(2)
+    else:
+        noise_pred = backbone.predict(latents, time, condition, read=read, form=form).noise_pred
+        unconditional = backbone.predict(latents, time, negative_condition, read=read, form=form).noise_pred
     return unconditional + guidance_scale * (noise_pred - unconditional)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from dragonkit.diffusion.backbone import Backbone, Condition, Prediction
 from dragonkit.diffusion.guidance import PlannedTerm, energy_gradient, normalized
 from dragonkit.diffusion.reading import PlannedAttention, merged_memory
-from dragonkit.diffusion.replay import Replay, stepped
+from dragonkit.diffusion.replay import Replay, guided_noise, stepped
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
 from dragonkit.shapes import Latents
@@ -190,18 +190,20 @@ def _predict(
     recorded = guide(level, guided) if guided or reading else ()
     sizes = [(latents.shape[2], latents.shape[3]), *((grid.height // 2, grid.width // 2) for grid in plan.references)]
     memory, form = merged_memory(plan.attention, index, steps, recorded, sizes)
-
-    latents = latents.detach().requires_grad_(guided)
-    with torch.set_grad_enabled(guided):
-        prediction = backbone.predict(latents, time, plan.condition, features=plan.layers if guided else (), read=memory, form=form)
-    noise_pred = prediction.noise_pred.detach()
     negative = plan.replay.negative(level, plan.negative_condition)
+    if not guided:
+        with torch.no_grad():
+            noise_pred = guided_noise(backbone, latents, time, plan.condition, negative, plan.guidance_scale, memory, form)
+        return noise_pred, noise_pred, {}
+
+    latents = latents.detach().requires_grad_()
+    with torch.enable_grad():
+        prediction = backbone.predict(latents, time, plan.condition, features=plan.layers, read=memory, form=form)
+    noise_pred = prediction.noise_pred.detach()
     if plan.guidance_scale > 1 and negative is not plan.condition:
         with torch.no_grad():
             unconditional = backbone.predict(latents, time, negative, read=memory, form=form).noise_pred
         noise_pred = unconditional + plan.guidance_scale * (noise_pred - unconditional)
-    if not guided:
-        return noise_pred, noise_pred, {}
     source, *others = (one.features for one in recorded)
     references = list(zip(others, plan.references, strict=True))
     guidance = energy_gradient(plan.terms, prediction.features, source, latents, plan.feature_size, index, references)

@@ -55,6 +55,10 @@ class StableDiffusionXL(StableDiffusion):
         sizes = torch.tensor([[size[1], size[0], 0, 0, size[1], size[0]]], dtype=dtype, device=self.device)
         return WordsAndSizes(embedded.to(dtype), (summary * said[:, None]).to(dtype), sizes)
 
+    def _stacked(self, condition: WordsAndSizes, other: WordsAndSizes) -> WordsAndSizes:
+        words, summary = torch.cat([condition.words, other.words]), torch.cat([condition.summary, other.summary])
+        return WordsAndSizes(words, summary, condition.sizes)
+
     def _told(self, condition: WordsAndSizes, rows: int) -> dict[str, Any]:
         summary, sizes = condition.summary.expand(rows, -1), condition.sizes.expand(rows, -1)
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.editing.sources import Sources
@@ -15,34 +15,40 @@ from dragonkit.plugins.blame import is_out_of_memory
 __all__ = ["advice_on_memory", "with_less_memory"]
 
 Result = TypeVar("Result")
+Memory: TypeAlias = Literal["bank", "offload", "recompute"]
 
-AGAIN = "memory ran out, so the edit was made again with memory='recompute', which keeps nothing and takes longer"
+AGAIN = {
+    "offload": "memory ran out, so the edit was made again with memory='offload', which keeps what was seen of pictures on the host",
+    "recompute": "memory ran out, so the edit was made again with memory='recompute', which keeps nothing and takes longer",
+}
+"""By `Settings.memory`: what is said of an edit that needed it."""
 
 
 def with_less_memory(attempt: Callable[..., Result], settings: Settings, sources: Sources, backbone: Backbone) -> Result:
-    """What `attempt(settings, *notes)` gives; where memory runs out, once more with `memory="recompute"` and a note that says so.
+    """What `attempt(settings, *notes)` gives; where memory runs out, once more with the next `Settings.memory` and a note that says so.
 
     Raises:
-        OutOfMemoryError: that ran out of memory, too.
+        OutOfMemoryError: "recompute" ran out of memory, too.
     """
-    if settings.memory != "recompute":
+    ways, ran_out = ways_from(settings.memory, backbone.device.type), None
+    for way in ways:
         try:
-            return attempt(settings)
+            return attempt(settings.model_copy(update={"memory": way}), *(() if ran_out is None else (AGAIN[way],)))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        # outside of the block above, since the error holds on to all that was computed
+            ran_out = error.with_traceback(None)  # which holds on to all that was computed
         sources.forget()
-    notes = () if settings.memory == "recompute" else (AGAIN,)
-    try:
-        return attempt(settings.model_copy(update={"memory": "recompute"}), *notes)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        side = smaller(settings.working_size or backbone.model_size, backbone.size_multiple)
-        raise OutOfMemoryError(
-            f"memory='recompute' was not enough: use working_size={side} or less, fewer layers, or dtype=torch.float16"
-        ) from error
+    side = smaller(settings.working_size or backbone.model_size, backbone.size_multiple)
+    raise OutOfMemoryError(
+        f"memory='recompute' was not enough: use working_size={side} or less, fewer layers, or dtype=torch.float16"
+    ) from ran_out
+
+
+def ways_from(memory: Memory, device: str) -> list[Memory]:
+    """This and what needs less; a CPU is its own host."""
+    ways: list[Memory] = ["bank", "offload", "recompute"]
+    return [way for way in ways[ways.index(memory) :] if way == memory or way != "offload" or device != "cpu"]
 
 
 def smaller(side: int, multiple: int) -> int:

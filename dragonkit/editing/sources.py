@@ -97,12 +97,12 @@ class Sources:
         noise = torch.randn(1, backbone.latent_channels, cells, cells, generator=torch.Generator().manual_seed(seed))
         way = Way(Levels(noise.to(backbone.device, backbone.dtype)))
         levels = {schedule.time(level): level for level in range(1, len(schedule) + 1)}
-        if settings.memory == "bank":
+        if settings.memory != "recompute":
             backbone = Overheard(
                 backbone,
                 condition,
                 lambda time: _guiding(settings, levels[time]),
-                lambda _, time, seen: self._bank.put(way, levels[time], seen),
+                lambda _, time, seen: self._keep(way, levels[time], seen, settings),
             )
         trajectory = sample(backbone, way.levels.latents, condition, negative, schedule, settings.guidance_scale, progress)
         way.levels = Levels(trajectory)
@@ -124,7 +124,7 @@ class Sources:
 
         @torch.no_grad()
         def guide(level: int, guided: bool) -> Prediction:
-            known = self._bank.get(source.way, level) if settings.memory == "bank" else None
+            known = self._bank.get(source.way, level) if settings.memory != "recompute" else None
             features = {} if known is None else known.features
             lacking = [layer for layer in settings.layers if guided and layer not in features]
             if known is not None and not lacking:
@@ -133,8 +133,7 @@ class Sources:
             seen = self.backbone.predict(latents, time, source.condition, features=lacking, record=known is None)
             if known is not None:
                 seen = Prediction(seen.noise_pred, {**known.features, **seen.features}, known.keys_values)
-            if settings.memory == "bank":
-                self._bank.put(source.way, level, seen)
+            self._keep(source.way, level, seen, settings)
             return seen
 
         return guide
@@ -156,7 +155,11 @@ class Sources:
     @property
     def keeps_anything(self) -> bool:
         """Whether `forget` would free memory."""
-        return self._bank.used() > 0
+        return self._bank.used() + self._bank.used(hosted=True) > 0
+
+    def _keep(self, way: Way, level: int, seen: Prediction, settings: Settings) -> None:
+        if settings.memory != "recompute":
+            self._bank.put(way, level, seen, on_host=settings.memory == "offload")
 
     def forget(self) -> None:
         """Let go of what was kept of the guidance branches; inversions stay remembered."""
@@ -169,7 +172,7 @@ class Sources:
         if level in bank:
             return bank[level]
         noise_pred = self.backbone.predict(source.latents_at(level), source.schedule.time(level), negative).noise_pred
-        if settings.memory == "bank":
+        if settings.memory != "recompute":
             bank[level] = noise_pred
         return noise_pred
 
@@ -227,7 +230,7 @@ class Sources:
         """The levels up to this one, step by step; what the network saw close to where a step ends is what edits will need of it."""
         latents, seen = [way.levels.latents], dict(way.levels.seen)
         known, heard = len(latents[0]) - 1, dict[str, tuple[Tensor, Prediction]]()
-        keep = settings.memory == "bank"
+        keep = settings.memory != "recompute"
 
         def hear(latents: Tensor, _: float, prediction: Prediction) -> None:
             heard["last"] = latents, prediction
@@ -241,8 +244,7 @@ class Sources:
             latents.append(found[1:])
             if "last" in heard and not replay.retrace and _close(heard["last"][0], found[1:]):
                 seen[low + 1] = heard["last"][0]
-                if keep:
-                    self._bank.put(way, low + 1, heard["last"][1])
+                self._keep(way, low + 1, heard["last"][1], settings)
         return Levels(torch.cat(latents), seen)
 
 

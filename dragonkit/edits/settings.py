@@ -38,10 +38,10 @@ class Settings(Model):
         description="when energies guide, noise is added and steps repeat, such as span=0:0.6,every=2",
     )
     attention: bool = Field(default=True, description="let the decoder read the source's keys and values, as the modes ask (eq. 11)")
-    memory: Literal["bank", "recompute"] = Field(
+    memory: Literal["bank", "offload", "recompute"] = Field(
         default="bank",
-        description="keep what the network sees of pictures for later edits while there is room, or compute it again in every edit, with "
-        "what gradients need as well; an edit that runs out of memory goes over to that by itself",
+        description="keep what the network sees of pictures for later edits, on the device while there is room, then on the host; on the "
+        "host from the start; or compute it again, and what gradients need as well; an edit that runs out of memory goes over to the next",
     )
     working_size: int | None = Field(
         default=None, ge=8, le=8192, description="shorter side in pixels at which the model works on the picture; its own when left out"

@@ -6,16 +6,13 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from helpers.strict import read_json
 from typer.testing import CliRunner
 
 from dragonkit.bench import cost as bench_cost
-from dragonkit.bench.cost import Case, Cost, cases, measure_case, measure_costs, sd15_shape
+from dragonkit.bench.cost import Case, Cost, cases, measure_case, measure_costs
 from dragonkit.cli.app import app
 from dragonkit.testing import tiny_editor
-from dragonkit.toybox.training.denoiser import build_scheduler
-from dragonkit.toybox.training.recipe import RECIPES
 
 
 @pytest.fixture
@@ -65,7 +62,7 @@ def test_the_command_prints_a_table_and_json(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(bench_cost, "measure_costs", measured)
     call = ["bench", "cost", "--device", "cpu", "--dtype", "float32", "--dtype", "float16", "--steps", "4"]
     shown = CliRunner().invoke(app, call, catch_exceptions=False, env={"COLUMNS": "150"})
-    assert [(one.model, one.device, one.steps) for one in asked] == [("toybox", "cpu", 4)] * 4
+    assert [(one.model, one.device, one.steps) for one in asked] == [("toybox", "cpu", 4)] * 6
     for text in ("float16", "3.75", "22", "equal", "48.1", "dB to float32", "attention by torch"):  # 20 log10(255) = 48.1
         assert text in shown.output
     found = read_json(CliRunner().invoke(app, [*call, "--json"], catch_exceptions=False).stdout)
@@ -76,16 +73,5 @@ def test_an_unknown_precision_is_refused() -> None:
     shown = CliRunner().invoke(app, ["bench", "cost", "--dtype", "float8"])
     assert shown.exit_code == 2
     assert "there is no precision 'float8'; choose among float32, bfloat16, float16" in shown.output
-
-
-@pytest.mark.slow
-def test_the_shape_is_stable_diffusions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The public counts: 859.5 M in the UNet, 83.7 M in the autoencoder; with a vocabulary of its own the text encoder differs."""
-    with torch.device("cpu"):  # noise levels are read; weights are only counted
-        scheduler = build_scheduler(RECIPES["cpu32"])
-    monkeypatch.setattr("dragonkit.toybox.training.denoiser.build_scheduler", lambda _: scheduler)
-    with torch.device("meta"):
-        backbone = sd15_shape("meta", torch.float32).backbone
-    assert sum(p.numel() for p in backbone.unet.parameters()) == 859_520_964
-    assert sum(p.numel() for p in backbone.autoencoder.vae.parameters()) == 83_653_863
-    assert (backbone.model_size, backbone.pixels_per_latent, len(backbone.unet.up_blocks)) == (512, 8, 4)
+    shown = CliRunner().invoke(app, ["bench", "cost", "--memory", "disk"])
+    assert shown.exit_code == 2 and "memory" in shown.output and "offload" in shown.output

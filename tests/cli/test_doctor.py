@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,15 @@ def test_attention_by_both(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     check = answers("attention")["attention"]
     assert check.facts["kernel"] == ["torch", "xformers"] and "computed by torch and xformers: False; True" in check.said
+
+
+def test_a_source_tree_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(name: str) -> Any:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(module, "requires", unknown)
+    check = answers("versions")["packages"]
+    assert (check.status, check.mend) == ("ok", "") and "without being installed" in check.said
 
 
 def test_a_driver_without_cuda_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:

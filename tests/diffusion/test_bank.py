@@ -83,6 +83,47 @@ def test_what_lies_on_the_host_comes_back_to_the_device() -> None:
     assert found is not None and found.features["up.1"].is_cuda and bank.used(hosted=True) == SIZE
 
 
+def test_what_finds_no_room_on_the_device_goes_to_the_host_level_by_level() -> None:
+    bank, picture = Bank(2 * SIZE, host_room=2 * SIZE), Picture()
+    for level in range(1, 6):
+        bank.put(picture, level, seen(level))
+    assert (bank.used(), bank.used(hosted=True)) == (2 * SIZE, 2 * SIZE)
+    assert [value(bank, picture, level) for level in (5, 4, 3, 2, 1)] == [None, 4, 3, 2, 1]
+
+
+def test_what_is_asked_to_lie_on_the_host_lies_there() -> None:
+    bank, one, other = Bank(9 * SIZE, host_room=3 * SIZE), Picture(), Picture()
+    for level in range(1, 4):
+        bank.put(one, level, seen(level), on_host=True)
+    assert (bank.used(), bank.used(hosted=True)) == (0, 3 * SIZE)
+    assert [value(bank, one, level) for level in (3, 2, 1, 3, 1, 2)] == [3, 2, 1, 3, 1, 2], "in whatever order"
+    value(bank, one, 3)
+    bank.put(one, 2, seen(7), on_host=True)
+    assert value(bank, one, 2) == 7, "not what was fetched ahead"
+    bank.put(other, 1, seen(8), on_host=True)
+    assert value(bank, other, 1) == 8 and value(bank, one, 2) is None
+    host = Bank(SIZE)
+    host.put(one, 1, seen(1), on_host=True)
+    assert value(host, one, 1) == 1 and host.used() == SIZE, "a device that is the host"
+
+
+@pytest.mark.gpu
+def test_a_gpu_fetches_ahead_while_it_computes_and_gets_what_was_put() -> None:
+    bank, picture, levels = Bank(0, host_room=2**30), Picture(), range(1, 9)
+    for level in levels:
+        features = torch.full((1, 1 << 22, 1, 1), float(level), device="cuda")
+        bank.put(picture, level, Prediction(torch.zeros(1, 1, 1, 1, device="cuda"), {"up.1": features}), on_host=True)
+        del features
+    assert bank.used(hosted=True) == len(levels) * 2**24
+    busy = torch.randn(4096, 4096, device="cuda")
+    for level in reversed(levels):
+        found = bank.get(picture, level)
+        assert found is not None
+        for _ in range(20):
+            busy = busy @ busy / 64
+        assert torch.equal(found.features["up.1"].unique(), torch.tensor([float(level)], device="cuda"))
+
+
 def test_a_picture_that_nobody_holds_is_forgotten() -> None:
     bank, picture = Bank(10 * SIZE), Picture()
     bank.put(picture, 1, seen(1))

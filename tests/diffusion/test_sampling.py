@@ -99,6 +99,23 @@ def test_no_gradient_is_left_on_the_result(setting: Setting) -> None:
     assert not setting.plan.latents.requires_grad
 
 
+def test_both_conditions_in_one_call_are_the_same_picture(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"guidance_scale": 3.0, "attention": [PlannedAttention(AttentionPlan())], "terms": TERMS, "guided": frozenset({1})}
+    expected, calls, batches = setting.run(**asked), setting.backbone.calls, list[int]()
+    predict = setting.backbone.predict
+
+    def watched(latents: torch.Tensor, *args: Any, **options: Any) -> Prediction:
+        batches.append(len(latents))
+        return predict(latents, *args, **options)
+
+    monkeypatch.setattr(setting.backbone, "predict", watched)
+    monkeypatch.setattr(setting.backbone, "paired", setting.backbone._stacked)
+    assert torch.allclose(setting.run(**asked), expected, atol=1e-5)
+    assert setting.backbone.calls == 2 * calls and batches == [2, 1, 1, 2, 2, 2], (
+        "the guided step keeps no graph of what it leads away from"
+    )
+
+
 # --- guidance -----------------------------------------------------------------------------------------------------------
 
 

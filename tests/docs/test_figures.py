@@ -19,6 +19,7 @@ BY_HAND = {
     "| fault | injected | survived | lost | done twice |": "`make batches` prints it",
     "| door | tried | dragonkit's own errors | others |": "`make reliability` prints it",
     "| GPUs | hours | GPU hours |": "arithmetic",
+    "|  | in generations, cold | warm | seconds, warm | rows, forward + differentiated | rows of a generation |": "a GPU that was lent",
 }
 
 

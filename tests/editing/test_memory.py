@@ -11,7 +11,7 @@ from PIL import Image
 
 import dragonkit as dk
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
-from dragonkit.editing.memory import smaller
+from dragonkit.editing.memory import smaller, ways_from
 from dragonkit.errors import OutOfMemoryError
 from dragonkit.plugins.registry import PluginRegistry
 from dragonkit.testing import tiny_editor
@@ -54,6 +54,17 @@ def test_what_is_left_to_do_is_named(editor: dk.Editor, monkeypatch: pytest.Monk
     monkeypatch.setattr(editor.backbone, "decode", full)
     with pytest.raises(OutOfMemoryError, match=f"was not enough: use working_size={smaller(side, multiple)} or less"):
         editor.edit(PICTURE, MOVE, FEW.model_copy(update={"memory": memory}))
+
+
+def test_a_gpu_tries_its_host_first() -> None:
+    assert ways_from("bank", "cuda") == ["bank", "offload", "recompute"] and ways_from("bank", "cpu") == ["bank", "recompute"]
+    assert ways_from("offload", "cpu") == ["offload", "recompute"] and ways_from("recompute", "cuda") == ["recompute"]
+
+
+def test_all_ways_give_one_picture(editor: dk.Editor) -> None:
+    memories: list[Any] = ["bank", "offload", "recompute", "offload", "bank"]
+    pictures = [np.asarray(editor.edit(PICTURE, MOVE, FEW.model_copy(update={"memory": memory})).image, int) for memory in memories]
+    assert max(np.abs(one - pictures[0]).max() for one in pictures) <= 1
 
 
 @pytest.mark.parametrize(("side", "multiple", "expected"), [(512, 64, 320), (1024, 64, 704), (768, 8, 536), (8, 8, 8)])

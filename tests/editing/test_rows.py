@@ -49,9 +49,9 @@ EDITS: dict[str, tuple[Edit, Edit]] = {
 
 # (rows forward, rows backward) of a picture that is edited straight away, and of another edit of it
 ROWS: dict[tuple[str, str, str], list[tuple[int, int]]] = {
-    ("toybox", "default", "move"): [(9, 3), (3, 3)],
-    ("toybox", "default", "drag"): [(15, 5), (5, 5)],
-    ("toybox", "default", "appearance"): [(5, 1), (1, 1)],
+    ("toybox", "default", "move"): [(9, 1), (3, 1)],
+    ("toybox", "default", "drag"): [(15, 2), (5, 2)],
+    ("toybox", "default", "appearance"): [(3, 0), (1, 0)],
     ("toybox", "fast", "move"): [(9, 1), (3, 1)],
     ("toybox", "fast", "drag"): [(15, 2), (5, 2)],
     ("toybox", "fast", "appearance"): [(3, 0), (1, 0)],

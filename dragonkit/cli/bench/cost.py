@@ -23,7 +23,8 @@ __all__ = ["cost", "name_of"]
 
 def cost(
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME", help="As elsewhere, or sd15-shape: Stable Diffusion 1.5 with random weights.")
+        str,
+        typer.Option("--model", metavar="NAME", help="As elsewhere, or sd15-shape, sd21-shape, sdxl-shape: as large, with random weights."),
     ] = "toybox",
     device: DeviceOption = None,
     dtype: Annotated[
@@ -31,21 +32,26 @@ def cost(
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", metavar="INTEGER", min=1, help="Instead of the preset's.")] = None,
     preset: PresetOption = "default",
+    memory: Annotated[
+        list[str] | None, typer.Option("--memory", metavar="NAME", help="bank, offload or recompute; repeatable; all by default.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """What one edit takes of time and memory, by precision."""
     import torch
 
-    from dragonkit.bench.cost import DTYPES, cases, measure_costs
+    from dragonkit.bench.cost import DTYPES, MEMORIES, cases, measure_costs
     from dragonkit.edits.settings import Settings
 
     for name in dtype or ():
         if name not in DTYPES:
             raise EditError(f"there is no precision {name!r}; choose among {', '.join(DTYPES)}")
+    for name in memory or ():
+        Settings(memory=name)  # type: ignore[arg-type]
     check_device(device)
     Settings.preset(preset)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    wanted = cases(model, device, dtype or list(DTYPES), ("bank", "recompute"), steps, preset)
+    wanted = cases(model, device, dtype or list(DTYPES), memory or MEMORIES, steps, preset)  # type: ignore[arg-type]
     with bars(as_json) as bar:
         found = list(measure_costs(wanted, bar("edits")))
     if as_json:

@@ -24,7 +24,8 @@ __all__ = ["speed"]
 
 def speed(
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME", help="As elsewhere, or sd15-shape: Stable Diffusion 1.5 with random weights.")
+        str,
+        typer.Option("--model", metavar="NAME", help="As elsewhere, or sd15-shape, sd21-shape, sdxl-shape: as large, with random weights."),
     ] = "toybox",
     device: DeviceOption = None,
     dtype: Annotated[str, typer.Option("--dtype", metavar="NAME", help="float32, bfloat16 or float16.")] = "float32",

@@ -16,6 +16,8 @@ CHUNK = {"cpu": 64, "cuda": 1024}
 """Scenes rendered in one call: enough to share the work, small enough for a CPU's cache."""
 HELD_OUT = 1 << 40
 """Seeds from here on are never trained on."""
+LEAST = 0.25
+"""Share of the room for captioned scenes that is drawn even where compiling took all the time for it: a few are learnt by heart."""
 RENEWED = 0.1
 """Share of the autoencoder's pool that is drawn anew each time that its batches have gone through the pool twice."""
 
@@ -86,9 +88,9 @@ class Captioned:
         self.encoded = 0
 
     def draw_while(self, time_is_left: Callable[[], bool]) -> None:
-        """Draw part after part until there is no more room or no more time; one is drawn anyway."""
+        """Draw part after part until there is no more room or no more time; a quarter of the room is filled anyway."""
         ids: list[Tensor] = []
-        while not ids or (self.part * (len(ids) + 1) <= self.room and time_is_left()):
+        while not ids or (self.part * (len(ids) + 1) <= self.room and (self.part * len(ids) < LEAST * self.room or time_is_left())):
             images, texts = draw(self.part, self.seed + self.part * len(ids), self.size, self.device)
             self.images.append(images)
             ids.append(self.token_ids(texts))

@@ -87,3 +87,9 @@ def test_drawing_ends_with_its_time_but_draws_one_part_anyway(captioned: Caption
 
 def test_held_out_scenes_are_out_of_reach() -> None:
     assert HELD_OUT > 10**12  # no training run draws that many
+
+
+def test_where_compiling_took_all_the_time_a_quarter_is_drawn_anyway(tiny_pipeline: Any) -> None:
+    scenes = Captioned(16, 42, 2, 7, partial(token_ids, tiny_pipeline.tokenizer), CPU)
+    scenes.draw_while(lambda: False)
+    assert len(scenes.ids) == 12
