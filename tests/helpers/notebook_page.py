@@ -47,7 +47,7 @@ class NotebookPage:
     def __init__(self, page: Any, server: Server, name: str, cells: Sequence[str], pictures: Path) -> None:
         self.page, self.server, self.name, self._pictures = page, server, name, pictures
         self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, server.folder / f"{name}.ipynb")
