@@ -55,9 +55,10 @@ mutants: $(VENV)/.audit-ready  ## set up, then make about 3,900 small mistakes i
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m mutmut run > mutants.log 2>&1 || tail -20 mutants.log
 	@PYTHONPATH=tests $(BIN)/python -m helpers.mutants
 
-pictures: $(VENV)/.test-ready  ## set up, then draw the pictures of docs/ anew, run the notebooks into pages, write docs/commands.md
+pictures: $(VENV)/.e2e-ready  ## set up, then draw the pictures of docs/ anew, run the notebooks into pages, write docs/commands.md; needs Chromium
 	@PYTHONPATH=tests $(BIN)/python -m helpers.pictures
 	@PYTHONPATH=tests $(BIN)/python -m helpers.gallery
+	@PYTHONPATH=tests $(BIN)/python -m helpers.editor_pictures
 	@PYTHONPATH=tests $(BIN)/python -m helpers.notebook_pages
 	@PYTHONPATH=tests DRAGONKIT_PLUGINS= $(BIN)/python -m helpers.commands
 

@@ -17,7 +17,7 @@ def closest(word: str, known: Sequence[str]) -> str:
         >>> closest("shfit", ["mask", "shift"])
         " Did you mean 'shift'?"
     """
-    matches = difflib.get_close_matches(word, known, n=1)
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.65)  # at the usual 0.6 "erase" is taken for "paste"
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 

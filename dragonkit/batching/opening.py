@@ -66,7 +66,7 @@ def selected(registry: PluginRegistry, picture: ImageSource | Photo, select: Sel
         raise EditError(f"there is no selector {select.selector!r}; take {' or '.join(known)}.{closest(select.selector, known)}")
     selector, image = selectors[select.selector], open_photo(picture).picture
     if selector.gesture != "clicks":
-        raise EditError(f"the selector {selector.name!r} needs a {selector.gesture} drawn, but a batch can only click; take 'object'.")
+        raise EditError(f"the selector {selector.name!r} needs a {selector.gesture} drawn, but here it can only click; take 'object'.")
     x, y = (share * side for share, side in zip(select.at, image.size, strict=True))
     mask = selector.select(image, [(x, y, True)])
     aside = ASIDE * min(image.size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from contextlib import nullcontext
 from functools import cached_property
@@ -24,6 +23,7 @@ from dragonkit.cli.places import OverwriteOption
 from dragonkit.errors import DragonkitError
 from dragonkit.files import free_name
 from dragonkit.models.devices import refuse_deleted_folder
+from dragonkit.words import closest
 
 __all__ = ["app", "main"]
 
@@ -104,9 +104,7 @@ class CommandLine(TyperGroup):
         if name in (edit_types := load_registry().edit_types()):
             ctx.fail(f"The edit {name!r} holds Python code, so it has no command: dragonkit's {edit_types[name].__name__} is for scripts.")
         known = self.list_commands(ctx)
-        close = difflib.get_close_matches(name, known, n=1)
-        guess = f" Did you mean {close[0]!r}?" if close else ""
-        ctx.fail(f"There is no edit or command {name!r}.{guess} There are: {', '.join(known)}.")
+        ctx.fail(f"There is no edit or command {name!r}.{closest(name, known)} There are: {', '.join(known)}.")
 
 
 app = CommandList(

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dragonkit.errors import Cancelled, DragonkitError
-from dragonkit.plugins.blame import is_out_of_memory
+from dragonkit.errors import Cancelled, DragonkitError, PluginHookError
+from dragonkit.plugins.blame import is_out_of_memory, where
 from dragonkit.words import closest
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def run_guarded(work: Callable[[], Any]) -> int:
         return _failed(error, "interrupted", 130)
     except typer.Abort as error:
         return _failed(error, "stopped without an answer", 130)
+    except PluginHookError as error:
+        return _failed(error, f"{str(error).rstrip('.')}{where(error.__cause__)}." if error.__cause__ else str(error), 2)
     except DragonkitError as error:
         return _failed(error, str(error), 2)
     except Exception as error:

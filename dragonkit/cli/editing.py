@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import os
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dragonkit.cli.console import bars, load_registry
+from dragonkit.cli.masking import ClickOption, InvertOption, SelectOption, clicked, with_inverted_mask
 from dragonkit.cli.panels import SETTINGS, CommandList
 from dragonkit.cli.places import MetadataOption, NoMetadataOption, OverwriteOption, Place, check_device
 from dragonkit.cli.reporting import advise, report
@@ -64,7 +67,6 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="Such as cpu or cuda:1; by default a GPU where there is one.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
-InvertOption = Annotated[bool, typer.Option("--invert-mask", help="Take what is outside of the mask for what is inside.")]
 TrustOption = Annotated[bool, typer.Option("--trust-paths", help="Follow paths in the edit file to anywhere, not only below its folder.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
 
@@ -88,13 +90,17 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
 
     edit_type, settings_fields = registry.edit_types()[mode], options_of(Settings)
     ours = {"--out", "--overwrite", "--metadata", "--no-metadata", "--prompt", "--model", "--lora", "--preset", "--device"}
-    ours |= {"--invert-mask", "--json", "--quiet", "--help"}
+    ours |= {"--click", "--select", "--invert-mask", "--json", "--quiet", "--help"}
     taken = {field.option for field in settings_fields} | ours
     edit_fields = options_of(edit_type, taken, mode)
     mask_field = next((field for field in edit_fields if field.allowed.format == "mask"), None)
 
+    object_field = mask_field if mask_field is not None and mask_field.required else None  # its mask may be made by a click on it
+    shown = [_or_click(one) if one is object_field else one for one in edit_fields]
+
     def command(
         *,
+        context: typer.Context,
         image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture to edit.")],
         out: OutOption = None,
         overwrite: OverwriteOption = False,
@@ -105,33 +111,46 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         lora: LoraOption = None,
         preset: PresetOption = "default",
         device: DeviceOption = None,
+        click: ClickOption = None,
+        select: SelectOption = "object",
         invert_mask: InvertOption = False,
         as_json: JsonOption = False,
         quiet: QuietOption = False,
         **values: Any,
     ) -> None:
-        edit = build(edit_type, edit_fields, {field.name: values[f"edit_{field.name}"] for field in edit_fields})
+        begun = time.perf_counter()
+        photo, asked = open_photo(image), {field.name: values[f"edit_{field.name}"] for field in edit_fields}
+        if object_field is not None:
+            if (asked[object_field.name] is None) == (click is None):
+                context.fail(f"{'Missing option' if click is None else 'Give only one:'} '{object_field.option}' or '--click'.")
+            if click is not None:
+                asked[object_field.name] = clicked(registry, photo, click, select)
+        edit = build(edit_type, edit_fields, asked)
         given = build(Settings, settings_fields, {field.name: values[f"settings_{field.name}"] for field in settings_fields})
         checked_prompt(prompt, "--prompt")
         settings = Settings.preset(preset, **{name: getattr(given, name) for name in given.model_fields_set})
-        photo, inputs = open_photo(image), [image, *(value for _, value in edit)]
+        inputs = [image, *(value for _, value in edit)]
         place = Place(out, image.with_name(f"{image.stem}-{mode}.png"), inputs, "none" if no_metadata else metadata, overwrite)
         if invert_mask and mask_field is not None:
-            edit = _with_inverted_mask(edit, mask_field, photo.size)
+            edit = with_inverted_mask(edit, mask_field, photo.size)
         layout = Layout(registry, edit, photo.size)
         editor = load_editor(registry, with_lora(model, lora or ()), device, quiet)
         with bars(quiet) as bar:
             source = opened(editor, photo, prompt, settings, bar("inverting"))
             advise(editor, source, layout)
             result = editor.edit(source, layout, settings, progress=bar("editing"))
-        report(result, place.save(result), as_json, quiet)
+        report(result, place.save(result), time.perf_counter() - begun, as_json, quiet)
 
-    image, *common = (part for part in inspect.signature(command, eval_str=True).parameters.values() if part.kind is part.KEYWORD_ONLY)
+    left_out = {"click", "select"} if object_field is None else set()
+    left_out |= {"invert_mask"} if mask_field is None else set()
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    context, image, *common = (part for part in own if part.kind is part.KEYWORD_ONLY)
     command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
+            context,
             image,
-            *(parameter_for(field, f"edit_{field.name}", mode.capitalize(), field.default_text) for field in edit_fields),
-            *(part for part in common if part.name != "invert_mask" or mask_field is not None),
+            *(parameter_for(field, f"edit_{field.name}", mode.capitalize(), field.default_text) for field in shown),
+            *(part for part in common if part.name not in left_out),
             *(parameter_for(field, f"settings_{field.name}", SETTINGS) for field in settings_fields),
         ]
     )
@@ -140,14 +159,8 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     return typer.main.get_command(maker)
 
 
-def _with_inverted_mask(edit: Edit, field: Option, size: tuple[int, int]) -> Edit:
-    from dragonkit.errors import EditError
-    from dragonkit.imaging.masks import load_mask
-
-    mask = getattr(edit, field.name)
-    if mask is None:
-        raise EditError(f"--invert-mask needs a mask to invert, but there is none; give {field.option}.")
-    return edit.model_copy(update={field.name: ~load_mask(mask, size)})
+def _or_click(field: Option) -> Option:
+    return replace(field, required=False, description=f"{field.description}; this or --click")
 
 
 def run(
@@ -175,6 +188,7 @@ def run(
     from dragonkit.editing.layout import Layout
     from dragonkit.edits.file import EditFile
 
+    begun = time.perf_counter()
     edit_file, registry = EditFile.load(file, trust_paths).with_pictures(*(image or ())), load_registry()
     edit_file.check_pictures()
     model = model or edit_file.model_to_load(registry.models())
@@ -192,7 +206,7 @@ def run(
         layout = layout or Layout(registry, edits, source.image_size)
         advise(editor, source, layout)
         result = editor.edit(source, layout, edit_file.settings, progress=bar("editing"))
-    report(result, place.save(result), as_json, quiet)
+    report(result, place.save(result), time.perf_counter() - begun, as_json, quiet)
 
 
 def parameter_for(field: Option, name: str, panel: str, default: str = "") -> inspect.Parameter:

@@ -27,7 +27,7 @@ def modes(as_json: JsonOption = False) -> None:
     if as_json:
         return print_json(found, indent=2)
     for mode in found:
-        title = f"{mode['mode']}: {mode['description']} (plugin {mode['plugin']})"
+        title = f"{mode['mode']}: {mode['description']} (plugin {mode['plugin']}{'' if mode['command'] else '; in Python only'})"
         rows = [
             (
                 field["name"],
@@ -67,11 +67,15 @@ def models(as_json: JsonOption = False) -> None:
     if as_json:
         return print_json(found, indent=2)
     rows = [
-        (model["name"], model["description"], "\n".join(f"{name}={value}" for name, value in model["settings"].items()), model["source"])
+        (
+            model["name"],
+            f"{model['description']}\n{model['source']}",
+            "\n".join(f"{name}={value}" for name, value in model["settings"].items()),
+        )
         for model in found
     ]
     show(
-        _table("models", ("name", "what it is", "its own settings", "from"), rows),
+        _table("models", ("name", "what it is", "its own settings"), rows),
         "--model also takes a hub id, a folder in diffusers' format or a .safetensors file.",
     )
 
@@ -100,6 +104,7 @@ def _modes(registry: PluginRegistry) -> list[dict[str, Any]]:
             "mode": mode,
             "description": summary_of(edit_type),
             "plugin": registry.owner(mode).name,
+            "command": edit_type.scriptable,
             "fields": _fields(edit_type),
         }
         for mode, edit_type in sorted(registry.edit_types().items())

@@ -73,13 +73,11 @@ class Option(Field):
         """The default as it would be written, "" when there is none."""
         return "" if self.default is None else written(self.default)
 
-    def parse(self, value: str | list[str] | bool) -> Any:
-        """What pydantic shall validate. EditError when the text is not even of the right form."""
-        if isinstance(value, bool):
-            return value
+    def parse(self, value: Any) -> Any:
+        """What pydantic shall validate, of text or a list of it; all else is that already. EditError when text is not of the right form."""
         if isinstance(value, list):
             return [self._parse(text, self.allowed.parts[0]) for text in value]
-        return self._parse(value, self.allowed)
+        return self._parse(value, self.allowed) if isinstance(value, str) else value
 
     def _parse(self, text: str, allowed: Allowed) -> Any:
         alternatives = allowed.parts if allowed.kind == "either" else (allowed,)

@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from dragonkit.cli.console import load_registry
 from dragonkit.errors import DragonkitError
+from dragonkit.words import closest
 
 __all__ = ["SETTINGS", "CommandList", "PanelCommand", "WholeGroup"]
 
@@ -41,7 +42,13 @@ class PanelCommand(TyperCommand):
 
 
 class WholeGroup(TyperGroup):
-    """A group that says of each command all of its first sentence."""
+    """A group that says of each command all of its first sentence, and knows which one was meant."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.commands and not ctx.resilient_parsing:
+            known = list(self.commands)
+            ctx.fail(f"There is no command {cmd_name!r}.{closest(cmd_name, known)} There are: {', '.join(known)}.")
+        return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

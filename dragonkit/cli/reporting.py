@@ -24,8 +24,11 @@ def advise(editor: Editor, source: Source, layout: Layout) -> None:
         warn(sentence)
 
 
-def report(result: EditResult, place: Path, as_json: bool, quiet: bool) -> None:
-    """The report as JSON with `out`, where the result lies; or a short summary. Its warnings were shown before the edit."""
+def report(result: EditResult, place: Path, seconds: float, as_json: bool, quiet: bool) -> None:
+    """The report as JSON with `out`, where the result lies; or a short summary, with the seconds that all of it took.
+
+    Its warnings were shown before the edit.
+    """
     if as_json:
         print_json({"out": str(place), **result.report.model_dump(mode="json")}, indent=2)
         return
@@ -34,20 +37,20 @@ def report(result: EditResult, place: Path, as_json: bool, quiet: bool) -> None:
         from rich.text import Text
 
         table = Table.grid(padding=(0, 2))
-        for name, value in _rows(result.report):
+        for name, value in _rows(result.report, result.edit_file.settings.steps, seconds):
             table.add_row(Text(name, style="dim"), Text(printable(value)))
         show(table, f"written to {place}")
 
 
-def _rows(report: Report) -> list[tuple[str, str]]:
+def _rows(report: Report, steps: int, seconds: float) -> list[tuple[str, str]]:
     (width, height), (inner_width, inner_height) = report.image_size, report.working_size
-    guided = sum(bool(step.energies) for step in report.steps)
+    guided, settled = sum(bool(step.energies) for step in report.steps), steps - len(report.steps)
     rows = [
         ("edit", ", ".join(report.modes)),
         ("model", report.model),
         ("size", f"{width}x{height}" + (f", edited at {inner_width}x{inner_height} and resized back" if report.resized else "")),
-        ("steps", f"{len(report.steps)}, {guided} of them guided"),
-        ("time", f"{report.seconds:.1f} s, {report.network_evaluations} network evaluations after the inversion"),
+        ("steps", f"{steps}, {guided} of them guided" + (f"; {settled} had nothing to do, as all was held" if settled else "")),
+        ("time", f"{seconds:.1f} s, of which the edit took {report.seconds:.1f} s with {report.network_evaluations} network evaluations"),
     ]
     rows[2:2] = [("place", _place(place)) for place in report.places]
     if report.prompt:

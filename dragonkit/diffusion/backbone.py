@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from dragonkit.diffusion.schedule import Schedule
@@ -16,7 +17,19 @@ from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import ImageTensor, Latents
 from dragonkit.words import closest
 
-__all__ = ["Adviser", "Backbone", "Condition", "Frugal", "KeyValues", "Pairing", "Prediction", "Reader", "checked_layers", "frugal"]
+__all__ = [
+    "Adviser",
+    "Backbone",
+    "Condition",
+    "Frugal",
+    "KeyValues",
+    "Pairing",
+    "Pictured",
+    "Prediction",
+    "Reader",
+    "checked_layers",
+    "frugal",
+]
 
 Condition: TypeAlias = Any
 """What a backbone made of words: opaque, only the backbone that made it looks inside."""
@@ -137,6 +150,18 @@ class Adviser(Protocol):
 
     def advice(self) -> Iterable[str]:
         """Sentences worth reading before an edit."""
+
+
+@runtime_checkable
+class Pictured(Protocol):
+    """What a backbone may offer besides, so that a picture prompts beside the words."""
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether it can, as it is now."""
+
+    def shown(self, picture: Image.Image, scale: float) -> Callable[[Condition, bool], Condition]:
+        """(condition, whether the picture is led to, not away from) -> that condition, with the picture."""
 
 
 @runtime_checkable

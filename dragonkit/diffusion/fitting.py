@@ -6,6 +6,7 @@ from typing import Any
 
 from diffusers import UNet2DConditionModel
 
+from dragonkit.diffusion.image_prompt import has_adapter
 from dragonkit.errors import UnsupportedModelError
 
 __all__ = ["is_xl", "refuse_pipeline"]
@@ -13,7 +14,6 @@ __all__ = ["is_xl", "refuse_pipeline"]
 _OPTIONS = {
     "class_embed_type": None,
     "num_class_embeds": None,
-    "encoder_hid_dim_type": None,
     "attention_type": "default",
     "only_cross_attention": False,
 }
@@ -55,7 +55,12 @@ def refuse_pipeline(pipeline: Any) -> None:
         raise UnsupportedModelError(
             f"the scheduler's prediction_type is {prediction_type!r}; dragonkit works with epsilon and v_prediction models"
         )
-    _refuse_unet(getattr(pipeline.unet, "_orig_mod", pipeline.unet))  # of a compiled one
+    _refuse_unet(unet := getattr(pipeline.unet, "_orig_mod", pipeline.unet))  # of a compiled one
+    if has_adapter(unet) and (getattr(pipeline, "image_encoder", None) is None or getattr(pipeline, "feature_extractor", None) is None):
+        raise UnsupportedModelError(
+            "the pipeline has an IP-Adapter, but nothing that reads a picture for it; load its image_encoder and a feature_extractor as "
+            "well, or take the adapter off with pipeline.unload_ip_adapter()"
+        )
     _refuse_mismatch(pipeline, xl)
 
 
@@ -68,9 +73,10 @@ def _refuse_unet(unet: Any) -> None:
             f"the UNet takes {config.in_channels} channels, gives {config.out_channels} and has {len(unet.up_blocks)} up blocks; "
             "inpainting and one-block models do not fit, give a text-to-image model"
         )
-    if config.get("encoder_hid_dim_type") == "ip_image_proj":
+    if config.get("encoder_hid_dim_type") is not None and not has_adapter(unet):
         raise UnsupportedModelError(
-            "the pipeline has an IP-Adapter, and edits have no picture for it; take it off with pipeline.unload_ip_adapter()"
+            f"the UNet's encoder_hid_dim_type is {config.encoder_hid_dim_type!r}, which asks for more than words; give a model of the kind "
+            "of Stable Diffusion 1, 2 or XL"
         )
     if config.get("addition_embed_type") not in (None, "text_time"):
         raise UnsupportedModelError(

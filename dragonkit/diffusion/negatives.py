@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -40,15 +41,15 @@ def null_text(
     From the noisy end on, the embedding of no words is optimised until a guided step ends where the trajectory does.
 
     Args:
-        condition: one tensor of floats.
+        condition: one tensor of floats, or a dataclass whose field `words` is one, as SDXL's: what else it says is left alone.
         options: with the guidance scale, how many updates each step gets, and their size.
 
     Raises:
-        EditError: the model's condition is no tensor.
+        EditError: the model's condition is neither.
     """
-    if not isinstance(condition, Tensor):
+    if not isinstance(_words_of(condition), Tensor):
         raise EditError(
-            f"null-text optimises words that are one tensor, as Stable Diffusion's, but this model's are {type(condition).__name__}; "
+            f"null-text optimises words that are a tensor, as Stable Diffusion's, but this model's are {type(condition).__name__}; "
             "choose another inversion"
         )
     if options.guidance_scale <= 1:  # nothing is led away from
@@ -56,18 +57,37 @@ def null_text(
     steps = len(schedule)
     trajectory = ddim(backbone, clean, condition, schedule, options, progress and (lambda done, of: progress(done, 2 * of)))
     width, height = (side * backbone.pixels_per_latent for side in (clean.shape[3], clean.shape[2]))
-    words = backbone.condition([""], (width, height)).float()
-    latents, negatives = trajectory[-1:], list[Tensor]()
+    nothing = backbone.condition([""], (width, height))
+    words, latents, negatives = _words_of(nothing).float(), trajectory[-1:], list[Condition]()
     for index, level in enumerate(range(steps, 0, -1)):
-        words, latents = _optimised(backbone, latents, trajectory[level - 1 : level], words, condition, schedule, level, options)
-        negatives.append(words.to(condition.dtype))
+        goal = trajectory[level - 1 : level]
+        words, latents = _optimised(backbone, latents, goal, words, nothing, condition, schedule, level, options)
+        negatives.append(_with_words(nothing, words))
         if progress is not None:
             progress(steps + index + 1, 2 * steps)
     return trajectory, Replay(negatives=negatives[::-1])
 
 
+def _words_of(condition: Condition) -> Any:
+    return condition if isinstance(condition, Tensor) else getattr(condition, "words", None)
+
+
+def _with_words(condition: Condition, words: Tensor) -> Condition:
+    """The condition with other words, of its own precision."""
+    words = words.to(_words_of(condition).dtype)
+    return words if isinstance(condition, Tensor) else replace(condition, words=words)
+
+
 def _optimised(
-    backbone: Backbone, latents: Latents, goal: Latents, words: Tensor, condition: Tensor, schedule: Schedule, level: int, options: Any
+    backbone: Backbone,
+    latents: Latents,
+    goal: Latents,
+    words: Tensor,
+    nothing: Condition,
+    condition: Condition,
+    schedule: Schedule,
+    level: int,
+    options: Any,
 ) -> tuple[Tensor, Latents]:
     """The words whose guided step from `level` ends nearest to the goal, found from others; and where it ends."""
     time, done = schedule.time(level), len(schedule) - level
@@ -78,7 +98,7 @@ def _optimised(
         conditional = backbone.predict(latents, time, condition).noise_pred
 
     def step() -> Latents:
-        unconditional = backbone.predict(latents, time, words.to(condition.dtype)).noise_pred
+        unconditional = backbone.predict(latents, time, _with_words(nothing, words)).noise_pred
         noise_pred = unconditional + options.guidance_scale * (conditional - unconditional)
         return stepped(schedule, schedule.predict_clean(latents, noise_pred, level), noise_pred, level)
 

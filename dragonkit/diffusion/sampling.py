@@ -62,6 +62,8 @@ class SamplingPlan:
         noise: eta of the step inside the region, by step; 0 where it is missing.
         rounds: how often a step is done, by step; once where it is missing.
         seed: of that noise.
+        picture: (condition, whether it is led to) -> that condition, with a picture that prompts beside the words.
+        pictured: the steps at which it does.
         replay: what the source asks of the loop.
         missed: level -> (1, c, h, w), added to the step down from there where the source is retraced.
     """
@@ -82,8 +84,19 @@ class SamplingPlan:
     noise: Mapping[int, float] = field(default_factory=dict)
     rounds: Mapping[int, int] = field(default_factory=dict)
     seed: int = 0
+    picture: Callable[[Condition, bool], Condition] | None = None
+    pictured: frozenset[int] = frozenset()
     replay: Replay = field(default_factory=Replay)
     missed: Callable[[int], Tensor] | None = None
+
+    def conditions(self, index: int, level: int) -> tuple[Condition, Condition]:
+        """At a step, what guidance leads to, and what it leads away from: the same one for no guidance."""
+        negative = self.replay.negative(level, self.negative_condition)
+        led = self.guidance_scale > 1 and negative is not self.condition
+        if self.picture is None or index not in self.pictured:
+            return self.condition, negative if led else self.condition
+        condition = self.picture(self.condition, True)
+        return condition, self.picture(negative, False) if led else condition
 
     def free(self, done: int, steps: int) -> Tensor:
         """Where no anchor holds after `done` of `steps` steps: bool (h, w)."""
@@ -190,17 +203,17 @@ def _predict(
     recorded = guide(level, guided) if guided or reading else ()
     sizes = [(latents.shape[2], latents.shape[3]), *((grid.height // 2, grid.width // 2) for grid in plan.references)]
     memory, form = merged_memory(plan.attention, index, steps, recorded, sizes)
-    negative = plan.replay.negative(level, plan.negative_condition)
+    condition, negative = plan.conditions(index, level)
     if not guided:
         with torch.no_grad():
-            noise_pred = guided_noise(backbone, latents, time, plan.condition, negative, plan.guidance_scale, memory, form)
+            noise_pred = guided_noise(backbone, latents, time, condition, negative, plan.guidance_scale, memory, form)
         return noise_pred, noise_pred, {}
 
     latents = latents.detach().requires_grad_()
     with torch.enable_grad():
-        prediction = backbone.predict(latents, time, plan.condition, features=plan.layers, read=memory, form=form)
+        prediction = backbone.predict(latents, time, condition, features=plan.layers, read=memory, form=form)
     noise_pred = prediction.noise_pred.detach()
-    if plan.guidance_scale > 1 and negative is not plan.condition:
+    if negative is not condition:
         with torch.no_grad():
             unconditional = backbone.predict(latents, time, negative, read=memory, form=form).noise_pred
         noise_pred = unconditional + plan.guidance_scale * (noise_pred - unconditional)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from dragonkit.diffusion.attention import Tap, UNetAttention
 from dragonkit.diffusion.autoencoder import Autoencoder
 from dragonkit.diffusion.backbone import Backbone, Condition, KeyValues, Prediction, checked_layers
 from dragonkit.diffusion.fitting import refuse_pipeline
+from dragonkit.diffusion.image_prompt import WithPicture, encoded, has_adapter, scaled, stacked
 from dragonkit.diffusion.lending import fingerprint, frozen
 from dragonkit.diffusion.schedule import DDIM, noise_levels
 from dragonkit.errors import UnsupportedModelError
@@ -52,6 +54,7 @@ class StableDiffusion(Backbone):
         self.feature_layers = tuple(f"up.{block}" for block in range(len(self.unet.up_blocks)))
         self.calls, self.precision = 0, self.unet.dtype
         self._levels = (pipeline.scheduler, noise_levels(pipeline.scheduler))
+        self._blank: tuple[Any, tuple[Tensor, ...]] | None = None
 
     # --- what belongs to the caller ---------------------------------------------------------------------------------------
 
@@ -163,7 +166,18 @@ class StableDiffusion(Backbone):
         return self._stacked(condition, other) if self.device.type == "cuda" else None
 
     def _stacked(self, condition: Condition, other: Condition) -> Condition:
+        if isinstance(condition, WithPicture):
+            return stacked(condition, other, self._stacked(condition.words, other.words))
         return torch.cat([condition, other])
+
+    @property
+    def takes_pictures(self) -> bool:
+        return has_adapter(self.unet)
+
+    def shown(self, picture: Image.Image, scale: float) -> Callable[[Condition, bool], Condition]:
+        """As `dragonkit.diffusion.backbone.Pictured` says."""
+        to, away = encoded(self.pipeline, picture, self.device)
+        return lambda condition, led_to: WithPicture(condition, to if led_to else away, scale)
 
     def _read(self, prompts: Sequence[str], tokenizer: Any, encoder: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Token ids (b, words), and what else the encoder is told."""
@@ -222,15 +236,34 @@ class StableDiffusion(Backbone):
         """As `Backbone.predict`: features are up blocks' outputs on the way (fused guidance: no second call); time is a timestep."""
         timestep, tap, wanted = int(time), Tap(read, form, {} if record else None), checked_layers(features, self.feature_layers)
         # tapped first: hooks see the calls of other threads as well; then the mode of gradients, which the last hook changes
+        if self.takes_pictures and not isinstance(condition, WithPicture):
+            condition = WithPicture(condition, self._no_picture(), 0.0)
         with self.attention.tapped(tap), torch.set_grad_enabled(torch.is_grad_enabled()), ExitStack() as hooks:
+            if isinstance(condition, WithPicture):
+                hooks.enter_context(scaled(self.unet, condition.scale))
             seen = {layer: hooks.enter_context(self._output_of(layer, last=layer == wanted[-1])) for layer in wanted}
-            told = {**self._told(condition, len(latents)), **self._guidance_told(len(latents))}
+            told = {**self._all_told(condition, len(latents)), **self._guidance_told(len(latents))}
             out = self.unet(latents.to(self.precision), timestep, **told).sample.to(latents.dtype)
             self.calls += len(latents)
             if self.prediction_type == "v_prediction":
                 alpha = float(self._alphas[timestep])  # in half precision 1 - alpha would be 0 next to the clean end
                 out = alpha**0.5 * out + (1 - alpha) ** 0.5 * latents
         return Prediction(out, {layer: outputs[0] for layer, outputs in seen.items()}, tap.record or {})
+
+    def _all_told(self, condition: Condition, rows: int) -> dict[str, Any]:
+        """What the UNet is told of words and picture, for so many rows."""
+        if not isinstance(condition, WithPicture):
+            return self._told(condition, rows)
+        told = self._told(condition.words, rows)
+        pictures = [one.to(self.precision).expand(rows, *one.shape[1:]) for one in condition.pictures]
+        return {**told, "added_cond_kwargs": {**told.get("added_cond_kwargs", {}), "image_embeds": pictures}}
+
+    def _no_picture(self) -> tuple[Tensor, ...]:
+        """Something of the right shape, for an adapter that does not count."""
+        adapters = self.unet.encoder_hid_proj.image_projection_layers
+        if self._blank is None or self._blank[0] is not adapters:
+            self._blank = adapters, encoded(self.pipeline, Image.new("RGB", (64, 64)), self.device)[1]
+        return self._blank[1]
 
     def _told(self, condition: Condition, rows: int) -> dict[str, Any]:
         """What the UNet is told of the words, for so many rows."""

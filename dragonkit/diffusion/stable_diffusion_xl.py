@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dragonkit.diffusion.backbone import Condition
 from dragonkit.diffusion.fitting import is_xl
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.shapes import PromptEmbeds
@@ -55,7 +56,9 @@ class StableDiffusionXL(StableDiffusion):
         sizes = torch.tensor([[size[1], size[0], 0, 0, size[1], size[0]]], dtype=dtype, device=self.device)
         return WordsAndSizes(embedded.to(dtype), (summary * said[:, None]).to(dtype), sizes)
 
-    def _stacked(self, condition: WordsAndSizes, other: WordsAndSizes) -> WordsAndSizes:
+    def _stacked(self, condition: Condition, other: Condition) -> Condition:
+        if not isinstance(condition, WordsAndSizes):
+            return super()._stacked(condition, other)
         words, summary = torch.cat([condition.words, other.words]), torch.cat([condition.summary, other.summary])
         return WordsAndSizes(words, summary, condition.sizes)
 

@@ -8,14 +8,14 @@ import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.backbone import Backbone, Pictured
 from dragonkit.diffusion.lending import state_of
 from dragonkit.diffusion.source import Source
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.words import short
 
-__all__ = ["checked_callback", "checked_seed", "checked_settings", "checked_source", "refuse_changed", "settings_apart"]
+__all__ = ["checked_callback", "checked_seed", "checked_settings", "checked_source", "refuse_changed", "refuse_picture", "settings_apart"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 LARGEST_SEED = 2**63 - 1
@@ -57,6 +57,15 @@ def checked_seed(seed: Any) -> int:
     if not 0 <= number <= LARGEST_SEED:
         raise EditError(f"seed must be an integer from 0 to {LARGEST_SEED}, got {short(seed)}; take any such number")
     return number
+
+
+def refuse_picture(settings: Settings, backbone: Backbone) -> None:
+    """Refuse a picture as a prompt where the model reads none."""
+    if settings.image_prompt and not (isinstance(backbone, Pictured) and backbone.takes_pictures):
+        raise EditError(
+            f"image_prompt is {settings.image_prompt:g}, but the model has no IP-Adapter; load one with pipeline.load_ip_adapter and give "
+            "the pipeline to Editor.from_pipeline, or leave image_prompt at 0"
+        )
 
 
 def checked_source(source: Source, backbone: Backbone, prompt: str = "") -> Source:

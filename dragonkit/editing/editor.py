@@ -17,7 +17,7 @@ from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.stable_diffusion_xl import backbone_of
 from dragonkit.diffusion.turns import turn_on
 from dragonkit.editing.advice import advice_of, advice_on, advice_on_guidance, advice_on_plan, advice_on_prompt, carries, settings_for
-from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, settings_apart
+from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, refuse_picture, settings_apart
 from dragonkit.editing.energies import idle_terms
 from dragonkit.editing.finishing import finish
 from dragonkit.editing.layout import EditLike, Layout
@@ -120,6 +120,7 @@ class Editor:
         """The model's defaults with what `settings` sets itself on top. EditError for layers that the model lacks."""
         settings = (checked_settings(settings) or Settings()).over(Settings(**self.card.settings))
         checked_layers(settings.layers, self.backbone.feature_layers)
+        refuse_picture(settings, self.backbone)
         return settings
 
     @settings_apart

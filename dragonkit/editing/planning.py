@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.backbone import Backbone, Condition, Pictured
 from dragonkit.diffusion.reading import PlannedAttention
 from dragonkit.diffusion.sampling import SamplingPlan, first_open_step
 from dragonkit.diffusion.source import Source, feature_grid, latent_grid
@@ -142,6 +142,8 @@ def plan_edits(
         noise=settings.schedule.noise_at(settings.steps),
         rounds=settings.schedule.rounds_at(settings.steps) if guided else {},
         seed=settings.seed,
+        picture=_picture(backbone, source, settings),
+        pictured=settings.schedule.pictured(settings.steps),
         replay=source.replay,
         missed=None if misses is None else moved_misses(source, placed, misses, settings.seed),
     )
@@ -154,6 +156,14 @@ def plan_edits(
             | (one.pixels.vacated & (settings.hold_vacated == 1))
         )
     return EditPlan(sampling, pasted, given_latents, known, free_pixels(held, latent_cells.cell_width), region, alpha)
+
+
+def _picture(backbone: Backbone, source: Source, settings: Settings) -> Callable[[Condition, bool], Condition] | None:
+    """The source as a prompt (DiffEditor, section 3.1), where the settings ask for it."""
+    if not settings.image_prompt:
+        return None
+    assert isinstance(backbone, Pictured)  # Editor.settings has asked
+    return backbone.shown(Image.fromarray(source.pixels), settings.image_prompt)
 
 
 def _cutout(

@@ -129,7 +129,7 @@ class EditResult:
 
     def __repr__(self) -> str:
         report, (width, height) = self.report, self.image.size
-        done = f"{', '.join(report.modes)} with {report.model}, {len(report.steps)} steps, {report.seconds:.1f} s"
+        done = f"{', '.join(report.modes)} with {report.model}, {self.edit_file.settings.steps} steps, {report.seconds:.1f} s"
         return f"<EditResult {width}x{height}: {done}>"
 
     def _repr_png_(self) -> bytes:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from dragonkit.edits.schema import range_of
 
-__all__ = ["write_manual"]
+__all__ = ["Readable", "write_manual"]
 
 _BOUNDS = {
     "ge": "minimum",
@@ -19,6 +20,17 @@ _BOUNDS = {
     "lt": "exclusiveMaximum",
 }  # as a JSON schema, which takes long, calls them
 _WIDTH = 100
+_PYDANTICS = {*dir(BaseModel), "model_computed_fields", "model_config", "model_extra", "model_fields", "model_fields_set"}
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as Readable
+else:
+
+    class Readable(type(BaseModel)):
+        """Whose classes' `help` and `dir` show what dragonkit wrote; what pydantic adds, four hundred lines, is there all the same."""
+
+        def __dir__(cls) -> list[str]:
+            return [name for name in super().__dir__() if not name.startswith("__") and name not in _PYDANTICS]
 
 
 def write_manual(model: type[BaseModel]) -> None:

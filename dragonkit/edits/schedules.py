@@ -41,6 +41,7 @@ class GuidanceSchedule(Model):
     )
     noise: Fraction = Field(default=0.0, description="eta of the steps inside the edited region: 0 is DDIM, 1 as random as DDPM")
     noise_span: Span = Field(default=(0.22, 0.4), description="between which that noise is added")
+    image_prompt: Span = Field(default=(0.2, 0.4), description="between which the source picture prompts, where the settings ask for it")
     rounds: int = Field(
         default=1, ge=1, le=10, description="how often a guided step is done: from 2 on it is undone and done again (time travel)"
     )
@@ -57,7 +58,7 @@ class GuidanceSchedule(Model):
             raise ValueError("as text it is a list such as 'span=0:0.6, every=2'")
         return {name.strip(): text.split(":") if ":" in text else text.strip() for name, _, text in parts}
 
-    @field_validator("span", "attention", "noise_span", "rounds_span")
+    @field_validator("span", "attention", "noise_span", "image_prompt", "rounds_span")
     @classmethod
     def _in_order(cls, span: Span | None) -> Span | None:
         if span is not None and span[0] > span[1]:
@@ -83,6 +84,10 @@ class GuidanceSchedule(Model):
     def noise_at(self, steps: int) -> dict[int, float]:
         """eta by step, where it is not 0."""
         return {index: self.noise for index in range(*_within(self.noise_span, steps))} if self.noise else {}
+
+    def pictured(self, steps: int) -> frozenset[int]:
+        """The steps at which the source picture prompts beside the words."""
+        return frozenset(range(*_within(self.image_prompt, steps)))
 
     def rounds_at(self, steps: int) -> dict[int, int]:
         """How often a step is done, where it is more than once: where energies guide, else it is for nothing."""

@@ -60,6 +60,12 @@ class Settings(Model):
     hold_vacated: Fraction = Field(
         default=0.2, description="fraction of the steps during which the vacated place is held at a smooth fill from its rim"
     )
+    image_prompt: float = Field(
+        default=0.0,
+        ge=0,
+        le=2,
+        description="scale at which the source picture prompts beside the words, for a pipeline with an IP-Adapter; 0 for not at all",
+    )
     layers: tuple[LayerName, ...] = Field(
         default=("up.1", "up.2"), min_length=1, description="layers whose features the energies compare; a plain number N means up.N"
     )

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from dragonkit.edits.manual import write_manual
+from dragonkit.edits.manual import Readable, write_manual
 from dragonkit.edits.paths import PathRule
 from dragonkit.edits.schema import Allowed, allowed_in
 from dragonkit.errors import DragonkitError, EditError, MaskError, PointError
@@ -28,7 +28,7 @@ __all__ = ["Model", "explain", "relative_to"]
 _context: ContextVar[dict[str, Any] | None] = ContextVar("dragonkit_validation_context", default=None)
 
 
-class Model(BaseModel):
+class Model(BaseModel, metaclass=Readable):
     """A frozen pydantic model: unknown fields and NaN are refused, and a bad value raises `EditError` in plain words.
 
     The original pydantic error is the `__cause__`. A validator that raises `MaskError` or `PointError` decides the class.

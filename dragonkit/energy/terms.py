@@ -92,13 +92,15 @@ def inpaint(masks: EditMasks, weight: float) -> EnergyTerm:
 
 
 def moving_terms(
-    masks: EditMasks, edit_weight: float, preserve_weight: float, contrast_weight: float, inpaint_weight: float
+    masks: EditMasks, edit_weight: float = 4.0, preserve_weight: float = 6.0, contrast_weight: float = 0.2, inpaint_weight: float = 0.8
 ) -> list[EnergyTerm]:
-    """All four, for a mode that moves content within its picture; terms without a cell to act on are left out."""
+    """All four, for a mode that moves content within its picture, with the paper's weights; terms without a cell to act on are left out."""
     return [resemble_source(masks, edit_weight), *vacating_terms(masks, preserve_weight, contrast_weight, inpaint_weight)]
 
 
-def vacating_terms(masks: EditMasks, preserve_weight: float, contrast_weight: float, inpaint_weight: float) -> list[EnergyTerm]:
+def vacating_terms(
+    masks: EditMasks, preserve_weight: float = 6.0, contrast_weight: float = 0.2, inpaint_weight: float = 0.8
+) -> list[EnergyTerm]:
     """Preserve, contrast and inpaint, for a mode that takes content away; terms without a cell to act on are left out."""
     terms = []
     if masks.preserve.any():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from dragonkit.diffusion.backbone import Backbone
 
 __all__ = ["find_card", "load_backbone", "load_pipeline"]
+
+_ALONE = threading.RLock()
+"""One model at a time: the libraries switch things of the whole process while they load one, as PyTorch's default precision, and back."""
 
 
 def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], suspects: str = "") -> ModelCard:
@@ -115,7 +119,7 @@ def load_pipeline(card: ModelCard, device: str | torch.device, dtype: torch.dtyp
     from dragonkit.diffusion.fitting import refuse_pipeline
     from dragonkit.models.parts import networks_of
 
-    with _quiet():
+    with _ALONE, _quiet():
         pipeline = _load(card, torch.device(device), dtype, progress)
         refuse_pipeline(pipeline)
         put_on(pipeline, card.lora)

@@ -18,6 +18,8 @@ __all__ = ["load_parts", "networks_of", "pipeline_class", "refuse_family", "refu
 PARTS = ("text_encoder", "text_encoder_2", "unet", "vae")
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 """Parts that edits do not use, and that are large."""
+SMALL = 256 << 20
+"""Bytes of a part's files up to which it may be built in another precision than it is wanted in: larger ones cost too much memory."""
 LIBRARIES = ("diffusers", "transformers")
 _VARIANT = re.compile(r"(?:model|diffusion_pytorch_model)\.([\w-]+?)(?:-\d+-of-\d+)?\.safetensors")
 _PLAIN = re.compile(r"(?:model|pytorch_model|diffusion_pytorch_model)(?:-\d+-of-\d+)?\.(?:safetensors|bin)")
@@ -81,11 +83,18 @@ def load_parts(name: str, folder: Path, dtype: torch.dtype) -> dict[str, Any]:
         library, kind = index.get(part) or (None, None)
         if library not in LIBRARIES or not isinstance(kind, str):  # the pipeline knows what to do, or to say
             continue
+        # as long as a part is built in another precision than PyTorch's default, every thread's new tensors have it
+        built = torch.get_default_dtype() if _size_of(folder / part) <= SMALL else dtype
         parts[part], told = getattr(importlib.import_module(library), kind).from_pretrained(
-            str(folder / part), torch_dtype=dtype, output_loading_info=True, local_files_only=True, **_variant_of(folder / part)
+            str(folder / part), torch_dtype=built, output_loading_info=True, local_files_only=True, **_variant_of(folder / part)
         )
         _refuse(name, part, told["missing_keys"])
+        parts[part].to(dtype)
     return {**parts, **unused_in(folder)}
+
+
+def _size_of(part: Path) -> int:
+    return sum(file.stat().st_size for file in part.iterdir() if file.is_file()) if part.is_dir() else 0
 
 
 def _variant_of(part: Path) -> dict[str, str]:

@@ -74,13 +74,15 @@ class CustomEdit(Edit):
     Code does not go into an edit file: the file of a custom edit names its energies, but cannot be run again.
 
     Example:
-        from dragonkit.energy.similarity import gather, global_similarity, inverse_energy
+        from dragonkit.plugin_api import gather, inverse_energy, local_similarity
 
         def like_the_background(features, masks):
-            inside, outside = gather(features.generated, masks.target), gather(features.source, masks.preserve)
-            return inverse_energy(global_similarity(inside, outside))
+            inside = gather(features.generated, masks.target)
+            ground = gather(features.source, masks.preserve).mean(1, keepdim=True)
+            return inverse_energy(local_similarity(inside, ground.expand_as(inside)))
 
-        editor.edit(source, dk.CustomEdit(energy=like_the_background, mask=mask))
+        edit = dk.CustomEdit(energy=like_the_background, mask=mask)
+        editor.edit(source, edit, dk.Settings(energy_scale=0.25))
     """
 
     mode: ClassVar[str] = "custom"

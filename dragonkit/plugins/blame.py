@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import pluggy
 
 from dragonkit.errors import Cancelled, EditError, ImageError, OutOfMemoryError, PluginHookError
 
-__all__ = ["FOR_THE_USER", "blamed", "is_out_of_memory", "running_in"]
+__all__ = ["FOR_THE_USER", "blamed", "is_out_of_memory", "running_in", "where"]
 
 FOR_THE_USER = (Cancelled, EditError, ImageError, OutOfMemoryError)
 """Errors about what the user asked for: a plugin that raises them works as it should."""
+
+_CALLERS = (str(Path(__file__).parents[1]), str(Path(pluggy.__file__).parent), str(Path(importlib.__file__).parent))
+"""Folders of those who call plugins."""
 
 _running: dict[int, list[str]] = {}  # by thread
 
@@ -71,6 +79,13 @@ def running_in(thread: threading.Thread) -> str | None:
         return stack[-1] if stack else None
     except IndexError:  # left just now
         return None
+
+
+def where(error: BaseException) -> str:
+    """The place in the plugin's own file that an error came through last, as " (file.py, line 12)"; "" where no frame tells."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(("<frozen", *_CALLERS))]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

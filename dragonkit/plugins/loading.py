@@ -16,7 +16,7 @@ import pluggy
 
 from dragonkit.edits.edit import Edit
 from dragonkit.errors import DragonkitError, DuplicateModeError, PluginHookError, PluginLoadError
-from dragonkit.plugins.blame import FOR_THE_USER, blamed
+from dragonkit.plugins.blame import FOR_THE_USER, blamed, where
 from dragonkit.words import closest, short
 
 __all__ = ["GROUP", "Plugin", "entry_points", "flag", "wanted_plugins"]
@@ -85,7 +85,7 @@ class Plugin:
         try:
             module = importer()
         except (Exception, SystemExit) as error:  # whatever a stranger's module does while it is imported
-            raise self._fail(f"importing it raised {type(error).__name__}: {error}. Mend or uninstall it.", error) from error
+            raise self._fail(f"importing it raised {type(error).__name__}: {error}{where(error)}. Mend or uninstall it.", error) from error
         except KeyboardInterrupt as error:
             error.add_note(f"plugin {self.name!r} ({self.origin}) was being imported")
             raise

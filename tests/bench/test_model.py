@@ -45,6 +45,7 @@ def test_the_autoencoders_figure_is_that_of_its_round_trips(tiny: Editor) -> Non
     assert found.mean == pytest.approx(np.mean(expected))
 
 
+@pytest.mark.slow
 def test_more_iterations_lead_back_to_the_autoencoders_round_trip(tiny: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the fixed point sampling retraces the inversion; a single iteration loses something."""
     many = tiny.settings().model_copy(update={"inversion_iterations": 40})

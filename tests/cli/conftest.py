@@ -51,9 +51,9 @@ def nudge(registry: PluginRegistry) -> NudgePlugin:
 def invoke(registry: PluginRegistry) -> Invoke:
     """Run `dragonkit` with these words in this process."""
 
-    def run(*words: str | Sequence[str]) -> Result:
+    def run(*words: str | Sequence[str], stdin: Any = None) -> Result:
         flat = [part for word in words for part in ([word] if isinstance(word, str) else word)]
-        return CliRunner().invoke(app, flat, prog_name="dragonkit")
+        return CliRunner().invoke(app, flat, prog_name="dragonkit", input=stdin)
 
     return run
 

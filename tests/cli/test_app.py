@@ -43,7 +43,7 @@ def test_help_of_a_mode_is_made_from_its_fields(invoke: Invoke, nudge: NudgePlug
     text = invoke("nudge", "-h").stdout
     words = " ".join(text.split())
     assert "Nudge what is under 'mask' [a little]. Arguments:" in words
-    assert "--mask PATH Where [in white]. [required]" in words
+    assert "--mask PATH Where [in white]; this or --click." in words
     assert "--points NUMBER,NUMBER:NUMBER,NUMBER From and to. [repeatable]" in words
     assert "--how soft|hard Which way. [default: soft]" in words
     assert "--strong / --no-strong Use force. [default: off]" in words
@@ -57,7 +57,7 @@ def test_help_has_the_defaults_of_the_model_and_the_preset_in_use(invoke: Invoke
         return " ".join(invoke("move", *words, "--help").stdout.split()).partition(" Settings, with the defaults of ")[2]
 
     usual, other, paper = settings(), settings("--model", "sd15"), settings("--preset", "paper")
-    assert "held at its target. [default: 1; from 0 to 1]" in usual and "[default: span=0:1]" in usual
+    assert "held at its target. [default: 1; from 0 to 1]" in usual and "[default: span=0:1,every=2]" in usual
     assert "its own when left out. [from 8 to 8192]" in usual
     assert other.startswith("sd15: ") and "there is none. [default: 4; from 0 to 100]" in other
     assert "held at its target. [default: 0.6; from 0 to 1]" in other
@@ -121,6 +121,7 @@ def test_modes(invoke: Invoke, nudge: NudgePlugin) -> None:
     assert "X0,Y0:X1,Y1" in table.stdout
     assert "nudge: Nudge what is under 'mask' [a little]. (plugin nudger)" in table.stdout
     assert "preserve_weight" in table.stdout
+    assert "(plugin custom; in Python only)" in " ".join(table.stdout.split())
     modes = {mode["mode"]: mode for mode in read_json(invoke("modes", "--json").stdout)}
     assert (modes["nudge"]["plugin"], modes["move"]["plugin"]) == ("nudger", "move")
     fields = {field["name"]: field for field in modes["nudge"]["fields"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from dragonkit.editing.editor import Editor
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.sharing import model_name
 from dragonkit.errors import Cancelled
+from dragonkit.imaging.mask_files import decode_mask
 
 Invoke = Callable[..., Result]
 
@@ -47,6 +49,28 @@ def test_move(move: Invoke, folder: Path) -> None:
     assert (file.prompt, file.settings.steps, file.edits[0]["shift"]) == ("a fish [red]", 2, [-8, 0])
     with Image.open("photo-move.png") as image:
         assert (image.mode, image.size) == ("RGB", (48, 32))
+
+
+def test_a_click_in_place_of_a_mask(invoke: Invoke, folder: Path, tiny_model_folder: str) -> None:
+    pytest.importorskip("cv2")
+    words = ["photo.png", "--shift", "8,0", "--model", tiny_model_folder, "--steps", "2", "--quiet"]
+    pixels = np.full((32, 48, 3), 90, np.uint8)
+    pixels[8:20, 6:18] = (200, 30, 30)
+    Image.fromarray(pixels).save("photo.png")
+    for how in (["--click", "12,14", "--out", "clicked.png"], ["--mask", "mask.png", "--out", "masked.png"]):
+        done = invoke("move", words, how)
+        assert done.exit_code == 0, done.output
+    first, second = (decode_mask(EditFile.load(name).edits[0]["mask"]["png"]) for name in ("clicked.png", "masked.png"))
+    assert (first & second).sum() / (first | second).sum() > 0.8
+    assert "--click" not in invoke("drag", "--help").stdout  # its mask says where things may change
+
+
+def test_the_summary_counts_as_people_asked(move: Invoke, folder: Path) -> None:
+    """Steps of the schedule, run or not, and the time of all that was waited for."""
+    rows = dict(line.split(maxsplit=1) for line in move("--steps", "8", "--hold", "1", "--hold-vacated", "1").stdout.splitlines()[:-1])
+    assert rows["steps"].rstrip() == "8, 0 of them guided; 7 had nothing to do, as all was held"
+    whole, edit = re.findall(r"([\d.]+) s", rows["time"])
+    assert float(whole) > float(edit)
 
 
 def test_only_what_was_given_overrides_the_model(move: Invoke, folder: Path) -> None:

@@ -77,11 +77,13 @@ def test_pictures_that_are_none(refuse: Refuse, folder: Path) -> None:
 
 def test_what_is_missing(refuse: Refuse) -> None:
     assert refuse("move") == "Missing argument 'IMAGE' (see dragonkit move --help)."
-    assert refuse("move", "photo.png") == "Missing option '--mask' (see dragonkit move --help)."
+    assert refuse("move", "photo.png") == "Missing option '--mask' or '--click' (see dragonkit move --help)."
 
 
 def test_unknown_commands(refuse: Refuse) -> None:
     assert refuse("mvoe").startswith("There is no edit or command 'mvoe'. Did you mean 'move'? There are: move,")
+    assert "Did you mean" not in refuse("erase")  # nothing like it
+    assert refuse("bench", "toybx").startswith("There is no command 'toybx'. Did you mean 'toybox'? There are: ")
     assert "holds Python code" in refuse("custom") and "CustomEdit is for scripts" in refuse("custom")
     assert refuse("--nope") == "There is no option --nope (see dragonkit --help)."
 

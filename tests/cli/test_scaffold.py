@@ -10,6 +10,7 @@ import sys
 import sysconfig
 import tomllib
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,47 @@ def test_it_is_installed_and_tested_as_its_author_would(tmp_path: Path) -> None:
     assert (plugin["distribution"], plugin["version"], plugin["status"]) == ("dragonkit-turn-over", "0.1.0", "ok")
     assert "--leave-weight" in run(python, "-m", "dragonkit", "turn-over", "--help")
     assert "3 passed" in run(python, "-m", "pytest", cwd=folder)
+
+
+@pytest.mark.parametrize(
+    "right, wrong, said",
+    [
+        ("def dragonkit_edits():", "def dragonkit_edits(:", "raised SyntaxError"),
+        ("from dataclasses import replace", "from dataclasses import replaced", "raised ImportError"),
+        ("    mask = load_mask(edit.mask, size)", "    mask = load_mask(edit.mask, sizes)", "dragonkit_build_masks raised NameError"),
+    ],
+)
+def test_a_broken_line_is_named(
+    invoke: Callable[..., Any],
+    registry: PluginRegistry,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    right: str,
+    wrong: str,
+    said: str,
+) -> None:
+    """File and line, wherever the mistake comes out."""
+    own = folder / "dragonkit-turn-over"
+    write_plugin("turn-over", own)
+    code = (own / "dragonkit_turn_over.py").read_text()
+    (own / "dragonkit_turn_over.py").write_text(code.replace(right, wrong, 1))
+    monkeypatch.syspath_prepend(str(own))
+    line = next(number for number, text in enumerate(code.splitlines(), 1) if text == right)
+    try:
+        if "build_masks" in said:
+            registry.register(importlib.import_module("dragonkit_turn_over"), "turn-over")
+            told = invoke("turn-over", "photo.png", "--mask", "mask.png", "--shift", "8,0").stderr
+        else:
+            monkeypatch.setattr(
+                "dragonkit.plugins.collection.entry_points",
+                lambda: [metadata.EntryPoint("turn-over", "dragonkit_turn_over", "dragonkit")],
+            )
+            with pytest.warns(UserWarning, match=said) as caught:
+                PluginRegistry()
+            told = str(caught[0].message)
+    finally:
+        sys.modules.pop("dragonkit_turn_over", None)
+    assert said in told and f"(dragonkit_turn_over.py, line {line})" in told
 
 
 def test_the_readme_shows_the_mode_in_use(tmp_path: Path, load: Callable[[Path], Any]) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import topologies
 
 from dragonkit.diffusion.inversions import dragonkit_inversions
 from dragonkit.diffusion.reconstruction import missed_by, reconstructed
 from dragonkit.diffusion.replay import Replay
 from dragonkit.diffusion.source import Levels, Source, Way
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
+from dragonkit.diffusion.stable_diffusion_xl import backbone_of
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 
@@ -122,9 +124,20 @@ def test_null_text_optimises_from_step_to_step(backbone: StableDiffusion, clean:
     assert inverted(backbone, clean, "null-text", 1.0).replay.negatives == ()
 
 
-def test_null_text_needs_words_that_are_one_tensor(backbone: StableDiffusion, clean: torch.Tensor) -> None:
+def test_null_text_leaves_what_sdxl_is_told_besides_alone() -> None:
+    backbone = backbone_of(topologies.sdxl())
+    clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+    few, many = (loss(backbone, clean, "null-text", 6.0, updates=updates) for updates in (1, 20))
+    assert many < few
+    source, (nothing,) = inverted(backbone, clean, "null-text", 6.0), [backbone.condition([""], SIZE)]
+    for one in source.replay.negatives:
+        assert torch.equal(one.summary, nothing.summary) and torch.equal(one.sizes, nothing.sizes)
+        assert one.words.shape == nothing.words.shape and not torch.equal(one.words, nothing.words)
+
+
+def test_null_text_needs_words_that_are_a_tensor(backbone: StableDiffusion, clean: torch.Tensor) -> None:
     inversion, schedule = INVERSIONS["null-text"], backbone.schedule(STEPS, SIZE)
-    with pytest.raises(EditError, match=r"null-text optimises words that are one tensor, .* but this model's are dict"):
+    with pytest.raises(EditError, match=r"null-text optimises words that are a tensor, .* but this model's are dict"):
         inversion.function(backbone, clean, {"words": 1}, schedule, inversion.options_of(Settings()), None)
 
 

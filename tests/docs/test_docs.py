@@ -120,8 +120,8 @@ def test_the_api_page_has_every_public_name() -> None:
     "page, heading, model",
     [
         ("first-edit", "field", dk.Move),
-        ("first-edit", "setting", dk.Settings),
-        ("first-edit", "part", dk.GuidanceSchedule),
+        ("settings", "setting", dk.Settings),
+        ("settings", "part", dk.GuidanceSchedule),
         ("modes", "resize field", dk.Resize),
         ("modes", "remove field", dk.Remove),
         ("modes", "appearance field", dk.Appearance),
@@ -136,6 +136,13 @@ def test_fields_and_defaults(page: str, heading: str, model: Any) -> None:
         default = field.get_default(call_default_factory=True)
         expected[name] = "required" if field.is_required() else str(default) if isinstance(default, BaseModel) else repr(default)
     assert {name.strip("`"): default.strip("`") for name, default, _ in rows} == expected
+
+
+def test_the_models_own_settings() -> None:
+    (sentence,) = re.findall(r"`toybox` uses (.*?); `sd15`", (DOCS / "settings.md").read_text(encoding="utf-8"), re.DOTALL)
+    said = eval(f"dict({', '.join(re.findall(r'`([^`]+)`', sentence))})")
+    own = dk.Settings(**get_registry().models()["toybox"].settings)
+    assert set(said) == own.model_fields_set and dk.Settings(**said) == own
 
 
 def test_the_fields_of_an_edit_file() -> None:
@@ -162,7 +169,7 @@ def test_limits() -> None:
 
 
 def test_presets() -> None:
-    assert {name.strip("`") for name, *_ in table_under(DOCS / "first-edit.md", "preset")} == set(PRESETS)
+    assert {name.strip("`") for name, *_ in table_under(DOCS / "settings.md", "preset")} == set(PRESETS)
 
 
 def test_extras() -> None:
@@ -244,9 +251,10 @@ def quick(model: dk.Editor, monkeypatch: pytest.MonkeyPatch) -> dk.Editor:
     """What `Editor.from_pretrained` gives examples: the embedded model with few steps as its defaults."""
     card = replace(model.card, settings={"steps": 3, "inversion_iterations": 1})
 
+    real = dk.Editor.from_pretrained
+
     def from_pretrained(_: type, model_name: str = "toybox", *_where: Any, registry: Any = None, **_how: Any) -> dk.Editor:
-        assert model_name == "toybox"
-        return dk.Editor(model.backbone, card, registry)
+        return dk.Editor(model.backbone, card, registry) if model_name == "toybox" else real(model_name, registry=registry)
 
     monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(from_pretrained))
     return from_pretrained(dk.Editor)
@@ -292,9 +300,10 @@ def run_in_a_shell(line: str) -> None:
     assert result.exit_code == 0, f"{line}: {result.output}"
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=pytest.mark.slow if page.stem in ("modes", "batches") else ()) for page in RUNNING], ids=by_name
-)
+LONG = ("modes", "batches", "method", "composition", "energy", "inversion", "own-model")
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else ()) for page in RUNNING], ids=by_name)
 def test_examples_run(page: Path, own_registry: None, quick: dk.Editor, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     namespace: dict[str, Any] = {"__name__": page.stem}

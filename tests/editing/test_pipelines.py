@@ -304,7 +304,10 @@ def with_unet(**changes: Any) -> Callable[[Any], Any]:
 
 REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a ControlNet": (with_part("controlnet", torch.nn.Linear(1, 1)), "has a controlnet, which edits would ignore"),
-    "an IP-Adapter": (lambda pipeline: pipeline.unet.register_to_config(encoder_hid_dim_type="ip_image_proj"), "has an IP-Adapter"),
+    "an IP-Adapter": (
+        lambda pipeline: pipeline.unet.register_to_config(encoder_hid_dim_type="ip_image_proj"),
+        "nothing that reads a picture",
+    ),
     "class embeddings": (with_unet(num_class_embeds=4), "num_class_embeds is 4, which asks for more than words"),
     "image projections": (with_unet(encoder_hid_dim_type="text_proj", encoder_hid_dim=16), "encoder_hid_dim_type is 'text_proj'"),
     "other additions": (with_unet(addition_embed_type="text"), "addition_embed_type is 'text'"),
@@ -344,7 +347,7 @@ def test_from_pretrained_says_where_a_pipeline_belongs() -> None:
 # --- numbers --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", ["sd15", "sd21", "sdxl"])
+@pytest.mark.parametrize("shape", [pytest.param("sd15", marks=pytest.mark.slow), "sd21", pytest.param("sdxl", marks=pytest.mark.slow)])
 def test_half_precision_comes_back_as_well_as_float32(shape: str) -> None:
     """Latents are float32 between calls, and velocity becomes noise in float32."""
     settings, back = Settings(steps=10, inversion_iterations=4), {}

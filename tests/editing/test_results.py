@@ -88,7 +88,7 @@ def test_metadata_are_one_of_three(result: EditResult, tmp_path: Path) -> None:
 def test_a_notebook_shows_it(result: EditResult) -> None:
     shown = Image.open(io.BytesIO(result._repr_png_()))
     assert np.array_equal(np.asarray(shown), np.asarray(result.image))
-    assert repr(result) == "<EditResult 50x37: move with tiny, 2 steps, 0.5 s>"
+    assert repr(result) == "<EditResult 50x37: move with tiny, 50 steps, 0.5 s>"
     large = EditResult(Image.new("RGBA", (3000, 500)), report(), result.edit_file, np.zeros((500, 3000), np.float32))
     assert Image.open(io.BytesIO(large._repr_png_())).size == (1024, 171) and large.image.size == (3000, 500)
 

@@ -88,7 +88,14 @@ def of_another_family(pipeline: Any) -> Callable[[int], Editor]:
 
 
 @pytest.mark.parametrize(
-    ("shared", "threads"), [(one_editor, THREADS), (editors_on_one_backbone, 3), (backbones_on_one_pipeline, 4), (of_another_family, 4)]
+    ("shared", "threads"),
+    [
+        (one_editor, 3),
+        pytest.param(one_editor, THREADS, marks=pytest.mark.slow),
+        (editors_on_one_backbone, 3),
+        (backbones_on_one_pipeline, 3),
+        (of_another_family, 4),
+    ],
 )
 def test_threads_give_what_each_gives_alone(shared: Callable[[Any], Callable[[int], Editor]], threads: int, tiny_pipeline: Any) -> None:
     processors = dict(tiny_pipeline.unet.attn_processors)

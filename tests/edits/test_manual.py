@@ -39,4 +39,6 @@ def test_help_says_every_field_and_no_validator(model: type) -> None:
     for name, info in model.model_fields.items():  # type: ignore[attr-defined]
         assert info.description and f"\n    {name}: {info.description.split()[0]}" in told
     assert max(map(len, told.splitlines())) <= 140
+    whole = pydoc.plain(pydoc.render_doc(model))
+    assert "pydantic.main" not in whole.partition("builtins.object")[2] and len(whole.splitlines()) < 160
     assert model.__name__ in pydoc.plain(pydoc.render_doc(model)).splitlines()[2]

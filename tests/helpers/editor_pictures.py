@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from helpers.boat import to_window, until, wait_for
+from helpers.boat import until, wait_for
 from helpers.notebook_page import NotebookPage
 from helpers.notebook_server import chromium, serve
 from PIL import Image
@@ -17,11 +17,11 @@ from PIL import Image
 import dragonkit as dk
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 430, "height": 800}
+WIDE = {"width": 1280, "height": 800}
 CELL = """
 import dragonkit as dk
 
-scene = dk.toybox.scene(seed=7, size=64)
+scene = dk.toybox.scene(seed=7)
 editor = dk.EditorWidget(scene.image, prompt=scene.caption)
 editor
 """
@@ -35,9 +35,7 @@ def main(folder: Path = IMAGES) -> None:
         lab.run_cells()
         lab.until_open()
         wait_for(lab, "status", "is inverted")
-        _carry(lab, release=False)
-        _store(Image.fromarray(lab.pixels()), folder / "editor-carried.png")
-        page.mouse.up()
+        _carry(lab)
         until(lab, "len(editor.marks.drags) == 1")
         lab.do("assert editor._easel.stage.wait(10)")
         lab.press("Run")
@@ -47,21 +45,17 @@ def main(folder: Path = IMAGES) -> None:
         wait_for(lab, "status", "done in")
         page.wait_for_timeout(500)
         _save(page, folder / "editor-result.png", lab)
-        page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-        page.wait_for_timeout(1500)
-        _save(page, folder / "editor-dark.png", lab)
-        page.set_viewport_size(NARROW)
-        page.wait_for_timeout(800)
-        _save(page, folder / "editor-narrow.png", lab)
 
 
-def _carry(lab: NotebookPage, release: bool) -> None:
-    boat = dk.toybox.scene(seed=7, size=64).objects[0].mask
+def _carry(lab: NotebookPage) -> None:
+    boat = dk.toybox.scene(seed=7).objects[0].mask
     middle = tuple(float(np.median(places)) + 0.5 for places in np.nonzero(boat)[::-1])
-    start, end = to_window(lab, middle, (middle[0] - 15, middle[1] + 10))
+    left, top, scale = lab.corner()
+    cells = lab.python("editor._easel.view.viewport.scale") * scale  # CSS pixels for one of the picture
+    start, end = ((round(left + x * cells), round(top + y * cells)) for x, y in (middle, (middle[0] - 30, middle[1] + 20)))
     lab.page.mouse.click(*start)
     until(lab, "bool(editor.mask.any())")
-    lab.drag(start, end, release=release)
+    lab.drag(start, end)
     lab.page.wait_for_timeout(500)
 
 

@@ -46,6 +46,8 @@ def write(path: Path) -> None:
         parts.append(f"```python\n{cell.source.strip()}\n```")
         for output in cell.outputs:
             data = output.get("data", {})
+            if "application/vnd.jupyter.widget-view+json" in data:
+                continue  # its still picture is an output of its own
             if "image/png" in data:
                 pictures += 1
                 name = f"{path.stem}-{pictures}.webp"

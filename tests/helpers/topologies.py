@@ -20,7 +20,14 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
 
 from dragonkit import toybox
 from dragonkit.toybox.training.text import build_tokenizer
@@ -151,6 +158,29 @@ def turbo() -> Any:
 def lcm() -> Any:
     """Told the scale of guidance."""
     return sd15(unet=unet(time_cond_proj_dim=6), scheduler=LCMScheduler(**{name: BETAS[name] for name in ("beta_start", "beta_end")}))
+
+
+def with_adapter(pipeline: Any) -> Any:
+    """The pipeline with an IP-Adapter, through diffusers' own loader, and what reads pictures for it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        reads = CLIPVisionConfig(
+            hidden_size=16, intermediate_size=16, projection_dim=12, num_hidden_layers=1, num_attention_heads=1, image_size=16, patch_size=8
+        )
+        network, weights = pipeline.unet, dict[str, torch.Tensor]()
+        width = network.config.cross_attention_dim
+        layers = [network.get_submodule(name.removesuffix(".processor")) for name in network.attn_processors if ".attn2." in name]
+        for number, layer in enumerate(layers):
+            for part in ("to_k_ip", "to_v_ip"):
+                weights[f"{2 * number + 1}.{part}.weight"] = torch.randn(layer.inner_dim, width)
+        projection = {"proj.weight": torch.randn(4 * width, 12), "proj.bias": torch.zeros(4 * width)}
+        projection |= {"norm.weight": torch.ones(width), "norm.bias": torch.zeros(width)}
+        pipeline.register_modules(
+            image_encoder=CLIPVisionModelWithProjection(reads).eval(),
+            feature_extractor=CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}),
+        )
+    pipeline.load_ip_adapter({"image_proj": projection, "ip_adapter": weights}, subfolder="", weight_name="")
+    return pipeline
 
 
 FULL: dict[str, dict[str, Any]] = {

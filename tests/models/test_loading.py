@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -264,3 +265,32 @@ def test_a_loader_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(type(error)) as caught:
             load_backbone(card, CPU, torch.float32)
         assert caught.value is error
+
+
+def test_threads_may_load_at_once(folder: Path) -> None:
+    """The libraries switch things of the whole process meanwhile; a notebook loads in the background while the next cell loads, too."""
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            load_pipeline(ModelCard("mine", str(folder)), "cpu", torch.bfloat16)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kept = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)  # for the other tests, where this one fails
+    assert (failed, kept) == ([], torch.float32)
+
+
+def test_what_other_threads_make_meanwhile_keeps_its_precision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: list[torch.dtype] = []
+    monkeypatch.setattr(torch, "set_default_dtype", set_to.append)
+    pipeline = load_pipeline(ModelCard("mine", str(folder)), "cpu", torch.bfloat16)
+    assert set(set_to) <= {torch.float32}
+    parts = (pipeline.unet, pipeline.vae, pipeline.text_encoder)
+    assert {weight.dtype for part in parts for weight in part.parameters()} == {torch.bfloat16}

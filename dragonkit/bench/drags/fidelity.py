@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from dragonkit.errors import ModelNotFoundError, ShapeError
 from dragonkit.imaging.images import to_tensor
 
-__all__ = ["ALEXNET", "Lpips", "image_fidelity", "load_lpips"]
+__all__ = ["ALEXNET", "Lpips", "has_alexnet", "image_fidelity", "load_lpips"]
 
 ALEXNET = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 """AlexNet_Weights.IMAGENET1K_V1 of torchvision, 233 MiB."""
@@ -65,6 +65,11 @@ class Lpips(nn.Module):
         return distance
 
 
+def has_alexnet() -> bool:
+    """Whether AlexNet's weights are on this machine, so that `load_lpips` downloads nothing."""
+    return (_cache() / Path(ALEXNET).name).exists()
+
+
 def load_lpips() -> Lpips:
     """LPIPS with the published weights, on the CPU; AlexNet's are downloaded when they are asked for first.
 
@@ -76,7 +81,6 @@ def load_lpips() -> Lpips:
     if found is None or found.origin is None:
         raise ImportError("image fidelity needs torchmetrics, which is not installed: pip install 'dragonkit[bench]'")
     own: dict[str, Any] = torch.load(Path(found.origin).parent / "functional/image/lpips_models/alex.pth", map_location="cpu")
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
     try:
         with redirect_stdout(sys.stderr):  # torch says there that it downloads, and stdout is for results
             state = torch.hub.load_state_dict_from_url(ALEXNET, map_location="cpu", check_hash=True, weights_only=True)
@@ -85,7 +89,7 @@ def load_lpips() -> Lpips:
     except Exception as error:  # the network, a cut-off file and one of another kind raise nearly anything
         raise ModelNotFoundError(
             f"AlexNet's weights cannot be had ({type(error).__name__}: {_first_line(error)}); put {Path(ALEXNET).name} of "
-            f"{ALEXNET.rpartition('/')[0]} into {str(cache)!r}"
+            f"{ALEXNET.rpartition('/')[0]} into {str(_cache())!r}"
         ) from error
 
 
@@ -98,6 +102,10 @@ def image_fidelity(lpips: Lpips, before: Image.Image, after: Image.Image) -> flo
     if before.size != after.size:
         raise ShapeError(before.size, after.size, "the second picture", "Compare pictures of one size.")
     return 1 - lpips(*(F.interpolate(to_tensor(one), (SIZE, SIZE), mode="bilinear") for one in (before, after)))
+
+
+def _cache() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def _first_line(error: Exception) -> str:

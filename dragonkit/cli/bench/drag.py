@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -49,6 +50,9 @@ def drag(
     ] = None,
     preset: PresetOption = "default",
     device: DeviceOption = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch AlexNet's weights, 233 MiB, for the image fidelity, without asking.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     **values: Any,
 ) -> None:
@@ -70,7 +74,7 @@ def drag(
     registry = load_registry()
     editor = load_editor(registry, model, device, as_json)
     finder = editor if matcher in (None, model) else load_editor(registry, str(matcher), device, as_json)
-    fidelity = _fidelity()
+    fidelity = _fidelity(download)
 
     from dragonkit.bench.drags.matching import Matcher
     from dragonkit.bench.drags.run import run_samples
@@ -123,16 +127,24 @@ def _check_out(out: Path, folder: Path, samples: Sequence[Sample]) -> None:
     check_output(out / "dragged_image.png", overwrite=True)
 
 
-def _fidelity() -> Fidelity | None:
-    """Image fidelity, or None and a line on stderr where it cannot be measured."""
-    from dragonkit.bench.drags.fidelity import image_fidelity, load_lpips
+def _fidelity(download: bool) -> Fidelity | None:
+    """Image fidelity, or None and a line on stderr where it cannot be measured; nobody downloads what was not asked for."""
+    from dragonkit.bench.drags.fidelity import has_alexnet, image_fidelity, load_lpips
 
+    question = "Image fidelity needs AlexNet's weights, 233 MiB from download.pytorch.org. Fetch them?"
+    if not (download or has_alexnet() or (_somebody_is_there() and typer.confirm(question, err=True))):
+        warn("image fidelity is left out: it needs AlexNet's weights, 233 MiB, which --download fetches")
+        return None
     try:
         lpips = load_lpips()
     except (ImportError, ModelNotFoundError) as error:
         warn(f"image fidelity is left out: {error}")
         return None
     return lambda before, after: image_fidelity(lpips, before, after)
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _means(records: Sequence[Record]) -> dict[str, Interval]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 import signal
 import subprocess
@@ -43,7 +44,7 @@ def bench(invoke: Invoke, folder: Path, tiny_model_folder: str, alexnet: Path, m
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     quick = ["--model", tiny_model_folder, "--steps", "2", "--inversion-iterations", "1"]
-    return lambda *words: invoke("bench", "drag", quick, list(words))
+    return lambda *words, stdin=None: invoke("bench", "drag", quick, list(words), stdin=stdin)
 
 
 def told(result: Result) -> str:
@@ -100,7 +101,7 @@ def test_settings_presets_and_another_matcher(bench: Invoke, folder: Path, tiny_
 def test_without_alexnet_there_is_no_fidelity_and_all_else(bench: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(folder / "empty"))
     write_drag_bench(folder / "set")
-    result = bench("set", "--json")
+    result = bench("set", "--json", "--download")
     assert result.exit_code == 0
     (line,) = (line for line in result.stderr.splitlines() if line.startswith("warning"))
     assert line.startswith("warning: image fidelity is left out: AlexNet's weights cannot be had (URLError: <urlopen error no network>)")
@@ -110,6 +111,22 @@ def test_without_alexnet_there_is_no_fidelity_and_all_else(bench: Invoke, folder
     assert found["means"]["distance"]["mean"] >= 0
     table = told(bench("set"))
     assert " kept " in table and "image fidelity mean" not in table and "image fidelity: not measured" in table
+
+
+@pytest.mark.parametrize("answer, asked", [("n\n", True), ("y\n", True), ("", False)], ids=["no", "yes", "nobody there"])
+def test_what_is_to_be_downloaded_is_asked_about(
+    bench: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str, asked: bool
+) -> None:
+    """233 MiB come when somebody at a terminal says yes, or by --download, and never unasked."""
+    monkeypatch.setenv("TORCH_HOME", str(folder / "empty"))
+    monkeypatch.setattr(importlib.import_module("dragonkit.cli.bench.drag"), "_somebody_is_there", lambda: asked)
+    tried: list[str] = []
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda url, **_: tried.append(url) or {})
+    write_drag_bench(folder / "set")
+    result = bench("set", stdin=answer)
+    assert result.exit_code == 0 and bool(tried) == (answer == "y\n")
+    assert ("233 MiB from download.pytorch.org. Fetch them?" in result.stderr) == asked
+    assert ("which --download fetches" in result.stderr) == (answer != "y\n")
 
 
 def test_broken_samples_are_told_and_counted(bench: Invoke, folder: Path) -> None:
