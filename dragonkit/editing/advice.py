@@ -37,14 +37,14 @@ def advice_on(source: Source, card: ModelCard) -> Iterator[str]:
     back, most = source.reconstruction_psnr, source.autoencoder_psnr
     if not carries(source, card):
         yield (
-            f"the model's autoencoder reproduces this picture at {most:.1f} dB only, and pictures of its own kind at "
-            f"{card.autoencoder_psnr:.1f} dB: it was made for other pictures or a larger size, "
-            "so what an edit uncovers is filled smoothly, not painted; choose another model for more"
+            f"the model was made for other pictures or a larger size, and can show this one only roughly (its autoencoder gives it back at "
+            f"{most:.1f} dB, pictures of its own kind at {card.autoencoder_psnr:.1f} dB): "
+            "what an edit uncovers is filled smoothly, not painted; choose another model for more"
         )
     elif most is not None and most < AUTOENCODER_FLOOR and card.autoencoder_psnr is None:
         yield (
-            f"the model's autoencoder reproduces this picture at {most:.1f} dB only: it was made for other pictures or a larger size, "
-            "so expect little from what the model fills in, or choose another model"
+            f"the model was made for other pictures or a larger size, and can show this one only roughly (its autoencoder gives it back at "
+            f"{most:.1f} dB): expect little from what the model fills in, or choose another model"
         )
     elif back is not None and most is not None and back < min(most - RECONSTRUCTION_LOSS, RECONSTRUCTION_GOOD):
         yield (

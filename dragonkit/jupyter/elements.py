@@ -48,6 +48,7 @@ STYLE = """<style>
 .dk-editor.jupyter-widgets-disconnected::before {
   content: "The kernel was restarted, so this editor is a picture only: run its cell again.";
   display: block; padding: 6px; color: #d55e00; font-weight: bold; border: 2px solid #d55e00; }
+.dk-editor .jupyter-widgets-disconnected::before { display: none; }
 .dk-editor.jupyter-widgets-disconnected > * { opacity: 0.45; pointer-events: none; }
 .dk-editor .dk-error, .dk-editor .dk-field-error { color: #d55e00; font-weight: bold; }
 </style>"""

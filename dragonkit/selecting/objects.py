@@ -119,12 +119,19 @@ def _whole(cv2: ModuleType, mask: np.ndarray, clicks: list[Click]) -> np.ndarray
     """The connected parts of a mask that are clicked on, their holes filled; holes that are clicked at stay."""
     height, width = mask.shape
     places = [(min(int(y), height - 1), min(int(x), width - 1), positive) for x, y, positive in clicks]
-    parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1]
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     wanted = [parts[row, column] for row, column, positive in places if positive]
-    kept = mask & np.isin(parts, wanted)
-    gaps = cv2.connectedComponents(np.pad(~kept, 1, constant_values=True).astype(np.uint8), connectivity=4)[1]
+    kept = mask & _among(count, wanted)[parts]
+    count, gaps = cv2.connectedComponents(np.pad(~kept, 1, constant_values=True).astype(np.uint8), connectivity=4)
     outside = [gaps[0, 0], *(gaps[row + 1, column + 1] for row, column, positive in places if not positive)]
-    return kept | ~np.isin(gaps, outside)[1:-1, 1:-1]
+    return kept | ~_among(count, outside)[gaps[1:-1, 1:-1]]
+
+
+def _among(count: int, labels: list[int]) -> np.ndarray:
+    """For each label from 0 whether it is one of these, bool (count,): numpy's own isin sorts what it looks through."""
+    among = np.zeros(count, bool)
+    among[labels] = True
+    return among
 
 
 def _resized(cv2: ModuleType, values: np.ndarray, factor: float) -> np.ndarray:

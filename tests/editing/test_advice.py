@@ -37,7 +37,7 @@ def told(source: Source, card: ModelCard, back: float | None, most: float | None
 
 def test_a_picture_of_another_kind_is_named_by_number_with_the_way_out(source: Source) -> None:
     words = told(source, KNOWN, 15.0, 16.2)
-    assert "16.2 dB only" in words and "of its own kind at 34.0 dB" in words
+    assert "at 16.2 dB" in words and "of its own kind at 34.0 dB" in words
     assert "filled smoothly" in words and "choose another model" in words
     assert "expect little" in told(source, UNKNOWN, 15.0, 16.2)
 

@@ -244,7 +244,7 @@ def test_a_bad_reconstruction_is_worth_a_warning(editor: Editor, source: Source,
     )
     assert bool(result.report.warnings) == warned
     if warned:
-        limited = f"autoencoder reproduces this picture at {most:.1f} dB only"
+        limited = f"only roughly (its autoencoder gives it back at {most:.1f} dB)"
         lossy = f"comes back at {back:.1f} dB, the autoencoder alone reaches {most:.1f} dB"
         assert (limited if most < 20 else lossy) in result.report.warnings[0]
     assert (result.report.reconstruction_psnr, result.report.autoencoder_psnr) == (back, most)

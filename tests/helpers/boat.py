@@ -63,7 +63,7 @@ def box_the_boat(notebook: NotebookPage) -> np.ndarray:
     """Draw a box around the boat; returns what should be marked."""
     rows, columns = np.nonzero(SCENE.objects[0].mask)
     left, top, right, bottom = columns.min() - 1, rows.min() - 1, columns.max() + 2, rows.max() + 2
-    notebook.press("box")
+    _take(notebook, "box")
     notebook.drag(*to_window(notebook, (left + 0.2, top + 0.2), (right - 0.2, bottom - 0.2)))
     expected = np.zeros((64, 64), bool)
     expected[top:bottom, left:right] = True
@@ -71,10 +71,16 @@ def box_the_boat(notebook: NotebookPage) -> np.ndarray:
 
 
 def drag_the_boat(notebook: NotebookPage, release: bool = True) -> None:
-    notebook.press("drag")
+    _take(notebook, "drag")
     notebook.drag(*to_window(notebook, (43, 40), (35, 52), (27, 64 - 7)), release=release)
     if release:  # a kernel handles canvas and buttons on two threads, so a Run at once might come first
         until(notebook, "len(editor.marks.drags) > 0")
+
+
+def _take(notebook: NotebookPage, tool: str) -> None:
+    """Press a tool's button, and wait as long as a hand that goes from there to the picture."""
+    notebook.press(tool)
+    until(notebook, f"editor.view.tool.name == {tool!r}")
 
 
 def run_to_the_end(notebook: NotebookPage) -> None:

@@ -47,7 +47,7 @@ class NotebookPage:
     def __init__(self, page: Any, server: Server, name: str, cells: Sequence[str], pictures: Path) -> None:
         self.page, self.server, self.name, self._pictures = page, server, name, pictures
         self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, server.folder / f"{name}.ipynb")
@@ -117,9 +117,11 @@ class NotebookPage:
         return self.editor.locator("button:visible", has_text=re.compile(rf"^\s*{re.escape(words)}\s*$")).first
 
     def corner(self) -> tuple[float, float, float]:
-        """Where the canvas' top left corner is in the window, and how many CSS pixels one canvas pixel takes."""
+        """Where the canvas' top left corner is in the window, and the CSS pixels of a canvas pixel: two by two on fine screens."""
         self.canvas.scroll_into_view_if_needed()
-        left, top, scale = self.canvas.evaluate("c => { const r = c.getBoundingClientRect(); return [r.left, r.top, r.width / c.width]; }")
+        left, top, scale = self.canvas.evaluate(
+            "c => { const r = c.getBoundingClientRect(); return [r.left, r.top, r.width / c.width * (devicePixelRatio > 1 ? 2 : 1)]; }"
+        )
         return left, top, scale
 
     def drag(self, *points: tuple[float, float], steps: int = 12, release: bool = True) -> None:

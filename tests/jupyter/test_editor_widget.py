@@ -44,7 +44,9 @@ def test_paint_run_and_see_the_result(open_editor: Any, model: dk.Editor) -> Non
     assert not editor._panel._run.disabled and editor._panel._cancel.disabled
 
 
-def test_the_picture_is_inverted_once_in_the_background_and_checked(open_editor: Any, model: dk.Editor, monkeypatch: Any) -> None:
+def test_the_picture_is_inverted_once_in_the_background_and_checked(
+    open_editor: Any, model: dk.Editor, monkeypatch: Any, gate: Gate
+) -> None:
     begun, go, calls = threading.Event(), threading.Event(), []
     invert = model.invert
 
@@ -61,7 +63,11 @@ def test_the_picture_is_inverted_once_in_the_background_and_checked(open_editor:
     editor.form.update({"shift": (8, 0)})
     editor.run()
     assert "waits" in editor.status
+    gate.open.clear()
     go.set()
+    assert gate.reached.wait(SOON)
+    assert "waits" not in status_of(editor) and "move: running" in status_of(editor)
+    gate.open.set()
     editor.wait(SOON)
     ran(editor, shift=(4, 0))
     assert len(calls) == 1
@@ -184,19 +190,19 @@ def test_an_arrow_says_how_far_and_the_object_follows_the_pointer_at_once(open_e
     (x0, y0), (x1, y1), (x2, y2) = at(editor, (10, 12), (14, 12), (22, 16))
     emit(canvas(editor), "mouse_down", x0, y0)
     emit(canvas(editor), "mouse_move", x1, y1)
-    image, x, y = shown[-1]
+    image, x, y, _ = shown[-1]
     assert (image.size, x, y) == ((10, 9), 10, 8), "the cut-out is four pixels further right"
     emit(canvas(editor), "mouse_move", x2, y2)
-    assert shown[-1][1:] == (18, 12) and shown[-1][0] is image, "the browser has the cut-out already"
+    assert shown[-1][1:3] == (18, 12) and shown[-1][0] is image, "the browser has the cut-out already"
     assert np.array_equal(np.asarray(image)[..., :3], np.asarray(PICTURE)[8:17, 6:16]) and (np.asarray(image)[..., 3] == 255).all()
     emit(canvas(editor), "mouse_up", x2, y2)
     assert editor._easel.stage.wait(SOON)
-    assert shown[-1][1:] == (18, 12), "and stays where it was let go"
+    assert shown[-1][1:3] == (18, 12), "and stays where it was let go"
     assert editor.form.values()["shift"] == (12.0, 4.0) and editor.edits[0].shift == (12.0, 4.0)
     assert model.backbone.calls == calls, "no diffusion"
 
     drag(canvas(editor), *at(editor, (22, 16), (20, 14)), release=False)
-    assert shown[-1][1:] == (16, 10), "whoever takes the arrow's end goes on from where the object is shown"
+    assert shown[-1][1:3] == (16, 10), "whoever takes the arrow's end goes on from where the object is shown"
     emit(canvas(editor), "mouse_up", x2, y2)
     assert editor.marks.drags == [((10.0, 12.0), (22.0, 16.0))]
 
@@ -219,14 +225,14 @@ def test_what_is_selected_is_taken_and_moved_with_the_tool_that_selected_it(open
     emit(canvas(editor), "mouse_down", x0, y0)
     assert editor.view._ghosts == (), "a press may become a click"
     emit(canvas(editor), "mouse_move", x1, y1)
-    hole, (image, x, y) = editor.view._ghosts
-    assert (x, y, image.size) == (10, 8, (10, 9)) and hole[1:] == (6, 8), "it is gone where it was"
+    hole, (image, x, y, _) = editor.view._ghosts
+    assert (x, y, image.size) == (10, 8, (10, 9)) and hole[1:3] == (6, 8), "it is gone where it was"
     emit(canvas(editor), "mouse_move", x2, y2)
     emit(canvas(editor), "mouse_up", x2, y2)
     assert (editor.mode, editor.form.values()["shift"]) == ("move", (12.0, 4.0))
     assert editor.marks.drags == [((10.0, 12.0), (22.0, 16.0))] and editor.marks.points == []
     assert editor._easel.stage.wait(SOON)
-    assert [ghost[1:] for ghost in editor.view._ghosts][-1] == (18, 12)
+    assert [ghost[1:] for ghost in editor.view._ghosts][-1] == (18, 12, 1)
     key(canvas(editor), "z", ctrl=True)
     assert editor.marks.drags == [] and np.array_equal(editor.mask, blob())
 
@@ -251,6 +257,79 @@ def test_what_is_lit_up_is_taken_at_once_and_undo_lets_go_of_it(open_editor: Any
     picks._hover._known = [~blob()]
     drag(canvas(editor), *at(editor, (30, 20), (20, 20)))
     assert not editor.mask.any(), "most of the picture is ground"
+
+
+def slow_picker(editor: Any, monkeypatch: pytest.MonkeyPatch, finds: Callable[[], np.ndarray]) -> threading.Event:
+    """The tool pick with a selector that waits for the event."""
+    editor.view.set_tool("pick")
+    picks, go, pick = editor._easel.picks, threading.Event(), editor.view.tools["pick"]
+    slow = Selector("slow", "waits", "clicks", lambda image, clicks: finds() if go.wait(SOON) else np.zeros_like(blob()))
+    monkeypatch.setattr(picks, "_given", dict)
+    pick.selector, pick.awaits = (lambda clicks: picks._ask(slow, clicks)), (lambda clicks: picks._awaits(slow, clicks))
+    return go
+
+
+@pytest.mark.parametrize("clicked", [False, True])
+@pytest.mark.parametrize("released", [False, True])
+def test_what_is_not_selected_yet_is_taken_all_the_same(
+    open_editor: Any, monkeypatch: pytest.MonkeyPatch, clicked: bool, released: bool
+) -> None:
+    editor = open_editor(mask=np.eye(HEIGHT, WIDTH, dtype=bool) if not clicked else None)
+    editor.mode = "remove"
+    go, picks = slow_picker(editor, monkeypatch, blob), editor._easel.picks
+    (x0, y0), (x1, y1) = at(editor, (10, 12), (22, 16))
+    if clicked:
+        drag(canvas(editor), (x0, y0), (x0, y0))
+    emit(canvas(editor), "mouse_down", x0, y0)
+    emit(canvas(editor), "mouse_move", (x0 + x1) / 2, (y0 + y1) / 2)
+    if not released:
+        go.set()
+        assert picks.wait(SOON)
+        emit(canvas(editor), "mouse_move", x1, y1)
+        assert editor._easel.stage.lifted, "it follows the hand"
+    emit(canvas(editor), "mouse_up", x1, y1)
+    go.set()
+    assert picks.wait(SOON)
+    assert np.array_equal(editor.mask, blob()), "what was selected before gives way"
+    assert (editor.mode, editor.form.values()["shift"]) == ("move", (12.0, 4.0)) and len(editor.marks.points) == 1
+    assert editor._easel.stage.wait(SOON)
+    assert [ghost[1:3] for ghost in editor.view._ghosts][-1] == (18, 12)
+    for _ in range(2):
+        key(canvas(editor), "z", ctrl=True)
+    assert editor.marks.points == [] and editor.marks.drags == [] and not np.array_equal(editor.mask, blob())
+
+
+def test_ground_and_nothing_are_not_taken_and_what_was_selected_stays(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing() -> np.ndarray:
+        raise MaskError("there is nothing")
+
+    editor = open_editor(mask=blob())
+    for finds, said in ((lambda: np.ones_like(blob()), "most of the picture"), (nothing, "there is nothing")):
+        go = slow_picker(editor, monkeypatch, finds)
+        drag(canvas(editor), *at(editor, (30, 20), (20, 20)))
+        go.set()
+        assert editor._easel.picks.wait(SOON)
+        assert np.array_equal(editor.mask, blob()) and editor.marks.drags == [] and editor.marks.points == []
+        assert said in status_of(editor) + alert_of(editor)
+
+
+def test_closing_an_editor_that_does_nothing_starts_no_thread(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = open_editor()
+    editor.wait(SOON)
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: pytest.fail(f"{thread} is started"))
+    editor.close()  # as ipywidgets does for whatever is left when the interpreter ends
+
+
+def test_a_click_and_its_mask_are_one_step_of_undo(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor = open_editor()
+    go = slow_picker(editor, monkeypatch, blob)
+    drag(canvas(editor), *at(editor, (10, 12), (10, 12)))
+    go.set()
+    assert editor._easel.picks.wait(SOON) and editor.mask.any()
+    key(canvas(editor), "z", ctrl=True)
+    assert not editor.mask.any() and editor.marks.points == []
+    key(canvas(editor), "z", ctrl=True, shift=True)
+    assert np.array_equal(editor.mask, blob()) and len(editor.marks.points) == 1
 
 
 def test_run_waits_until_what_was_clicked_on_is_selected(open_editor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,7 +431,7 @@ def test_the_preview_follows_the_fields_in_any_mode(open_editor: Any, model: dk.
     assert editor.view._ghosts == ()
     editor.form.update({"scale": 2.0})
     assert editor._easel.stage.wait(SOON)
-    image, x, y = editor.view._ghosts[-1]
+    image, x, y, _ = editor.view._ghosts[-1]
     masks = model.registry.build_masks(editor.edits[0], (WIDTH, HEIGHT))
     left, top, right, bottom = dk.masks.bounding_box(masks.target)
     assert (x, y, image.size) == (left, top, (right - left, bottom - top))
@@ -708,6 +787,7 @@ def test_models_are_loaded_in_the_background_and_shared(model: dk.Editor, browse
 
     def from_pretrained(_: type, name: str, registry: Any = None, progress: Any = None) -> dk.Editor:
         loads.append(name)
+        progress(5 * 10**6, 20 * 10**6)  # bytes of a download
         begun.set()
         assert go.wait(SOON)
         return dk.Editor(model.backbone, model.card, registry)
@@ -715,6 +795,8 @@ def test_models_are_loaded_in_the_background_and_shared(model: dk.Editor, browse
     monkeypatch.setattr(dk.Editor, "from_pretrained", classmethod(from_pretrained))
     editors = [dk.EditorWidget(PICTURE, mask=blob(), settings=STEPS) for _ in range(2)]
     assert begun.wait(SOON)
+    assert {editor._panel._words.value for editor in editors} == {"", "fetching the model: 5 of 20 MB"}
+    assert {(editor._panel._bar.value, editor._panel._bar.max) for editor in editors} == {(0, 1), (5, 20)}
     editors[0].form.update({"shift": (8, 0)})
     with pytest.raises(EditError, match="'toybox' is still being loaded"):
         editors[0].edit_file()

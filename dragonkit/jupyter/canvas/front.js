@@ -9,7 +9,10 @@ function render({ model, el }) {
   const canvasOf = (node) => node?.closest?.("." + model.get("surface"))?.closest("canvas") ?? null;
   const ours = () => document.querySelector("canvas." + model.get("surface") + ", ." + model.get("surface") + " canvas");
   const editor = () => el.closest(EDITOR);
-  const send = (action, values) => model.send({ action, ...values });
+  const dead = () => !!editor()?.classList.contains("jupyter-widgets-disconnected"); // its kernel hears nothing
+  const send = (action, values) => {
+    if (!dead()) model.send({ action, ...values });
+  };
   let pressed = null; // the canvas on which the primary button went down
   let pushing = null; // where the pointer was when the picture was pushed last
   let space = false;
@@ -76,9 +79,9 @@ function render({ model, el }) {
     }
   };
 
-  // while the button is down, leaving the canvas ends nothing
+  // while the button is down, leaving the canvas ends nothing; a canvas that dies under the pointer is left, too
   const out = (event) => {
-    if ((pressed || pushing) && canvasOf(event.target)) event.stopImmediatePropagation();
+    if ((pressed || pushing || dead()) && canvasOf(event.target)) event.stopImmediatePropagation();
   };
 
   const wheel = (event) => {
@@ -172,12 +175,23 @@ function render({ model, el }) {
   const soon = requestAnimationFrame(guard);
   send("hello", {});
 
+  // on a fine screen the canvas has more pixels
+  let screen = null;
+  const measure = () => {
+    screen?.removeEventListener("change", measure);
+    screen = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`); // changes when the page is enlarged, or moved to another screen
+    screen.addEventListener("change", measure);
+    send("screen", { ratio: window.devicePixelRatio });
+  };
+  measure();
+
   return () => {
     cancelAnimationFrame(soon);
     model.off("msg:custom", asked);
     model.off("change:cursor", point);
     for (const [name, listener] of Object.entries(listeners)) document.removeEventListener(name, listener, options);
     window.removeEventListener("blur", forget);
+    screen.removeEventListener("change", measure);
   };
 }
 

@@ -35,7 +35,8 @@ class Front(anywidget.AnyWidget):
     main = traitlets.Bool(True).tag(sync=True)
 
     def __init__(self, handle: Callable[[str, dict[str, float]], Any], main: bool = True) -> None:
-        """`handle` is told "move" and "up" with x and y, "pan" with dx and dy, "zoom" with x, y and by, in canvas pixels."""
+        """`handle` is told "move" and "up" with x and y, "pan" with dx and dy, "zoom" with x, y and by, in pixels of the
+        canvas in the browser, and "screen" with the ratio of the screen's pixels to those of CSS."""
         super().__init__(surface=f"dk-surface-{next(_numbers)}", main=main)
         self._handle = handle
         self.on_msg(self._told)

@@ -26,8 +26,8 @@ from dragonkit.jupyter.marks.shapes import Shape
 
 __all__ = ["CutOut", "Layers", "Scene", "drawing"]
 
-CutOut: TypeAlias = tuple[Image.Image, float, float]
-"""RGBA, at the picture's scale, its top left corner at (x, y) of the picture."""
+CutOut: TypeAlias = tuple[Image.Image, float, float, float]
+"""RGBA, its top left corner at (x, y) of the picture, and how many of the picture's pixels one of its own takes."""
 
 drawing = threading.RLock()
 """ipycanvas collects the commands of all canvases and threads in one place, so only one may draw at a time. A kernel may also handle
@@ -75,10 +75,10 @@ class Layers:
         self._picture, self._cutouts = Sheet(), (Sheet(), Sheet())
         self.over: Any = None
 
-    def resize(self, size: tuple[int, int]) -> None:
-        """(width, height) in canvas pixels."""
+    def resize(self, size: tuple[int, int], fine: int = 1) -> None:
+        """(width, height) in canvas pixels, with so many pixels of the screen for each."""
         width, height = size
-        self.widget.width, self.widget.height = size
+        self.widget.width, self.widget.height = fine * width, fine * height
         # without a size of its own, a box stretches the canvas
         self.widget.layout.width, self.widget.layout.height = f"{width}px", f"{height}px"
 
@@ -88,24 +88,27 @@ class Layers:
         Args:
             mask: the rectangle of the mask, in pixels of the picture, that has changed.
         """
-        viewport, size = scene.viewport, scene.viewport.canvas_size
+        viewport, screen = scene.viewport, scene.viewport.on_screen  # masks are drawn pixel by pixel, whatever a layer's scale is
+        size = screen.canvas_size
         with self._batch():
             everything, self.over = everything or self.over is None, None
-            rect = (0, 0, *size) if everything else mask and viewport.rect_on_canvas(mask, MARGIN)
+            rect = (0, 0, *size) if everything else mask and screen.rect_on_canvas(mask, MARGIN)
             if everything:
                 self._bottom.clear_rect(0, 0, *size)
+                _scale(self._bottom, viewport.fine)
                 self._picture.draw(self._bottom, scene.image, viewport)
                 scene.comparison.draw(self._bottom, viewport)
             if rect:
                 shown = np.zeros(scene.image.size[::-1], bool) if scene.mask is None else scene.mask
-                draw_mask(self._middle, shown, viewport, rect, scene.opacity, scene.color)
+                draw_mask(self._middle, shown, screen, rect, scene.opacity, scene.color)
             self._top.clear_rect(0, 0, *size)
             if scene.lit is not None:
                 lit, color = scene.lit
-                if where := viewport.rect_on_canvas(bounding_box(lit), MARGIN):
-                    draw_mask(self._top, lit, viewport, where, _LIT, color)
-            for sheet, (image, *at) in zip(self._cutouts, scene.cutouts, strict=False):
-                sheet.draw(self._top, image, viewport, (at[0], at[1]))
+                if where := screen.rect_on_canvas(bounding_box(lit), MARGIN):
+                    draw_mask(self._top, lit, screen, where, _LIT, color)
+            _scale(self._top, viewport.fine)
+            for sheet, (image, x, y, larger) in zip(self._cutouts, scene.cutouts, strict=False):
+                sheet.draw(self._top, image, viewport, (x, y), larger)
             for shape in scene.shapes:
                 draw_shape(self._top, shape, viewport, scene.color)
             scene.comparison.draw_line(self._top, viewport)
@@ -130,3 +133,8 @@ class Layers:
                 self._top.reset_transform()
             if failure is not None:
                 raise failure
+
+
+def _scale(layer: Any, fine: int) -> None:
+    if fine != 1:
+        layer.scale(fine, fine)

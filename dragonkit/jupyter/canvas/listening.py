@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dragonkit.imaging.strokes import Point
 from dragonkit.jupyter.canvas.callbacks import Callbacks
 from dragonkit.jupyter.canvas.fingers import Fingers
 from dragonkit.jupyter.canvas.keys import ACTIONS, PUSHES, chord
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Listening"]
 
 _REACH, _FINGERS_REACH = 8.0, 24.0  # how near counts as on a point, in canvas pixels
+_FINEST = 2  # pixels of the screen for one of the canvas: more would be sent for nothing that an eye can see
+_PLACES = ("x", "y", "dx", "dy")
 
 
 class Listening:
@@ -33,26 +36,34 @@ class Listening:
         """Listen to the view's widget."""
         guarded, widget, view = self._callbacks.guarded, self._view.widget, self._view
         for event, name in {"down": "down", "move": "move", "up": "up", "out": "leave"}.items():
-            getattr(widget, f"on_mouse_{event}")(guarded(lambda x, y, name=name: self._point(name, x, y)))
+            getattr(widget, f"on_mouse_{event}")(guarded(lambda x, y, name=name: self._point(name, *self._there(x, y))))
         fingers = Fingers(partial(self._point, reach=_FINGERS_REACH), view.pan)
         for event, handle in {"start": fingers.start, "move": fingers.move, "end": fingers.end, "cancel": fingers.stop}.items():
-            getattr(widget, f"on_touch_{event}")(guarded(handle))
+            getattr(widget, f"on_touch_{event}")(guarded(lambda touches, handle=handle: handle([self._there(*touch) for touch in touches])))
         widget.on_mouse_wheel(guarded(lambda dx, dy: view.pan(-dx, -dy)))
         widget.on_key_down(guarded(self._key))
         widget.on_client_ready(guarded(view.redraw))
 
     def from_front(self, action: str, values: dict[str, float]) -> None:
         """What `Front` is told."""
+        values = {name: value / self._view.viewport.fine if name in _PLACES else value for name, value in values.items()}
         if action == "pan":
             self._view.pan(values["dx"], values["dy"])
         elif action == "zoom":
             self._view.zoom_at(values["x"], values["y"], values["by"])
+        elif action == "screen":
+            self._view.set_fine(_FINEST if values["ratio"] > 1 else 1)
         elif action == "copied":
             self._callbacks.notify("copied", bool(values["done"]))
         elif action in ("move", "up") and (self._pressed or self._sliding):  # beside the canvas: a stroke goes on there
             self._point(action, values["x"], values["y"])
             if action == "up":
                 self._point("leave", values["x"], values["y"])
+
+    def _there(self, x: float, y: float) -> Point:
+        """Where a pixel of the screen's is on the canvas."""
+        fine = self._view.viewport.fine
+        return x / fine, y / fine
 
     def _point(self, event: str, canvas_x: float, canvas_y: float, reach: float = _REACH) -> None:
         view = self._view

@@ -25,23 +25,30 @@ class Sheet:
         self._whole, self._reduced = W.Image(format="png"), W.Image(format="png")
         self._held: dict[W.Image, tuple[Image.Image, float]] = {}
 
-    def draw(self, layer: Any, image: Image.Image, viewport: Viewport, at: Point = (0.0, 0.0)) -> None:
-        """Draw the picture on an ipycanvas layer, its top left corner at a position of the viewport's picture."""
-        x, y = viewport.to_canvas(*at)
-        scale = viewport.scale
-        if scale < 1:
-            layer.draw_image(self._holding(self._reduced, image, scale), round(x), round(y))  # between pixels it would be blurred
-        else:
-            layer.image_smoothing_enabled = scale < 2  # from there on, people want to see pixels
-            layer.draw_image(self._holding(self._whole, image, 1.0), x, y, image.width * scale, image.height * scale)
+    def draw(self, layer: Any, image: Image.Image, viewport: Viewport, at: Point = (0.0, 0.0), larger: float = 1.0) -> None:
+        """Draw the picture on an ipycanvas layer, its top left corner at a position of the viewport's picture.
 
-    def _holding(self, file: W.Image, image: Image.Image, scale: float) -> W.Image:
+        Args:
+            larger: how many pixels of the viewport's picture one pixel of this one takes.
+        """
+        x, y = viewport.to_canvas(*at)
+        scale, fine = viewport.scale * larger, viewport.fine
+        if scale * fine < 1:
+            x, y = round(x * fine) / fine, round(y * fine) / fine  # between pixels it would be blurred
+            file, size = self._holding(self._reduced, image, scale * fine)
+            layer.draw_image(file, x, y, *(() if fine == 1 else (size[0] / fine, size[1] / fine)))
+        else:
+            layer.image_smoothing_enabled = scale * fine < 2  # from there on, people want to see pixels
+            layer.draw_image(self._holding(self._whole, image, 1.0)[0], x, y, image.width * scale, image.height * scale)
+
+    def _holding(self, file: W.Image, image: Image.Image, scale: float) -> tuple[W.Image, tuple[int, int]]:
+        """The file with the picture in it, and its (width, height)."""
         held = self._held.get(file)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         if held is None or held[0] is not image or held[1] != scale:
-            size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
             buffer = io.BytesIO()
             # more compression takes four times as long for little
             image.resize(size, Image.Resampling.LANCZOS).save(buffer, format="PNG", compress_level=1)
             file.value = buffer.getvalue()
             self._held[file] = (image, scale)
-        return file
+        return file, size

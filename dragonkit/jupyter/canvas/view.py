@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,12 @@ class CanvasView(Events):
         with drawing:
             if state is not self.state:
                 self.tool.cancel()
-            self.state, self._image, self._highlit = state, image, None
+            self.state, self._image, self._pixels, self._highlit = state, image, np.asarray(image), None
             self._recolor()
             size = canvas_size(image.size)
-            self._layers.resize(size)
-            self._look(self.viewport if self.viewport.image_size == image.size else Viewport(image.size, size))
+            fine = self.viewport.fine
+            self._layers.resize(size, fine)
+            self._look(self.viewport if self.viewport.image_size == image.size else Viewport(image.size, size, fine=fine))
 
     def compare(self, after: Image.Image | None, share: float) -> None:
         """Lay a result over the picture: `share` of it, from 0 to 1, right of a line. None takes it away."""
@@ -152,6 +154,13 @@ class CanvasView(Events):
         scale = min(max(self.viewport.scale * by, least), max(LARGEST, least))
         self._look(self.viewport.zoomed("fit" if scale == least else scale, (x, y)))
         self._callbacks.notify("zoom")
+
+    def set_fine(self, fine: int) -> None:
+        """So many pixels of the screen, along each side, for one of the canvas."""
+        if fine != self.viewport.fine:
+            with drawing:
+                self._layers.resize(self.viewport.canvas_size, fine)
+                self._look(replace(self.viewport, fine=fine))
 
     def pan(self, dx: float, dy: float) -> None:
         """Push the picture by canvas pixels, as far as there is more of it to see."""
@@ -226,7 +235,7 @@ class CanvasView(Events):
             self.redraw()
 
     def _suiting(self, mask: np.ndarray) -> RGB:
-        return contrasting(np.asarray(self._image), mask, self._color) if self._wanted is None else COLORS[self._wanted]
+        return contrasting(self._pixels, mask, self._color) if self._wanted is None else COLORS[self._wanted]
 
     def _recolor(self) -> bool:
         """Whether the mask has another colour now."""

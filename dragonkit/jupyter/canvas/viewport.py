@@ -34,12 +34,14 @@ class Viewport:
         zoom: see `Zoom`.
         offset: the picture position at the canvas' top left corner. It is kept within bounds: the canvas shows nothing beyond the
             picture, and a picture smaller than the canvas is centred (its offset is negative).
+        fine: pixels of the screen, along each side, for one of the canvas: there is more to be seen on a fine screen.
     """
 
     image_size: tuple[int, int]
     canvas_size: tuple[int, int]
     zoom: Zoom = "fit"
     offset: Point = (0.0, 0.0)
+    fine: int = 1
 
     def __post_init__(self) -> None:
         if min(*self.image_size, *self.canvas_size) < 1:
@@ -57,6 +59,13 @@ class Viewport:
     def least(self) -> float:
         """The scale at which all of the picture is just seen."""
         return min(self.canvas_size[0] / self.image_size[0], self.canvas_size[1] / self.image_size[1])
+
+    @property
+    def on_screen(self) -> Viewport:
+        """The same with the screen's pixels for those of the canvas."""
+        width, height = self.canvas_size
+        zoom = self.zoom if isinstance(self.zoom, str) else self.zoom * self.fine
+        return Viewport(self.image_size, (width * self.fine, height * self.fine), zoom, self.offset)
 
     def to_image(self, x: float, y: float) -> Point:
         """Where a canvas position is in the picture; beyond its border for positions beside it."""

@@ -36,10 +36,11 @@ class Easel:
     def __init__(self, session: Session, subject: Subject, messages: Messages) -> None:
         self._session, self._registry, self._messages, fail = session, session.registry, messages, messages.fail
         self.subject, self._laid = subject, list[Callable[[Subject], Any]]()
+        self._carries = False  # the hand moves what was picked
         self.view = CanvasView(session.picture, subject.marks)
         self.stage = Stage(self.view, session.picture, fail)
         selectors = list(self._registry.selectors().values())
-        self.picks = PickPanel(self.view, selectors, lambda: session.picture, messages)
+        self.picks = PickPanel(self.view, selectors, lambda: session.picture, messages, lambda: self.timeline.late())
         offered = tuple(name for name in TOOLS if name != "pick" or self.picks.offered)
         if self.picks.offered:
             self.view.set_tool("pick")  # click it, drag it, Run
@@ -91,7 +92,7 @@ class Easel:
 
     def _marked(self) -> None:
         self.stage.set_source()  # marks belong to the picture, so whoever marks sees it
-        if self.view.tool.name == "pick" and self.stage.lifted:
+        if self._carries:
             self.modes.move_by_arrow()
         self.modes.marks_changed()
 
@@ -105,13 +106,13 @@ class Easel:
     def _pointed(self, event: str, x: float, y: float) -> None:
         """While an arrow is drawn that moves something, this follows the pointer."""
         tool: Any = self.view.tool
-        grabs = tool.name == "pick" and tool.start is not None
+        grabs = self._carries = tool.name == "pick" and tool.start is not None
         shift = tool.moved_before if grabs else (0.0, 0.0)
         if event == "up":
             self.stage.drop()
             self._note()
         elif grabs or (tool.name == "drag" and self.modes.moves_by_arrow):
-            if not self.stage.lifted:
+            if not self.stage.lifted and not (grabs and self.picks.selecting):
                 self.stage.set_source()
                 start_x, start_y = tool.start or (x, y)
                 self.stage.lift(self.view.state.mask, start_x, start_y, shift)

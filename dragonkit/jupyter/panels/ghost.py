@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -16,16 +17,18 @@ from dragonkit.plugins.registry import PluginRegistry
 
 __all__ = ["Ghost", "cut_out", "filled", "ghosts_of"]
 
-MOST_PIXELS = 1_500_000
-"""Of a picture whose edits are built at every change: beyond it a hand would notice."""
+MOST_PIXELS = 1_000_000
+"""Of a preview: a larger picture is looked at on a coarser raster, or a hand would notice."""
+_BLURRED = 96  # pixels of the longest side: a blur shows no more
 
 
 class Ghost(NamedTuple):
-    """A cut-out, RGBA, its top left corner at (x, y) in pixels of the picture."""
+    """A cut-out, RGBA, its top left corner at (x, y) in pixels of the picture, `scale` of which one of its own pixels takes."""
 
     image: Image.Image
     x: float
     y: float
+    scale: float = 1.0
 
 
 def cut_out(picture: np.ndarray, mask: np.ndarray, shift: tuple[float, float] = (0, 0)) -> Ghost | None:
@@ -55,14 +58,20 @@ def filled(picture: np.ndarray, mask: np.ndarray) -> Ghost | None:
     left, top, right, bottom = bounding_box(mask)
     margin = max(right - left, bottom - top) // 2 + 4
     window = np.s_[max(top - margin, 0) : bottom + margin, max(left - margin, 0) : right + margin]
-    known = ~mask[window]
+    around, known = picture[window], ~mask[window]
     if not known.any():
         return None
-    weight = _blurred(known.astype(float), margin // 2)
-    layers = [_blurred(np.where(known, layer, 0.0), margin // 2) / np.maximum(weight, 1e-9) for layer in np.moveaxis(picture[window], 2, 0)]
-    whole = picture.copy()
-    whole[window] = np.where(known[..., None], picture[window], np.stack(layers, 2).clip(0, 255))
-    return cut_out(whole, mask)
+    step = -(-max(known.shape) // _BLURRED)
+    few, radius = known[::step, ::step], max(margin // (2 * step), 1)
+    if not few.any():
+        return None
+    weight = _blurred(few.astype(float), radius)
+    layers = [_blurred(np.where(few, layer, 0.0), radius) / np.maximum(weight, 1e-9) for layer in np.moveaxis(around[::step, ::step], 2, 0)]
+    smooth = Image.fromarray(np.stack(layers, 2).clip(0, 255).astype(np.uint8))
+    size = (step * smooth.width, step * smooth.height)
+    large = np.asarray(smooth if step == 1 else smooth.resize(size, Image.Resampling.BILINEAR))[: known.shape[0], : known.shape[1]]
+    hole = cut_out(large, ~known)
+    return hole and hole._replace(x=hole.x + window[1].start, y=hole.y + window[0].start)
 
 
 def _blurred(values: np.ndarray, radius: int) -> np.ndarray:
@@ -81,31 +90,42 @@ def ghosts_of(registry: PluginRegistry, edit: Edit, picture: np.ndarray) -> tupl
         picture: uint8 (H, W, 3).
 
     Returns:
-        None in it where only the model can tell what it will look like; nothing for large pictures.
+        None in it where only the model can tell what it will look like.
 
     Raises:
         EditError: the edit does not fit the picture.
         PluginHookError: a plugin's answer is of no use.
     """
     height, width = picture.shape[:2]
-    if height * width > MOST_PIXELS:
-        return ()
     edit = edit.settled(Settings(), picture)
     layout = Layout(registry, edit, (width, height))
-    (masks,), (reference,) = layout.on(Grid(width, height, width, height)), layout.references
-    origin = picture if reference is None else np.asarray(load_image(reference.image))
-    drawn = registry.draft(edit, masks, _unit(picture), None if reference is None else _unit(origin))
+    grid = _raster(width, height)
+    (masks,), (reference,) = layout.on(grid), layout.references
+    small = picture if grid.width == width else np.asarray(Image.fromarray(picture).resize((grid.width, grid.height), Image.Resampling.BOX))
+    origin, cell = small, (1.0, 1.0)
+    if reference is not None:  # at its own size: its pixels are as large as the picture's
+        origin, cell = np.asarray(load_image(reference.image)), (grid.cell_width, grid.cell_height)
+    drawn = registry.draft(edit, masks, _unit(small), None if reference is None else _unit(origin))
     target = masks.target
     if drawn is not None:
         content = np.rint(drawn[target].clip(0, 1) * 255)
     elif not masks.places_content(reference is not None):
         return ()
     else:
-        x, y = np.floor(masks.correspondence[target]).astype(int).T
+        x, y = np.floor(masks.correspondence[target] * cell).astype(int).T
         content = origin[y.clip(0, origin.shape[0] - 1), x.clip(0, origin.shape[1] - 1)]
-    whole = picture.copy()
+    whole = small.copy()
     whole[target] = content
-    return cut_out(whole, target), filled(picture, masks.vacated & ~target)
+    return tuple(_enlarged(ghost, grid) for ghost in (cut_out(whole, target), filled(small, masks.vacated & ~target)))
+
+
+def _raster(width: int, height: int) -> Grid:
+    step = max(1, math.ceil((width * height / MOST_PIXELS) ** 0.5))
+    return Grid(-(-width // step), -(-height // step), width, height)
+
+
+def _enlarged(ghost: Ghost | None, grid: Grid) -> Ghost | None:
+    return ghost and Ghost(ghost.image, ghost.x * grid.cell_width, ghost.y * grid.cell_height, grid.cell_width)
 
 
 def _unit(picture: np.ndarray) -> np.ndarray:

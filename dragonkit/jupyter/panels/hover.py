@@ -18,7 +18,8 @@ from dragonkit.jupyter.work.latest import Latest
 __all__ = ["Hover"]
 
 PATIENCE = 1.0
-"""Seconds that a selector may take; one that is slower is asked by clicks only, or it would be busy whenever a click comes."""
+"""Seconds of work that a selector may take; one that takes more twice is asked by clicks only, or it would be busy whenever a click
+comes. What else keeps the machine busy, such as a model that is being loaded, does not count."""
 
 Select = Callable[[list[Click]], np.ndarray]
 
@@ -35,13 +36,14 @@ class Hover:
         self._view, self._fail = view, fail
         self._select: Select | None = None
         self._known: list[np.ndarray] = []
+        self._slow = 0  # times in a row
         self._latest = Latest(self._failed)
         view.on_hover(self._over)
 
     def look_for(self, select: Select | None) -> None:
         """Another selector, other options or another picture: what was known is not any more. `select` may take a while."""
         self._latest.forget()
-        self._select, self._known = select, []
+        self._select, self._known, self._slow = select, [], 0
         self._view.highlight(None)
 
     def under(self, x: float, y: float) -> np.ndarray | None:
@@ -69,12 +71,13 @@ class Hover:
             return
 
         def work(wanted: Callable[[], bool]) -> None:
-            begun, mask = time.monotonic(), None
+            begun, mask = time.thread_time(), None
             with suppress(MaskError):  # there is nothing, of which a click would tell
                 mask = select([(x, y, True)])
             if select is not self._select:
                 return
-            if time.monotonic() - begun > PATIENCE:
+            self._slow = self._slow + 1 if time.thread_time() - begun > PATIENCE else 0
+            if self._slow > 1:
                 self._select = None
             if mask is not None:
                 self._known.append(mask)

@@ -18,7 +18,7 @@ Subject = Literal["picture", "run", "asked", "selection", "file", "canvas"]
 
 
 class Messages:
-    """All errors and warnings are shown, and of the rest what was said last; below it, what to do next.
+    """All errors and warnings are shown, what goes on, and of the rest what was said last; below it, what to do next.
 
     Any thread may say something.
 
@@ -63,7 +63,7 @@ class Messages:
 
     def _show(self) -> None:
         errors = [words for kind, words in self._now.values() if kind == "error"]
-        rest = [(kind, words) for kind, words in self._now.values() if kind not in ("error", "warning")]
-        said = [(kind, words) for kind, words in self._now.values() if kind == "warning"] + rest[-1:]
+        rest = [one for one in self._now.values() if one[0] not in ("error", "warning")]
+        said = [one for one in self._now.values() if one[0] == "warning"] + [one for one in rest if one[0] == "working" or one is rest[-1]]
         self._error.value = "".join(f'<div role="alert">{html.escape(words)}</div>' for words in errors)
         self._status.value = "".join(f'<div role="status" class="dk-{kind}">{html.escape(words)}</div>' for kind, words in said)

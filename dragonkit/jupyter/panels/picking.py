@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from typing import Any
 
@@ -10,6 +11,7 @@ import ipywidgets as W
 import numpy as np
 from PIL import Image
 
+from dragonkit.errors import MaskError
 from dragonkit.jupyter.canvas.view import CanvasView
 from dragonkit.jupyter.elements import Choice, row
 from dragonkit.jupyter.forms.controls import LEFT_OUT, Control, control_for
@@ -25,6 +27,8 @@ __all__ = ["PickPanel"]
 
 BEST = "object"
 """Takes most of an object at one click (`dragonkit bench selectors`); where it cannot run, the first one that is offered stands in."""
+GROUND = 0.5
+"""What is more of the picture than this is ground, and is not taken by a hand that has not clicked on it."""
 
 
 class PickPanel:
@@ -35,6 +39,7 @@ class PickPanel:
         selectors: those that take clicks are offered.
         picture: gives the picture that is being edited.
         messages: told of errors, and of what goes on.
+        late: what is changed within belongs to what was done before, for undo.
 
     Attributes:
         widget: all of it.
@@ -47,8 +52,9 @@ class PickPanel:
         selectors: Sequence[Selector],
         picture: Callable[[], Image.Image],
         messages: Messages,
+        late: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
-        self._view, self._picture, self._messages = view, picture, messages
+        self._view, self._picture, self._messages, self._late = view, picture, messages, late
         self._latest = Latest(self._fail)
         self.offered = {selector.name: selector for selector in selectors if selector.gesture == "clicks"}
         best = BEST if BEST in self.offered and find_spec("cv2") is not None else next(iter(self.offered), None)
@@ -61,6 +67,7 @@ class PickPanel:
         self.sign.style.button_width = "auto"
         self._options, self._controls = W.VBox(), dict[str, Control]()
         self._asked: list[Click] = []
+        self._carried = False  # what was asked for is on its way in somebody's hand
         self._selected: tuple[list[Click], np.ndarray] | None = None
         self.widget = W.VBox([row(self.choice, self.sign), self._options])
         self.choice.observe(lambda change: self._choose(), names="value")
@@ -96,6 +103,7 @@ class PickPanel:
         pick: Any = self._view.tools["pick"]
         pick.selector = lambda clicks: self._ask(selector, clicks)
         pick.lit = lambda x, y: self._lit(selector, x, y)
+        pick.awaits = lambda clicks: self._awaits(selector, clicks)
         self.look_again()
 
     def forget(self) -> None:
@@ -124,23 +132,50 @@ class PickPanel:
             self._found(selector, clicks, known)
             return known
         options = self._given()
-        picture, self._asked = self._picture(), clicks
+        picture, self._asked, self._carried = self._picture(), clicks, False
         self._messages.say(f"{selector.name} is selecting ...", "selection", "working")
 
         def work(wanted: Callable[[], bool]) -> None:
-            mask = selector.select(picture, clicks, **options)
-            if wanted():
-                self._view.apply(lambda state: self._set(state, clicks, mask))
+            try:
+                mask = selector.select(picture, clicks, **options)
+            except MaskError:
+                if wanted() and self._carried:
+                    self._let_go(clicks)
+                raise
+            if wanted() and self._carried and mask.mean() > GROUND:
+                self._let_go(clicks)
+                self._messages.say("that is most of the picture, and not taken along; a click selects it", "selection")
+            elif wanted():
+                with self._late():
+                    self._view.apply(lambda state: self._set(state, clicks, mask))
                 if self._view.state.points == clicks:  # otherwise undone or cleared since
                     self._messages.say(f"{selector.name} has selected {int(mask.sum())} pixels", "selection")
 
         self._latest.do(work)
         return None
 
+    def _awaits(self, selector: Selector, clicks: list[Click]) -> bool:
+        """Somebody takes what is not selected yet: it is looked for, unless it is already."""
+        begun = self.selecting and clicks == self._asked
+        if not begun and (self._view.state.points or self._ask(selector, clicks) is not None):  # beside a selection nothing is taken
+            return False
+        self._carried = True
+        return True
+
+    def _let_go(self, clicks: list[Click]) -> None:
+        """There is nothing to be taken where somebody took it."""
+
+        def drop(state: MarkState) -> None:
+            if state.points == clicks:
+                self._view.tool.cancel()
+                state.change(points=(), drags=())
+
+        self._view.apply(drop)
+
     def _lit(self, selector: Selector, x: float, y: float) -> tuple[list[Click], np.ndarray] | None:
         """What is taken without a click before: what is lit up, unless it is most of the picture, which is ground."""
         known = None if self._view.state.points else self._hover.under(x, y)
-        if known is None or known.mean() > 0.5 or not self._view.tools["pick"].positive:  # type: ignore[attr-defined]
+        if known is None or known.mean() > GROUND or not self._view.tools["pick"].positive:  # type: ignore[attr-defined]
             return None
         clicks = [(x, y, True)]
         self._found(selector, clicks, known)
@@ -170,6 +205,9 @@ class PickPanel:
     def _set(self, state: MarkState, clicks: list[Click], mask: np.ndarray) -> Any:
         if state.points != clicks:  # undone or cleared since
             return None
+        if self._carried and len(clicks) == 1:
+            self._selected = (clicks, mask)
+            return state.change(mask)
         before, self._selected = self._selected, (clicks, mask)
         same = before is not None and before[0] in (clicks, clicks[:-1])
         # a further click corrects the selection; what was painted by hand elsewhere stays

@@ -42,7 +42,8 @@ class RunPanel:
         self._bar.max, self._bar.value = progress.steps, progress.step
         left = "" if progress.seconds_left is None else f", about {progress.seconds_left:.0f} s left"
         energies = "".join(f"; {name} {value:.3g}" for name, value in progress.energies.items())
-        words = f"{what}: {progress.unit} {progress.step} of {progress.steps}{left}{energies}"
+        done = f"{progress.step} of {progress.steps}"
+        words = f"{what}: {f'step {done}' if progress.unit == 'step' else f'{done} {progress.unit}'}{left}{energies}"
         waits = progress.step == 0 and progress.unit == "step"
         self._words.value = html.escape(f"{what} waits: something else runs on this model" if waits else words)
 

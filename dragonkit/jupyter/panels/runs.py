@@ -42,6 +42,7 @@ class Runs:
     def __init__(self, session: Session, panel: RunPanel, messages: Messages, on_result: Callable[[Entry], Any]) -> None:
         self.session, self.panel, self.messages, self._on_result = session, panel, messages, on_result
         self.error: BaseException | None = None
+        self._mode = ""  # of the run
         self.job = EditJob(self._progressed, self._previewed, self._finished)
 
     def prepare(self) -> None:
@@ -78,13 +79,19 @@ class Runs:
             self.error = None
             self.messages.forgive()
             panel.busy(True)
-            waits = "waits until the picture is inverted"
-            self.messages.say(f"{edits[0].mode}: {waits if session.preparing else 'running'}", "run", "working")
+            self._mode = edits[0].mode
+            self._say_that_it_runs()
         session.run(self.job, edits, state)
+
+    def _say_that_it_runs(self) -> None:
+        waits = "waits until the picture is inverted"
+        self.messages.say(f"{self._mode}: {waits if self.session.preparing else 'running'}", "run", "working")
 
     def cancel(self) -> None:
         """Stop the run within a step. A plugin that does not return is named after a while."""
         self.job.cancel()
+        if not self.job.running:  # an interpreter that ends cancels, too, and would wait for ever for a thread that it no longer starts
+            return
         timer = threading.Timer(PATIENCE, self._say_what_holds_up)
         timer.daemon = True
         timer.start()
@@ -122,6 +129,8 @@ class Runs:
             self.messages.say(f"the picture is inverted; careful: {' '.join(advice)}", "picture", "warning")
         else:
             self.messages.say(f"the picture is inverted{check}", "picture")
+        if self.job.running:
+            self._say_that_it_runs()
 
     def _finished(self, job: EditJob) -> None:
         self.panel.busy(False)

@@ -40,6 +40,7 @@ class Stage:
     def __init__(self, view: CanvasView, picture: Image.Image, fail: Callable[[Exception], Any]) -> None:
         self.view, self.picture = view, picture
         self._previews = Latest(fail)
+        self._pixels: tuple[Image.Image, np.ndarray] | None = None
         self.result: Image.Image | None = None
         self.after = W.FloatSlider(
             value=0,
@@ -91,7 +92,7 @@ class Stage:
             self._previews.forget()
             self._lay()
             return
-        picture = np.asarray(self.picture)
+        picture = self._array()
 
         def work(wanted: Callable[[], bool]) -> None:
             ghosts: tuple[Ghost | None, ...] = ()
@@ -119,7 +120,7 @@ class Stage:
             shift: how far it has been moved already. Then it is taken as it looks there, if that is to be seen.
         """
         self._previews.forget()
-        picture = np.asarray(self.picture)
+        picture = self._array()
         seen = self._laid if any(shift) else ()
         ghost, self._hole = seen or (cut_out(picture, mask, shift), filled(picture, mask))
         self._lifted = None if ghost is None else (ghost, (x, y))
@@ -132,6 +133,12 @@ class Stage:
 
     def drop(self) -> None:
         self._lifted = None
+
+    def _array(self) -> np.ndarray:
+        """The picture, uint8 (H, W, 3): of a large one it takes a while."""
+        if self._pixels is None or self._pixels[0] is not self.picture:
+            self._pixels = self.picture, np.asarray(self.picture)
+        return self._pixels[1]
 
     def _lay(self, *ghosts: Ghost | None) -> None:
         """The first lies on top."""

@@ -27,7 +27,8 @@ class Pick(Tool):
     """Clicks on an object, which `selector` turns into a mask. Further clicks correct it; Escape goes on to another object.
 
     What is selected can be taken and moved: a press inside the mask and a way from there are an arrow, which replaces the one before; taken
-    where it shall go, the arrow goes on. What is lit up under the pointer is selected and taken at once. The frame round it has handles.
+    where it shall go, the arrow goes on. What is lit up under the pointer is selected instead and taken at once; what is not looked up
+    yet is taken all the same, and is selected meanwhile. The frame round it has handles.
     A selector that is changed in between gets all clicks on the object, and its mask replaces the one before.
 
     Args:
@@ -37,6 +38,7 @@ class Pick(Tool):
 
     Attributes:
         lit: gives the clicks and the mask of what is lit up at a place, or None.
+        awaits: told of clicks; begins to select what they are on, and tells whether it will come, to be taken where the first one is.
         frame: gives the frame round what is selected, or None.
         pull: told which handle is pulled, by how much since the press, and whether the hand presses, moves or releases.
     """
@@ -50,6 +52,7 @@ class Pick(Tool):
         self._grabbed: Drag | None = None
         self._selected: tuple[list[Click], np.ndarray | None] = ([], None)
         self.lit: Callable[[float, float], tuple[list[Click], np.ndarray] | None] = lambda x, y: None
+        self.awaits: Callable[[list[Click]], bool] = lambda clicks: False
         self.frame: Callable[[MarkState], Frame | None] = lambda state: None
         self.pull: Callable[[Pull, float, When], None] = lambda pull, by, now: None
         self._framed: Frame | None = None
@@ -90,7 +93,10 @@ class Pick(Tool):
             self._taken = self._takes(state, pressed)
             if self._taken is None and (lit := self.lit(*pressed)) is not None:
                 self._selected, self._taken = lit, (pressed, pressed)
-                changed = state.change(state.mask | lit[1], points=lit[0], drags=())
+                changed = state.change(lit[1], points=lit[0], drags=())
+            elif self._taken is None and self.positive and self.awaits(clicks := state.points or [(*pressed, True)]):
+                self._taken = (pressed, pressed)
+                state.change(points=clicks)
         if self._taken is not None:
             start, end = self._taken
             self._grabbed = start, within((end[0] + x - pressed[0], end[1] + y - pressed[1]), state.size)

@@ -70,7 +70,7 @@ class Timeline:
         self._view, self._get, self._put, self._subject, self._lay = view, get, put, subject, lay
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
-        self._going = False
+        self._going = self._late = False
         self._version, self._now = view.state.version, _Moment(subject(), get())
         view.rewind, view.replay = self.undo, self.redo
 
@@ -84,6 +84,16 @@ class Timeline:
             finally:
                 self._going = before
             self.note()
+
+    @contextmanager
+    def late(self) -> Iterator[None]:
+        """What changes of the marks within comes of what was marked last, such as the mask of a click, and is undone with it."""
+        with drawing:
+            self._late = True
+            try:
+                yield
+            finally:
+                self._late = False
 
     def note(self) -> None:
         """Whatever is different now is a step, and what was undone before it can no longer be redone."""
@@ -100,7 +110,9 @@ class Timeline:
             return
         last = self._done[-1] if self._done else None
         alone = step.marks or "subject" in step.touched
-        if last and not alone and not last.marks and step.touched == last.touched and step.when - last.when < TOGETHER:
+        if self._late and last and last.marks and last.after.subject is step.before.subject:
+            self._done[-1] = replace(step, marks=last.marks + step.marks, before=last.before)
+        elif last and not alone and not last.marks and step.touched == last.touched and step.when - last.when < TOGETHER:
             self._done[-1] = replace(step, before=last.before)
             if not self._done[-1].touched:  # there and back
                 self._done.pop()

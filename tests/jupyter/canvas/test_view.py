@@ -287,7 +287,7 @@ def test_a_reload_brings_everything_back(view: CanvasView, browser: Browser) -> 
     drag(view.widget, (100, 100), (300, 200))
     view.set_tool("drag")
     drag(view.widget, (100, 300), (300, 300))
-    view.show_ghosts([(Image.new("RGBA", (8, 8), "red"), 5, 5)])
+    view.show_ghosts([(Image.new("RGBA", (8, 8), "red"), 5, 5, 1)])
     before = shown_mask(browser, view)
     browser.reload()
     emit(view.widget[2], "client_ready")
@@ -394,7 +394,7 @@ def test_events_and_drawings_from_many_threads(view: CanvasView, browser: Browse
 
     def progress() -> None:
         for step in range(15):
-            view.show_ghosts([(Image.new("RGBA", (4, 4)), step, step)])
+            view.show_ghosts([(Image.new("RGBA", (4, 4)), step, step, 1)])
         view.show_ghosts([])
 
     threads = [threading.Thread(target=paint, args=(100 * row + 50,)) for row in range(4)] + [threading.Thread(target=progress)]
@@ -422,11 +422,11 @@ def test_the_pointer_is_told_in_picture_pixels_while_it_is_pressed(view: CanvasV
 
 def test_a_ghost_follows_and_is_sent_once(view: CanvasView, browser: Browser) -> None:
     cutout = Image.new("RGBA", (12, 6), (255, 0, 0, 128))
-    view.show_ghosts([(cutout, 10, 20)])
+    view.show_ghosts([(cutout, 10, 20, 1)])
     (drawn,) = [command for command in browser.commands if command.name == "drawImage"]
     assert drawn.layer == layer_id(view.widget, 2) and drawn.args[1:] == [100, 200, 120, 60]
     sent = view._layers._cutouts[0]._whole.value
-    view.show_ghosts([(cutout, 11.5, 20)])
+    view.show_ghosts([(cutout, 11.5, 20, 1)])
     assert browser.commands[-2].args[1:] == [115, 200, 120, 60] and view._layers._cutouts[0]._whole.value is sent
     browser.messages.clear()
     view.show_ghosts([])
@@ -561,3 +561,37 @@ def test_marks_can_be_hidden_and_come_back(view: CanvasView, browser: Browser) -
     view.marked = True
     assert np.array_equal(shown_mask(browser, view), with_marks)
     assert view.state.mask.any()
+
+
+def test_on_a_fine_screen_the_canvas_has_more_pixels_and_positions_stay(view: CanvasView, browser: Browser) -> None:
+    view.state.set_mask(np.eye(48, 64, dtype=bool))
+    browser.messages.clear()
+    view.front._told(view.front, {"action": "screen", "ratio": 1.5}, [])
+    assert (view.widget.width, view.widget.height) == (1280, 960) and view.widget.layout.width == "640px"
+    assert view.viewport.canvas_size == (640, 480)
+    (drawn,) = [command for command in browser.commands if command.name == "drawImage"]
+    assert drawn.args[1:] == [0, 0, 640, 480] and browser.names.count("scale") == 2, "what is drawn is as large as before"
+    overlay = mask_overlay(view.state.mask, view.viewport.on_screen, (0, 0, 1280, 960), view.opacity, view._color)
+    shown = browser.layers[layer_id(view.widget, 1)][:960, :1280]
+    assert np.array_equal(shown, overlay * (overlay[..., 3:] > 0)), "but the mask has every pixel"
+    events = []
+    view.on_pointer(lambda *event: events.append(event))
+    drag(view.widget, (200, 400), (300, 400))
+    touch(view.widget, "start", (200, 400))
+    touch(view.widget, "end")
+    assert events[:2] == [("down", 10, 20), ("move", 15, 20)] and ("down", 10, 20) in events[2:]
+    browser.messages.clear()
+    view.front._told(view.front, {"action": "screen", "ratio": 1}, [])
+    assert view.widget.width == 640 and "scale" not in browser.names
+
+
+def test_a_large_picture_is_as_fine_as_the_screen(browser: Browser) -> None:
+    large = Image.effect_noise((1600, 1000), 60).convert("RGB")
+    view = CanvasView(large, MarkState(large.size))
+    view.set_fine(2)
+    reduced = Image.open(io.BytesIO(view._layers._picture._reduced.value))
+    (*_, drawn) = [command for command in browser.commands if command.name == "drawImage"]
+    assert reduced.size == (1280, 800) and drawn.args[1:] == [0, 0, 640, 400]
+    other = Image.effect_noise((800, 600), 60).convert("RGB")
+    view.set_image(other, MarkState(other.size))
+    assert view.viewport.fine == 2 and view.widget.width == 1280

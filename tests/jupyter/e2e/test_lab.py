@@ -36,10 +36,16 @@ def test_a_mask_painted_with_the_mouse_is_the_mask_in_python(lab: NotebookPage, 
     screen = lab.page.context.new_cdp_session(lab.page)
     screen.send("Emulation.setDeviceMetricsOverride", {**WINDOW, "deviceScaleFactor": sharpness, "mobile": False})
     assert lab.page.evaluate("devicePixelRatio") == sharpness
+    until(lab, f"editor.view.viewport.fine == {sharpness}")
+    source, side = np.asarray(SCENE.image), 10 * sharpness
+    lab.page.wait_for_function(f"document.querySelector('.dk-editor canvas').width === {64 * side}")
+    lab.page.wait_for_timeout(300)
+    assert np.array_equal(lab.pixels(), source.repeat(side, axis=0).repeat(side, axis=1)), "each pixel is a square with sharp edges"
     way = to_window(lab, (33, 43), (54, 43), (54, 20))
     lab.page.mouse.move(*way[0])
     lab.canvas.evaluate("""canvas => { window.stroke = new Promise(done => canvas.addEventListener('mousedown', event => {
-        const begun = performance.now(), pixel = () => canvas.getContext('2d').getImageData(330, 430, 1, 1).data.join();
+        const begun = performance.now(), place = canvas.width / 64;
+        const pixel = () => canvas.getContext('2d').getImageData(33 * place, 43 * place, 1, 1).data.join();
         const before = pixel();
         const look = () => pixel() === before ? requestAnimationFrame(look) : done(performance.now() - begun);
         look();

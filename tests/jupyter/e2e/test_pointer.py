@@ -145,6 +145,9 @@ def test_after_a_restart_the_editor_says_that_it_is_dead(lab: NotebookPage) -> N
     lab.page.wait_for_function(
         "getComputedStyle(document.querySelector('.dk-editor'), '::before').content.includes('kernel was restarted')", timeout=LONG
     )
+    signs = """() => [...document.querySelectorAll('.dk-editor .jupyter-widgets-disconnected')]
+        .filter(node => getComputedStyle(node, '::before').display !== 'none').length"""
+    assert lab.page.evaluate(signs) == 0, "which is enough: ipywidgets has a broken link for each of its parts"
     lab.look("dead")
     end = time.monotonic() + LONG / 1000
     while lab.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status") != "idle":
@@ -182,6 +185,22 @@ def test_click_the_object_drag_it_run(lab: NotebookPage) -> None:
     lab.look("moved")
     changed = (result_of(lab) != np.asarray(SCENE.image)).any(axis=2)
     assert changed[boat].mean() > 0.5
+
+
+def test_a_drag_in_the_first_moment_is_an_edit(lab: NotebookPage) -> None:
+    """Nothing has been looked up yet, and nothing lit up."""
+    boat = SCENE.objects[0].mask
+    middle = tuple(float(np.median(places)) + 0.5 for places in np.nonzero(boat)[::-1])
+    start, end = to_window(lab, middle, (middle[0] - 14, middle[1] + 9))
+    lab.do("editor._easel.tools.take('pick')")
+    lab.drag(start, end)
+    until(lab, "len(editor.marks.drags) == 1")
+    lab.press("Run")
+    wait_for(lab, "status", "done in")
+    assert lab.python("editor.history[0].edits[0].shift") == pytest.approx([-14, 9], abs=0.3)
+    assert (mask_of(lab) & boat).sum() > 0.8 * boat.sum()
+    lab.press("undo")
+    until(lab, "editor.marks.drags == [] and editor.marks.points == [] and not editor.mask.any()")
 
 
 def test_in_a_wide_window_picture_and_run_are_on_one_screen(lab: NotebookPage) -> None:

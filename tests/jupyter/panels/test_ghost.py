@@ -93,11 +93,32 @@ def test_a_draft_is_shown_and_where_there_is_none_nothing_is() -> None:
     assert ghost_of(REGISTRY, dk.Appearance(mask=mask, init="none", **values), PICTURE) is None
 
 
-def test_large_pictures_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    edit = dk.Move(mask=box(2, 2, 5, 5), shift=(4, 0))
-    assert ghost_of(REGISTRY, edit, PICTURE) is not None
-    monkeypatch.setattr(ghost, "MOST_PIXELS", HEIGHT * WIDTH - 1)
-    assert ghost_of(REGISTRY, edit, PICTURE) is None
+def test_a_large_picture_is_looked_at_on_a_coarser_raster(monkeypatch: pytest.MonkeyPatch) -> None:
+    edit = dk.Move(mask=box(2, 2, 6, 6), shift=(8, 4))
+    monkeypatch.setattr(ghost, "MOST_PIXELS", HEIGHT * WIDTH / 4)
+    content, hole = ghosts_of(REGISTRY, edit, PICTURE)
+    assert content is not None and hole is not None
+    assert content[1:] == (10, 6, 2) and content.image.size == (3, 3)
+    expected = PICTURE.reshape(HEIGHT // 2, 2, WIDTH // 2, 2, 3).mean((1, 3))[1:4, 1:4]
+    assert np.abs(np.asarray(content.image)[..., :3] - expected).max() <= 1
+    assert hole[1:] == (2, 2, 2)
+    lent = {"reference": PICTURE[::-1].copy(), "reference_mask": box(0, 0, 6, 6)}
+    paste: Any = REGISTRY.edit_types()["paste"]
+    (pasted, _) = ghosts_of(REGISTRY, paste(**lent, shift=(8, 4)), PICTURE)
+    assert pasted is not None and pasted[1:] == (8, 4, 2)
+    assert (np.asarray(pasted.image)[..., :3] == PICTURE[::-1][1:6:2, 1:6:2]).all(), "from there, at its own size"
+
+
+def test_a_large_hole_is_filled_quickly_and_as_smoothly() -> None:
+    y, x = np.mgrid[:1200, :1600]
+    picture = np.stack([x // 8, y // 8, (x + y) // 16], 2).astype(np.uint8)
+    mask = (x - 800) ** 2 + (y - 600) ** 2 < 250**2
+    marked = np.where(mask[..., None], np.uint8(255), picture)
+    hole = filled(marked, mask)
+    assert hole is not None and (hole.x, hole.y) == (551, 351)
+    alpha = np.asarray(hole.image)[..., 3] > 0
+    assert np.array_equal(alpha, mask[351:850, 551:1050])
+    assert np.abs(np.asarray(hole.image)[..., :3].astype(int) - picture[351:850, 551:1050])[alpha].mean() < 8
 
 
 @pytest.mark.processes

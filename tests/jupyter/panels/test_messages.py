@@ -33,3 +33,12 @@ def test_what_is_no_longer_true_goes_and_what_was_said_before_shows_again(messag
     messages.fail(ValueError("b"), "asked")
     messages.forgive()
     assert messages._error.value == "" and "careful" in messages._status.value
+
+
+def test_what_goes_on_stays_beside_what_was_done(messages: Messages) -> None:
+    messages.say("loading", "picture", "working")
+    messages.say("written", "file")
+    messages.say("selected", "selection")
+    assert "loading" in messages._status.value and "selected" in messages._status.value and "written" not in messages._status.value
+    messages.say("inverted", "picture")
+    assert "loading" not in messages._status.value and "inverted" in messages._status.value
