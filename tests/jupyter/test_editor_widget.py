@@ -618,7 +618,12 @@ def test_before_and_after(open_editor: Any) -> None:
     assert slider.value == pytest.approx(0.75) and editor.marks.version == before, "the line is pushed, and nothing is painted"
     drag(canvas(editor), (edge / 4, 9), (edge + 50, 9))
     assert slider.value == 0.01, "it stays in reach"
+    told = editor.view.front.comparing
+    assert told["line"] == pytest.approx(0.99 * edge, abs=1) and told["before"]["width"] == told["after"]["width"] == edge
+    editor.view.front._told(None, {"action": "slid", "x": edge / 4}, [])
+    assert slider.value == pytest.approx(0.75) and editor.view.front.comparing["line"] == pytest.approx(edge / 4)
     slider.value = 0
+    assert editor.view.front.comparing == {}
     assert np.array_equal(shown(editor), np.asarray(PICTURE)) and editor.view.marked
     slider.value = 1
     editor.view.apply(lambda state: state.invert())

@@ -1,4 +1,5 @@
-"""Before and after on one canvas: the result lies right of a line that can be pushed. Both pictures are sent to the browser once."""
+"""Before and after on one canvas: the result lies right of a line that can be pushed. Both pictures are sent to the browser once, which
+moves the line by itself where a mouse has it (curtain.js); a finger's way goes through Python."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from dragonkit.jupyter.canvas.sheet import Sheet
+from dragonkit.jupyter.canvas.sheet import Place, Sheet
 from dragonkit.jupyter.canvas.viewport import Viewport
 
 __all__ = ["Comparison"]
@@ -38,6 +39,19 @@ class Comparison:
     def share_at(self, viewport: Viewport, x: float) -> float:
         """The share with the line at a canvas position."""
         return min(max(1 - viewport.to_image(x, 0)[0] / viewport.image_size[0], 0.0), 1.0)
+
+    def told(self, before: Place, viewport: Viewport, reach: float) -> dict[str, Any]:
+        """What the browser must know to push the line: nothing where there is none.
+
+        Args:
+            before: of the picture under the result.
+            reach: how near the line the pointer takes it, in canvas pixels.
+        """
+        if not self.shown or self.after is None:
+            return {}
+        fine = viewport.fine
+        after = self._sheet.place(self.after, viewport).told(fine)
+        return {"before": before.told(fine), "after": after, "line": fine * self.line(viewport), "reach": fine * reach, "fine": fine}
 
     def draw(self, layer: Any, viewport: Viewport) -> None:
         """Draw the result on an ipycanvas layer, over the picture."""

@@ -16,6 +16,7 @@ function render({ model, el }) {
   let pressed = null; // the canvas on which the primary button went down
   let pushing = null; // where the pointer was when the picture was pushed last
   let space = false;
+  const curtain = new Curtain(model);
 
   const look = document.createElement("style");
   el.append(look);
@@ -45,13 +46,19 @@ function render({ model, el }) {
       swallow(event);
     } else if (event.button !== 0) {
       swallow(event);
+    } else if (!dead() && curtain.begins(canvas, place(canvas, event)[0])) {
+      canvas.focus();
+      swallow(event);
     } else {
       pressed = canvas;
     }
   };
 
   const move = (event) => {
-    if (pushing) {
+    if (curtain.pushed) {
+      curtain.to(place(curtain.canvas, event)[0]);
+      swallow(event);
+    } else if (pushing) {
       const canvas = ours();
       const scale = canvas.width / canvas.getBoundingClientRect().width;
       send("pan", { dx: (event.clientX - pushing[0]) * scale, dy: (event.clientY - pushing[1]) * scale });
@@ -64,7 +71,10 @@ function render({ model, el }) {
   };
 
   const up = (event) => {
-    if (pushing && (event.button === 1 || event.button === 0)) {
+    if (curtain.pushed && event.button === 0) {
+      send("slid", { x: curtain.end(), y: 0 });
+      swallow(event);
+    } else if (pushing && (event.button === 1 || event.button === 0)) {
       pushing = null;
       point();
       event.stopImmediatePropagation();
@@ -156,6 +166,7 @@ function render({ model, el }) {
   };
   const asked = async (message, buffers) => {
     if (message.ask === "copy") send("copied", { done: (await copy(message.text)) ? 1 : 0 });
+    if (message.ask === "lift") curtain.lift();
     if (message.ask === "live") editor()?.classList.add("dk-live");
     if (message.ask === "download") download(message.name, buffers[0]);
   };
@@ -192,6 +203,7 @@ function render({ model, el }) {
     for (const [name, listener] of Object.entries(listeners)) document.removeEventListener(name, listener, options);
     window.removeEventListener("blur", forget);
     screen.removeEventListener("change", measure);
+    curtain.close();
   };
 }
 

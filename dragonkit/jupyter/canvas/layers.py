@@ -24,7 +24,7 @@ from dragonkit.jupyter.canvas.sheet import Sheet
 from dragonkit.jupyter.canvas.viewport import Viewport
 from dragonkit.jupyter.marks.shapes import Shape
 
-__all__ = ["CutOut", "Layers", "Scene", "drawing"]
+__all__ = ["REACH", "CutOut", "Layers", "Scene", "drawing"]
 
 CutOut: TypeAlias = tuple[Image.Image, float, float, float]
 """RGBA, its top left corner at (x, y) of the picture, and how many of the picture's pixels one of its own takes."""
@@ -33,6 +33,8 @@ drawing = threading.RLock()
 """ipycanvas collects the commands of all canvases and threads in one place, so only one may draw at a time. A kernel may also handle
 the events of a canvas and those of a button on two threads: whoever changes what is drawn in several steps holds it, too."""
 
+REACH = 8.0
+"""How near counts as on a point, in canvas pixels."""
 _LIT = 0.25  # opacity of what a click would select
 
 
@@ -67,6 +69,7 @@ class Layers:
     """Attributes:
     widget: the canvas.
     over: what of the last scene changes under the hand; None while a drawing is owed, because none was made or one failed.
+    compared: what the browser must know of before and after, as they were drawn last.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -74,6 +77,7 @@ class Layers:
         self._bottom, self._middle, self._top = (self.widget[index] for index in range(3))
         self._picture, self._cutouts = Sheet(), (Sheet(), Sheet())
         self.over: Any = None
+        self.compared: dict[str, Any] = {}
 
     def resize(self, size: tuple[int, int], fine: int = 1) -> None:
         """(width, height) in canvas pixels, with so many pixels of the screen for each."""
@@ -98,6 +102,7 @@ class Layers:
                 _scale(self._bottom, viewport.fine)
                 self._picture.draw(self._bottom, scene.image, viewport)
                 scene.comparison.draw(self._bottom, viewport)
+                self.compared = scene.comparison.told(self._picture.place(scene.image, viewport), viewport, REACH)
             if rect:
                 shown = np.zeros(scene.image.size[::-1], bool) if scene.mask is None else scene.mask
                 draw_mask(self._middle, shown, screen, rect, scene.opacity, scene.color)

@@ -9,13 +9,14 @@ from dragonkit.imaging.strokes import Point
 from dragonkit.jupyter.canvas.callbacks import Callbacks
 from dragonkit.jupyter.canvas.fingers import Fingers
 from dragonkit.jupyter.canvas.keys import ACTIONS, PUSHES, chord
+from dragonkit.jupyter.canvas.layers import REACH
 
 if TYPE_CHECKING:
     from dragonkit.jupyter.canvas.view import CanvasView
 
 __all__ = ["Listening"]
 
-_REACH, _FINGERS_REACH = 8.0, 24.0  # how near counts as on a point, in canvas pixels
+_FINGERS_REACH = 24.0  # how near counts as on a point, in canvas pixels
 _FINEST = 2  # pixels of the screen for one of the canvas: more would be sent for nothing that an eye can see
 _PLACES = ("x", "y", "dx", "dy")
 
@@ -53,6 +54,11 @@ class Listening:
             self._view.zoom_at(values["x"], values["y"], values["by"])
         elif action == "screen":
             self._view.set_fine(_FINEST if values["ratio"] > 1 else 1)
+        elif action == "slid":  # the browser has pushed the line by itself
+            try:
+                self._callbacks.notify("slide", self._view.comparison.share_at(self._view.viewport, values["x"]))
+            finally:
+                self._view.front.lift()
         elif action == "copied":
             self._callbacks.notify("copied", bool(values["done"]))
         elif action in ("move", "up") and (self._pressed or self._sliding):  # beside the canvas: a stroke goes on there
@@ -65,7 +71,7 @@ class Listening:
         fine = self._view.viewport.fine
         return x / fine, y / fine
 
-    def _point(self, event: str, canvas_x: float, canvas_y: float, reach: float = _REACH) -> None:
+    def _point(self, event: str, canvas_x: float, canvas_y: float, reach: float = REACH) -> None:
         view = self._view
         if self._slides(event, canvas_x, reach):
             return

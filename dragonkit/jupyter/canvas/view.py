@@ -252,3 +252,4 @@ class CanvasView(Events):
     def _draw(self, everything: bool = False, mask: Rect | None = None) -> None:
         with drawing:
             self._layers.draw(self._scene(), everything, mask)
+            self.front.comparing = self._layers.compared

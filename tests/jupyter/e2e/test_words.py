@@ -61,9 +61,21 @@ def test_before_and_after_are_parted_by_a_line_and_who_goes_on_has_the_object_se
     until_shown(lab, result, marks=0.03)
     lab.canvas.focus()
     edge, middle = to_window(lab, (0.2, 20), (32, 20))
-    lab.drag(edge, middle)
-    until(lab, "abs(editor._easel.stage.after.value - 0.5) < 0.01")
+    lab.do("pushed = []\neditor.view.on_slide(pushed.append)")
+    lab.page.mouse.move(*edge)
+    lab.page.mouse.down()
+    for share in (0.3, 0.6, 1.0):
+        lab.page.mouse.move(edge[0] + share * (middle[0] - edge[0]), edge[1])
     both = np.where(np.arange(64)[None, :, None] < 32, source, result)
+    curtain = lab.page.locator("canvas.dk-curtain")
+    seen = np.asarray(curtain.evaluate("sheet => [...sheet.getContext('2d').getImageData(0, 0, sheet.width, sheet.height).data]"))
+    seen = seen.reshape(both.shape[0] * 10, both.shape[1] * 10, 4)[5::10, 5::10, :3]
+    assert (seen != both).any(-1).mean() < 0.06, "the browser shows both by itself, but for the line"
+    assert lab.python("pushed") == [], "and Python hears nothing"
+    lab.page.mouse.up()
+    until(lab, "abs(editor._easel.stage.after.value - 0.5) < 0.01")
+    assert lab.python("len(pushed)") == 1
+    curtain.wait_for(state="detached")
     until_shown(lab, both, marks=0.03)
     lab.look("before-and-after")
     assert lab.python("len(editor.marks.drags)") == 1
