@@ -124,6 +124,7 @@ def test_null_text_optimises_from_step_to_step(backbone: StableDiffusion, clean:
     assert inverted(backbone, clean, "null-text", 1.0).replay.negatives == ()
 
 
+@pytest.mark.slow
 def test_null_text_leaves_what_sdxl_is_told_besides_alone() -> None:
     backbone = backbone_of(topologies.sdxl())
     clean = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))

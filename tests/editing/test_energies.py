@@ -172,7 +172,7 @@ def test_the_mask_of_a_mode_without_memory_is_nobodys_fault(monkeypatch: pytest.
         raise MemoryError("Unable to allocate 15.6 GiB for an array")
 
     monkeypatch.setattr("dragonkit.modes.moving.load_mask", full)
-    with pytest.raises(OutOfMemoryError, match="smaller working_size") as caught:
+    with pytest.raises(OutOfMemoryError, match="smaller picture") as caught:
         editor_with().edit(PICTURE, MOVE, SETTINGS)
     assert "author" not in str(caught.value)
     with pytest.raises(EditError):  # and the editor is as it was

@@ -92,7 +92,7 @@ def editor() -> Editor:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("keep", ["pixels", "latents"])
+@pytest.mark.parametrize("keep", ["pixels", pytest.param("latents", marks=pytest.mark.slow)])
 def test_every_kind_goes_through(editor: Editor, tmp_path: Path, kind: str, keep: Any) -> None:
     path = KINDS[kind](tmp_path)
     before = open_photo(path)

@@ -23,9 +23,8 @@ from dragonkit.modes.drag import Drag
 from dragonkit.modes.move import Move
 from dragonkit.plugins.registry import PluginRegistry
 
-SHAPES = pytest.mark.parametrize("shape", TOPOLOGIES)
-OFTEN = ("sd15", "sd21", "sdxl", "lcm")
-FEWER = pytest.mark.parametrize("shape", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in TOPOLOGIES])
+OFTEN = ("sd15", "sdxl")
+SHAPES = pytest.mark.parametrize("shape", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in TOPOLOGIES])
 
 
 def picture() -> Image.Image:
@@ -96,7 +95,7 @@ def test_an_edit_runs_keeps_the_rest_and_can_be_run_again(shape: str, mode: str)
     assert np.array_equal(np.asarray(editor.run(result.edit_file).image), np.asarray(result.image))
 
 
-@FEWER
+@SHAPES
 def test_energies_attention_and_words_act(shape: str) -> None:
     editor = editor_of(make(shape))
     whole = settings_of(editor)
@@ -108,7 +107,7 @@ def test_energies_attention_and_words_act(shape: str) -> None:
     assert (np.asarray(other_words) != np.asarray(result.image)).any()
 
 
-@FEWER
+@SHAPES
 def test_inverting_goes_there_and_back(shape: str) -> None:
     source = editor_of(make(shape)).invert(picture(), "a fish", Settings(steps=4, inversion_iterations=10))
     assert source.reconstruction_psnr == pytest.approx(source.autoencoder_psnr, abs=0.3)

@@ -76,7 +76,10 @@ def editor_of(card: str, pipeline: Any) -> Editor:
     return Editor(StableDiffusion(pipeline), ModelCard("tiny", "nowhere", "random weights", settings), registry)
 
 
-@pytest.mark.parametrize(("card", "preset", "mode"), ROWS)
+@pytest.mark.parametrize(
+    ("card", "preset", "mode"),
+    [pytest.param(*each, marks=[pytest.mark.slow] if each[1] in ("paper", "reference") and each[2] != "move" else []) for each in ROWS],
+)
 def test_an_edit_costs_so_many_rows(card: str, preset: str, mode: str, tiny_pipeline: Any) -> None:
     editor, settings = editor_of(card, tiny_pipeline), Settings.preset(preset, steps=STEPS)
     found, counts = [], list[int]()

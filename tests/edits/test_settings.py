@@ -29,7 +29,7 @@ def test_defaults() -> None:
         ("seed", -1, "from 0 to"),
         ("schedule", {"span": (0, 2)}, "from 0 to 1"),
         ("schedule", "sometimes", "a list such as 'span=0:0.6, every=2'"),
-        ("memory", "disk", "'bank' or 'recompute'"),
+        ("memory", "disk", "'bank' or 'offload' or 'recompute'"),
         ("keep", "nothing", "'pixels' or 'latents' or 'energy'"),
         ("hold", 1.5, "from 0 to 1"),
         ("layers", (), "at least 1"),

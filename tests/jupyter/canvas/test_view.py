@@ -442,7 +442,7 @@ def test_a_large_picture_is_reduced_until_one_zooms_in(browser: Browser) -> None
     assert view._layers._picture._whole.value == b""
     view.set_zoom(1)
     assert Image.open(io.BytesIO(view._layers._picture._whole.value)).size == (1600, 1000)
-    assert [command.args[1:] for command in browser.commands if command.name == "drawImage"] == [[0, 0], [-480, -300, 1600, 1000]]
+    assert [command.args[1:] for command in browser.commands if command.name == "drawImage"] == [[0, 0, 640, 400], [-480, -300, 1600, 1000]]
     drag(view.widget, (20, 30))
     assert view.state.mask[330, 500]
 
