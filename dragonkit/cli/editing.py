@@ -66,6 +66,16 @@ PresetOption = Annotated[
 DeviceOption = Annotated[
     str | None, typer.Option("--device", metavar="DEVICE", help="Such as cpu or cuda:1; by default a GPU where there is one.")
 ]
+DtypeOption = Annotated[
+    str | None, typer.Option("--dtype", metavar="NAME", help="float32, bfloat16 or float16; what suits the device when left out.")
+]
+RevisionOption = Annotated[
+    str | None, typer.Option("--revision", metavar="NAME", help="A branch, tag or commit of a model on the hub.", show_default=False)
+]
+VariantOption = Annotated[
+    str | None,
+    typer.Option("--variant", metavar="NAME", help="Of the weights' files where a model has several, such as fp16.", show_default=False),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 TrustOption = Annotated[bool, typer.Option("--trust-paths", help="Follow paths in the edit file to anywhere, not only below its folder.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
@@ -83,14 +93,14 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
     """
     from dragonkit.cli.options import build, options_of
     from dragonkit.editing.layout import Layout
-    from dragonkit.edits.naming import with_lora
+    from dragonkit.edits.naming import with_lora, with_revision
     from dragonkit.edits.prompts import checked_prompt
     from dragonkit.edits.settings import Settings
     from dragonkit.imaging.photo_files import open_photo
 
     edit_type, settings_fields = registry.edit_types()[mode], options_of(Settings)
     ours = {"--out", "--overwrite", "--metadata", "--no-metadata", "--prompt", "--model", "--lora", "--preset", "--device"}
-    ours |= {"--click", "--select", "--invert-mask", "--json", "--quiet", "--help"}
+    ours |= {"--dtype", "--revision", "--variant", "--click", "--select", "--invert-mask", "--json", "--quiet", "--help"}
     taken = {field.option for field in settings_fields} | ours
     edit_fields = options_of(edit_type, taken, mode)
     mask_field = next((field for field in edit_fields if field.allowed.format == "mask"), None)
@@ -109,8 +119,11 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="What the picture shows.", show_default=False)] = "",
         model: ModelOption = "toybox",
         lora: LoraOption = None,
+        revision: RevisionOption = None,
+        variant: VariantOption = None,
         preset: PresetOption = "default",
         device: DeviceOption = None,
+        dtype: DtypeOption = None,
         click: ClickOption = None,
         select: SelectOption = "object",
         invert_mask: InvertOption = False,
@@ -134,7 +147,8 @@ def mode_command(registry: PluginRegistry, mode: str) -> Any:
         if invert_mask and mask_field is not None:
             edit = with_inverted_mask(edit, mask_field, photo.size)
         layout = Layout(registry, edit, photo.size)
-        editor = load_editor(registry, with_lora(model, lora or ()), device, quiet)
+        name = with_lora(with_revision(model, revision) if revision else model, lora or ())
+        editor = load_editor(registry, name, device, quiet, dtype, variant)
         with bars(quiet) as bar:
             source = opened(editor, photo, prompt, settings, bar("inverting"))
             advise(editor, source, layout)
@@ -179,7 +193,10 @@ def run(
     metadata: MetadataOption = "edit",
     no_metadata: NoMetadataOption = False,
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", is_eager=True, help="Another model than the file names.")] = None,
+    revision: RevisionOption = None,
+    variant: VariantOption = None,
     device: DeviceOption = None,
+    dtype: DtypeOption = None,
     trust_paths: TrustOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -187,17 +204,19 @@ def run(
     """Run an edit file again, or the one that a result carries."""
     from dragonkit.editing.layout import Layout
     from dragonkit.edits.file import EditFile
+    from dragonkit.edits.naming import with_revision
 
     begun = time.perf_counter()
     edit_file, registry = EditFile.load(file, trust_paths).with_pictures(*(image or ())), load_registry()
     edit_file.check_pictures()
     model = model or edit_file.model_to_load(registry.models())
+    model = with_revision(model, revision) if revision else model
     edits = registry.edits_from(edit_file)
     named = [] if edit_file.image.startswith(("data:", "sha256:")) else [file.parent / edit_file.image]
     inputs = [file, *(image or ()), *named, *(value for edit in edits for _, value in edit)]
     place = Place(out, file.with_name(f"{file.stem}-run.png"), inputs, "none" if no_metadata else metadata, overwrite)
     layout = Layout(registry, edits, edit_file.photo().size) if edit_file.image else None
-    editor = load_editor(registry, model, device, quiet)
+    editor = load_editor(registry, model, device, quiet, dtype, variant)
     with bars(quiet) as bar:
         if edit_file.image:
             source = opened(editor, edit_file.photo(), edit_file.prompt, edit_file.settings, bar("inverting"))
@@ -241,7 +260,9 @@ def opened(editor: Editor, photo: Photo, prompt: str, settings: Settings, progre
     return editor.open(photo, prompt, settings, progress)
 
 
-def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet: bool) -> Editor:
+def load_editor(
+    registry: PluginRegistry, model: str, device: str | None, quiet: bool, dtype: str | None = None, variant: str | None = None
+) -> Editor:
     """The editor, after the quick checks."""
     from dragonkit.models.loading import find_card
 
@@ -252,7 +273,8 @@ def load_editor(registry: PluginRegistry, model: str, device: str | None, quiet:
         from dragonkit.editing.editor import Editor  # the slow import, so within the bar
 
         fetching = None if os.path.exists(card.source) else bar("fetching it, in MB")
-        return Editor.from_pretrained(model, device, registry=registry, progress=fetching and _megabytes(fetching))
+        told = fetching and _megabytes(fetching)
+        return Editor.from_pretrained(model, device, dtype, registry, told, variant=variant)
 
 
 def _megabytes(bar: Callable[[int, int], None]) -> Callable[[int, int], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from dragonkit.editing.results import EditResult
 from dragonkit.editing.sources import Sources
 from dragonkit.editing.watching import Watch
 from dragonkit.edits.file import EditFile
-from dragonkit.edits.naming import with_lora
+from dragonkit.edits.naming import with_lora, with_revision
 from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
@@ -68,16 +69,20 @@ class Editor:
         cls,
         model: str | os.PathLike[str] = "toybox",
         device: str | torch.device | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         registry: PluginRegistry | None = None,
         progress: Fetched | None = None,
         lora: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+        revision: str | None = None,
+        variant: str | None = None,
     ) -> Editor:
         """Load a model: a name from `dragonkit models`, a hub id, a folder in diffusers' format, or a .safetensors file.
 
         Args:
             model: may name LoRA as well: "sd15+style.safetensors@0.8", as edit files do.
             lora: one or several .safetensors files, folders or hub ids, each with "@weight" where it is not 1.
+            revision: a branch, tag or commit of a model on the hub; edit files name it as a part of the model, "owner/name@revision".
+            variant: of the weights' files, such as "fp16", where a model has several: half the download.
             device: CUDA where there is one, else the CPU, when left out.
             dtype: when left out, float16 on CUDA, bfloat16 on a CPU that multiplies it natively, float32 elsewhere.
             progress: called with (bytes fetched, bytes in all) while the hub sends the model; raise `dragonkit.Cancelled` to stop.
@@ -86,8 +91,10 @@ class Editor:
             ModelError: it is not there, not of Stable Diffusion's shape, lacks weights, or its plugin fails; or the device is not.
         """
         registry = registry or get_registry()
+        model = with_revision(model, revision) if revision else model
         lora = (lora,) if isinstance(lora, (str, os.PathLike)) else lora
         card = find_card(with_lora(model, lora) if lora else model, registry.models(), registry.suspects("model"))
+        card = replace(card, variant=variant or card.variant)
         refuse_deleted_folder()
         with advice_on_memory():
             device = checked_device(device)

@@ -56,11 +56,13 @@ def checked_device(device: Any = None, what: str = "the device") -> torch.device
 
 
 def checked_dtype(dtype: Any, device: torch.device) -> torch.dtype:
-    """The precision asked for, or `default_dtype`. ModelError where it is none; a warning where it does no good."""
+    """The precision asked for, a torch.dtype or its name, or `default_dtype`. ModelError where it is none; a warning if it does no good."""
     import torch
 
     if dtype is None:
         return default_dtype(device)
+    if isinstance(dtype, str):
+        dtype = getattr(torch, dtype.removeprefix("torch."), dtype)
     if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise ModelError(
             f"dtype must be a floating-point torch.dtype such as torch.float32, got {short(dtype)}; leave it out to take what suits"

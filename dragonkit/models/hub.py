@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dragonkit.errors import Cancelled, ModelNotFoundError
+from dragonkit.plugins.card import ModelCard
 from dragonkit.words import first_line
 
 __all__ = ["Fetched", "fetch", "fetch_command"]
@@ -25,24 +26,26 @@ _UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 _CONFIGS = r"([\w-]+/)?[\w.-]+\.(json|txt|model)"
 _WEIGHTS = r"[\w-]+/(model|diffusion_pytorch_model)(-\d+-of-\d+)?\.safetensors"
 _HALF = r"[\w-]+/(model|diffusion_pytorch_model)\.fp16(-\d+-of-\d+)?\.safetensors"
+_ANY_VARIANT = r"[\w-]+/(?:model|diffusion_pytorch_model)\.([\w-]+?)(?:-\d+-of-\d+)?\.safetensors"
 _PICKLED = r"[\w-]+/(pytorch_model|diffusion_pytorch_model)(-\d+-of-\d+)?\.bin"
 
 
-def fetch(repo: str, progress: Fetched | None = None, weights: bool = True) -> Path:
-    """The folder of a model that has the hub id `repo`; what is in the cache already is not fetched again.
+def fetch(card: ModelCard, progress: Fetched | None = None, weights: bool = True) -> Path:
+    """The folder of a model whose source is a hub id; what is in the cache already is not fetched again.
 
     Args:
         progress: called ten times a second; what it raises ends the download.
         weights: fetch the weights, too, and not just what says how the networks are built.
 
     Raises:
-        ModelNotFoundError: the hub has no such model, or cannot be reached and the cache has none.
+        ModelNotFoundError: the hub has no such model, revision or variant, or cannot be reached and the cache has none.
     """
+    repo = card.source
     from huggingface_hub import is_offline_mode, try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        cached = try_to_load_from_cache(repo, "model_index.json")
+        cached = try_to_load_from_cache(repo, "model_index.json", revision=card.revision)
     except HFValidationError as error:
         raise ModelNotFoundError(f"{repo!r} is neither a folder, nor a file, nor a hub id such as owner/name; check the name") from error
     have = Path(cached).parent if isinstance(cached, str) else None
@@ -50,30 +53,35 @@ def fetch(repo: str, progress: Fetched | None = None, weights: bool = True) -> P
         if have is None:
             raise ModelNotFoundError(
                 f"the model {repo} is not on this machine, and HF_HUB_OFFLINE forbids to ask the hub; "
-                f"fetch it where there is a network, with: {fetch_command(repo, weights)}"
+                f"fetch it where there is a network, with: {fetch_command(card, weights)}"
             )
         return have
     try:
-        return _Download(repo, weights).wait(progress)
+        return _Download(card, weights).wait(progress)
     except Cancelled:
         raise
     except Exception as error:  # whatever libraries of the hub and of the network raise
         if have is not None and not isinstance(error, ModelNotFoundError):
             return have
+        if isinstance(error, ModelNotFoundError):
+            raise
+        if isinstance(error, RevisionNotFoundError):
+            raise ModelNotFoundError(f"the hub's {repo} has no revision {card.revision!r}; give a branch, a tag or a commit") from error
         if isinstance(error, RepositoryNotFoundError):
             raise ModelNotFoundError(
                 f"the hub has no model {repo}, or it is not for everybody; check the name, and log in with 'hf auth login' if it is yours"
             ) from error
         raise ModelNotFoundError(
             f"the model {repo} is not on this machine, and the hub cannot be reached ({first_line(error)}); "
-            f"check the network and fetch it with: {fetch_command(repo, weights)}"
+            f"check the network and fetch it with: {fetch_command(card, weights)}"
         ) from error
 
 
-def fetch_command(repo: str, weights: bool = True) -> str:
+def fetch_command(card: ModelCard, weights: bool = True) -> str:
     """What fetches a model in a shell, and nothing that is not needed."""
     networks = " '*/model*.safetensors' '*/diffusion_pytorch_model*.safetensors' --exclude 'safety_checker/*'" if weights else ""
-    return f"hf download {repo} --include '*.json' '*.txt'{networks}"
+    revision = f" --revision {card.revision}" if card.revision else ""
+    return f"hf download {card.source}{revision} --include '*.json' '*.txt'{networks}"
 
 
 class _Silence(Exception):
@@ -83,9 +91,9 @@ class _Silence(Exception):
 class _Download(threading.Thread):
     """Fetches on a thread of its own: a connection that hangs can only be left behind."""
 
-    def __init__(self, repo: str, weights: bool) -> None:
+    def __init__(self, card: ModelCard, weights: bool) -> None:
         super().__init__(name="dragonkit-download", daemon=True)
-        self._repo, self._weights = repo, weights
+        self._repo, self._revision, self._variant, self._weights = card.source, card.revision, card.variant, weights
         self._folder: Path | None = None
         self._error: BaseException | None = None
         self._done = self._total = 0
@@ -112,12 +120,12 @@ class _Download(threading.Thread):
         from huggingface_hub import HfApi, hf_hub_download
 
         try:
-            info = HfApi().model_info(self._repo, files_metadata=True, timeout=SILENCE)
+            info = HfApi().model_info(self._repo, revision=self._revision, files_metadata=True, timeout=SILENCE)
             sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
             chosen = self._chosen(sizes)
             self._total, before = sum(sizes[name] for name in chosen), 0
             for name in chosen:
-                path = Path(hf_hub_download(self._repo, name, tqdm_class=self._bar()))
+                path = Path(hf_hub_download(self._repo, name, revision=self._revision, tqdm_class=self._bar()))
                 before += sizes[name]
                 self._done = before  # a file of the cache moves no bar
                 self._moved()
@@ -127,15 +135,21 @@ class _Download(threading.Thread):
             self._error = error
 
     def _chosen(self, names: Iterable[str]) -> list[str]:
-        """The files that are wanted: of each part in use the weights in full, else in half precision, else pickled."""
+        """The files that are wanted: of each part in use the weights as asked for, else in full, else in half precision, else pickled."""
         names = sorted(name for name in names if name.partition("/")[0] not in _UNUSED)
         if "model_index.json" not in names:
             raise ModelNotFoundError(f"the hub's {self._repo} has no model_index.json: it is not in diffusers' format; give another one")
         chosen = [name for name in names if re.fullmatch(_CONFIGS, name)]
         if not self._weights:
             return chosen
+        asked = _WEIGHTS.replace(")(-", rf")\.{re.escape(self._variant)}(-", 1) if self._variant else None
+        if asked and not any(re.fullmatch(asked, name) for name in names):
+            there = sorted({match[1] for name in names if (match := re.fullmatch(_ANY_VARIANT, name))})
+            raise ModelNotFoundError(
+                f"the hub's {self._repo} has no variant {self._variant!r}; " + (f"it has {', '.join(there)}" if there else "leave it out")
+            )
         parts = set[str]()
-        for pattern in (_WEIGHTS, _HALF, _PICKLED):
+        for pattern in filter(None, (asked, _WEIGHTS, _HALF, _PICKLED)):
             found = [name for name in names if re.fullmatch(pattern, name) and name.partition("/")[0] not in parts]
             chosen += found
             parts |= {name.partition("/")[0] for name in found}

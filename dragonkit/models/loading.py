@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dragonkit.edits.naming import split_model
+from dragonkit.edits.naming import split_model, split_revision
 from dragonkit.errors import DragonkitError, ModelError, ModelNotFoundError, UnsupportedModelError
 from dragonkit.models.hub import Fetched, fetch, fetch_command
 from dragonkit.models.lora import check_lora, put_on
@@ -54,6 +54,12 @@ def find_card(model: str | os.PathLike[str], cards: Mapping[str, ModelCard], sus
         check_lora(lora)
         card = find_card(base, cards, suspects)
         return replace(card, name=model, lora=(*card.lora, *lora))
+    base, revision = split_revision(model)
+    if revision:
+        card = find_card(base, cards, suspects)
+        if card.load or os.path.exists(os.path.expanduser(card.source)):
+            raise ModelNotFoundError(f"{short(base)} is on this machine, and only models of the hub have revisions; leave out @{revision}")
+        return replace(card, name=model, revision=revision)
     if model.count("/") == 1 and not model.startswith((".", "/", "~")) and not model.endswith(".safetensors"):
         return ModelCard(name=model, source=model)
     raise ModelNotFoundError(
@@ -136,15 +142,17 @@ def _load(card: ModelCard, device: torch.device, dtype: torch.dtype, progress: F
 
     path = Path(card.source).expanduser()
     if path.is_file():
+        if card.variant:
+            raise ModelError(f"{path} is a single file, which has no variants; leave out {card.variant!r}")
         advice = "check the file"
     elif path.exists():
         advice = "check the folder"
         refuse_family(card.name, path)
     else:
-        refuse_family(card.name, fetch(card.source, progress, weights=False))
-        path, advice = fetch(card.source, progress), f"fetch it again with: {fetch_command(card.source)}"
+        refuse_family(card.name, fetch(card, progress, weights=False))
+        path, advice = fetch(card, progress), f"fetch it again with: {fetch_command(card)}"
     try:
-        pipeline = _from_file(card.name, path, dtype, progress) if path.is_file() else _from_folder(card.name, path, dtype)
+        pipeline = _from_file(card.name, path, dtype, progress) if path.is_file() else _from_folder(card, path, dtype)
         refuse_meta(card.name, pipeline)
         pipeline.to(device)
     except DragonkitError:
@@ -158,12 +166,12 @@ def _load(card: ModelCard, device: torch.device, dtype: torch.dtype, progress: F
     return pipeline
 
 
-def _from_folder(name: str, folder: Path, dtype: torch.dtype) -> Any:
+def _from_folder(card: ModelCard, folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import DiffusionPipeline
 
     from dragonkit.models.parts import load_parts
 
-    parts = load_parts(name, folder, dtype)
+    parts = load_parts(card.name, folder, dtype, card.variant)
     return DiffusionPipeline.from_pretrained(str(folder), dtype=dtype, local_files_only=True, **parts)
 
 
@@ -180,7 +188,7 @@ def _from_file(name: str, file: Path, dtype: torch.dtype, progress: Fetched | No
         )
     like = fetch_diffusers_config(weights)["pretrained_model_name_or_path"]
     try:
-        config = fetch(like, progress, weights=False)
+        config = fetch(ModelCard(like, like), progress, weights=False)
     except ModelNotFoundError as error:
         raise ModelNotFoundError(f"{file} holds weights only, and how they fit together is said by a model on the hub: {error}") from error
     refuse_family(name, config)

@@ -65,19 +65,22 @@ def networks_of(pipeline: Any) -> dict[str, torch.nn.Module]:
     return {part: network for part, network in parts.items() if isinstance(network, torch.nn.Module)}
 
 
-def load_parts(name: str, folder: Path, dtype: torch.dtype) -> dict[str, Any]:
+def load_parts(name: str, folder: Path, dtype: torch.dtype, variant: str | None = None) -> dict[str, Any]:
     """The networks of the folder's `model_index.json`, by part, and None for parts that are not used.
 
     The libraries would fill what is missing with random numbers.
 
     Args:
         name: the model's, for messages.
+        variant: of the weights' files, for the parts that have it.
 
     Raises:
-        ModelError: weights are missing.
+        ModelError: weights are missing; or no part has that variant.
     """
     from diffusers import DiffusionPipeline
 
+    if variant and not any(variant in _variants_of(folder / part) for part in PARTS):
+        raise ModelError(f"the model {name!r} has no variant {variant!r}: no part has a file such as model.{variant}.safetensors")
     index, parts = DiffusionPipeline.load_config(str(folder)), dict[str, Any]()
     for part in PARTS:
         library, kind = index.get(part) or (None, None)
@@ -86,7 +89,7 @@ def load_parts(name: str, folder: Path, dtype: torch.dtype) -> dict[str, Any]:
         # as long as a part is built in another precision than PyTorch's default, every thread's new tensors have it
         built = torch.get_default_dtype() if _size_of(folder / part) <= SMALL else dtype
         parts[part], told = getattr(importlib.import_module(library), kind).from_pretrained(
-            str(folder / part), torch_dtype=built, output_loading_info=True, local_files_only=True, **_variant_of(folder / part)
+            str(folder / part), torch_dtype=built, output_loading_info=True, local_files_only=True, **_variant_of(folder / part, variant)
         )
         _refuse(name, part, told["missing_keys"])
         parts[part].to(dtype)
@@ -97,11 +100,17 @@ def _size_of(part: Path) -> int:
     return sum(file.stat().st_size for file in part.iterdir() if file.is_file()) if part.is_dir() else 0
 
 
-def _variant_of(part: Path) -> dict[str, str]:
-    """The variant that a part's weights come in, such as fp16, where they come in no other."""
-    names = [file.name for file in part.iterdir()] if part.is_dir() else []
-    variants = [match[1] for name in sorted(names) if (match := _VARIANT.fullmatch(name))]
-    return {} if not variants or any(_PLAIN.fullmatch(name) for name in names) else {"variant": variants[0]}
+def _variant_of(part: Path, wanted: str | None = None) -> dict[str, str]:
+    """The variant that is wanted, where a part's weights have it; else what they come in, such as fp16, where they come in no other."""
+    variants = _variants_of(part)
+    if wanted in variants:
+        return {"variant": str(wanted)}
+    return {} if not variants or any(_PLAIN.fullmatch(file.name) for file in part.iterdir()) else {"variant": variants[0]}
+
+
+def _variants_of(part: Path) -> list[str]:
+    names = sorted(file.name for file in part.iterdir()) if part.is_dir() else []
+    return [match[1] for name in names if (match := _VARIANT.fullmatch(name))]
 
 
 def refuse_meta(name: str, pipeline: Any) -> None:

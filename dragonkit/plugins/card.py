@@ -25,6 +25,8 @@ class ModelCard:
             `dragonkit.plugin_api.Backbone`. The module is imported when the model is loaded.
         lora: what is put on a model of Stable Diffusion's kind: .safetensors files, folders or hub ids, each with `@weight` where it is
             not 1.
+        revision: branch, tag or commit of a model on the hub; its newest when left out.
+        variant: of the weights' files, such as "fp16", where there are several; the plain ones when left out, or what there is.
         autoencoder_psnr: dB of the autoencoder's round trip of pictures of the model's own kind; None where nobody measured it.
 
     Raises:
@@ -38,6 +40,8 @@ class ModelCard:
     load: str | None = None
     autoencoder_psnr: float | None = None
     lora: tuple[str, ...] = ()
+    revision: str | None = None
+    variant: str | None = None
 
     def __post_init__(self) -> None:
         for name, value in {"name": self.name, "source": self.source, "description": self.description, "load": self.load}.items():

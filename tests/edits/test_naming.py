@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dragonkit.edits.naming import split_lora, split_model, with_lora
+from dragonkit.edits.naming import split_lora, split_model, split_revision, with_lora, with_revision
 
 
 def test_there_and_back(tmp_path: Path) -> None:
@@ -23,3 +23,13 @@ def test_there_and_back(tmp_path: Path) -> None:
 )
 def test_weights(text: str, parts: tuple[str, float]) -> None:
     assert split_lora(text) == parts
+
+
+def test_a_revision_is_a_part_of_the_name(tmp_path: Path) -> None:
+    name = with_revision("owner/name+style.safetensors@0.8", "v1.2")
+    assert name == "owner/name@v1.2+style.safetensors@0.8"
+    base, lora = split_model(name)
+    assert split_revision(base) == ("owner/name", "v1.2") and lora == ("style.safetensors@0.8",)
+    (tmp_path / "a@b").mkdir()
+    for plain in ("sd15", "@v1", "sd15@", str(tmp_path / "a@b")):
+        assert split_revision(plain) == (plain, None)

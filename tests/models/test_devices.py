@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dragonkit.models.devices import default_dtype
+from dragonkit.errors import ModelError
+from dragonkit.models.devices import checked_dtype, default_dtype
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,11 @@ def test_a_gpu_works_in_float16_and_others_in_float32(monkeypatch: pytest.Monkey
     assert default_dtype(torch.device("mps")) == torch.float32
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # as before torch 2.11
     assert default_dtype(torch.device("cpu")) == torch.float32
+
+
+def test_a_precision_may_be_named() -> None:
+    cpu = torch.device("cpu")
+    assert checked_dtype("bfloat16", cpu) == checked_dtype("torch.bfloat16", cpu) == checked_dtype(torch.bfloat16, cpu) == torch.bfloat16
+    for wrong in ("float8", "int32", "nn", 32):
+        with pytest.raises(ModelError, match=r"must be a floating-point torch\.dtype"):
+            checked_dtype(wrong, cpu)

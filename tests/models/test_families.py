@@ -15,7 +15,7 @@ from transformers import CLIPImageProcessorPil
 
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.settings import Settings
-from dragonkit.errors import UnsupportedModelError
+from dragonkit.errors import ModelError, UnsupportedModelError
 from dragonkit.models import loading
 from dragonkit.models.embedded import dragonkit_models
 from dragonkit.models.loading import load_pipeline
@@ -66,6 +66,20 @@ def test_half_precision_only_is_found_by_itself(shape: str, tmp_path: Path) -> N
     assert torch.equal(load(tmp_path / "model").unet.conv_in.weight, pipeline.unet.conv_in.weight.float())
 
 
+def test_the_variant_that_is_asked_for_is_loaded_where_there_are_several(tmp_path: Path) -> None:
+    pipeline = make("sd15")
+    pipeline.save_pretrained(tmp_path / "model")
+    plain = pipeline.unet.conv_in.weight.clone()
+    with torch.no_grad():
+        pipeline.unet.conv_in.weight += 1
+    pipeline.to(torch.float16).save_pretrained(tmp_path / "model", variant="fp16")
+    assert torch.equal(load(tmp_path / "model").unet.conv_in.weight, plain)
+    card = ModelCard("m", str(tmp_path / "model"), variant="fp16")
+    assert torch.allclose(load_pipeline(card, "cpu", torch.float32).unet.conv_in.weight, plain + 1, atol=1e-2)
+    with pytest.raises(ModelError, match="has no variant 'bf16'"):
+        load_pipeline(ModelCard("m", str(tmp_path / "model"), variant="bf16"), "cpu", torch.float32)
+
+
 @pytest.mark.parametrize("deleted", [True, False])
 def test_a_safety_checker_is_neither_missed_nor_loaded(deleted: bool, tmp_path: Path) -> None:
     folder = tmp_path / "model"
@@ -98,7 +112,7 @@ def test_transformers_are_refused_before_anything_large_is_downloaded(tmp_path: 
     (tmp_path / "model_index.json").write_text(json.dumps(FLUX))
     asked = list[bool]()
 
-    def fetch(repo: str, progress: Any = None, weights: bool = True) -> Path:
+    def fetch(card: ModelCard, progress: Any = None, weights: bool = True) -> Path:
         asked.append(weights)
         return tmp_path
 

@@ -60,6 +60,14 @@ def test_folders_files_and_hub_ids_get_a_card(tmp_path: Path, monkeypatch: pytes
     assert find_card("~/a.safetensors", CARDS).source == str(tmp_path / "a.safetensors")
 
 
+def test_a_revision_goes_with_models_of_the_hub() -> None:
+    assert find_card("owner/name@v1", CARDS) == ModelCard("owner/name@v1", "owner/name", revision="v1")
+    card = find_card("sd15@v1", CARDS)
+    assert (card.source, card.revision, card.settings) == ("owner/sd15", "v1", CARDS["sd15"].settings)
+    with pytest.raises(ModelNotFoundError, match="only models of the hub have revisions; leave out @v1"):
+        find_card("here@v1", {"here": ModelCard("here", "/")})
+
+
 @pytest.mark.parametrize(
     "name",
     ["toybix", "", "./owner/name", "/no/such/folder", "~/nothing", "folder/weights.safetensors", "a/b/c", "x" * 5000, "a\0b", "~nobody/x"],
