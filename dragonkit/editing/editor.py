@@ -94,7 +94,7 @@ class Editor:
         model = with_revision(model, revision) if revision else model
         lora = (lora,) if isinstance(lora, (str, os.PathLike)) else lora
         card = find_card(with_lora(model, lora) if lora else model, registry.models(), registry.suspects("model"))
-        card = replace(card, variant=variant or card.variant)
+        card = replace(card, variant=variant) if variant else card
         refuse_deleted_folder()
         with advice_on_memory():
             device = checked_device(device)

@@ -108,6 +108,7 @@ def test_distances_are_those_to_the_keypoints(tiny: Editor, monkeypatch: pytest.
     assert found["middle"].mean > 1
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_and_json_and_writes_the_samples(tiny: Editor, tmp_path: Path) -> None:
     sheet = tmp_path / "samples.png"
     call = ["bench", "model", "--n", "2", "--samples", "9", "--out", str(sheet)]

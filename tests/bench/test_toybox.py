@@ -26,6 +26,7 @@ def test_unknown_names_are_told(tasks: list[str], rows: list[str], said: str) ->
         run_tasks(tasks, rows, 1)
 
 
+@pytest.mark.slow
 def test_rows_without_a_model_pass_cost_nothing_and_frame_the_rest() -> None:
     records = run_tasks(["move", "paste"], ["untouched", "copy, Telea", "ceiling"], 2)
     assert [(record.task, record.row) for record in records if record.seed == records[0].seed] == [

@@ -141,7 +141,11 @@ def every_card_and_preset() -> list[Any]:
     for card in PluginRegistry(discover=False).models().values():
         for preset in PRESETS:
             told = Settings(**{**card.settings, **Settings.preset(preset, steps=STEPS).model_dump(exclude_unset=True)}).model_dump_json()
-            marks = [pytest.mark.slow] if Settings.preset(preset).start == "noise" or card.name == "sdxl" else []
+            marks = (
+                [pytest.mark.slow]
+                if Settings.preset(preset).start == "noise" or card.name == "sdxl" or (card.name, preset) == ("sd15", "fast")
+                else []
+            )
             cases.setdefault(told, pytest.param(card, preset, id=f"{card.name}-{preset}", marks=marks))
     return list(cases.values())
 

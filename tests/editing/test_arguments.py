@@ -133,7 +133,7 @@ def test_cuda_where_there_is_none_is_refused() -> None:
         dk.Editor.from_pretrained(device="cuda", registry=isolated_registry())
 
 
-@pytest.mark.parametrize("dtype", ["float32", torch.int8, 16, torch.complex64])
+@pytest.mark.parametrize("dtype", ["float8", torch.int8, 16, torch.complex64])
 def test_a_precision_that_is_none_is_refused(dtype: Any) -> None:
     with pytest.raises(ModelError, match=r"dtype must be a floating-point torch\.dtype"):
         dk.Editor.from_pretrained(dtype=dtype, registry=isolated_registry())

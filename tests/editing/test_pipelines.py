@@ -346,7 +346,8 @@ def test_from_pretrained_says_where_a_pipeline_belongs() -> None:
 # --- numbers --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [pytest.param("sd15", marks=pytest.mark.slow), "sd21", pytest.param("sdxl", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", ["sd15", "sd21", "sdxl"])
 def test_half_precision_comes_back_as_well_as_float32(shape: str) -> None:
     """Latents are float32 between calls, and velocity becomes noise in float32."""
     settings, back = Settings(steps=10, inversion_iterations=4), {}

@@ -107,6 +107,7 @@ def test_an_inversion_goes_on_where_a_later_edit_needs_more(tiny_pipeline: Any) 
     assert pixels[:2] == pixels[2:]
 
 
+@pytest.mark.slow
 def test_what_a_generation_saw_is_not_looked_at_again(tiny_pipeline: Any) -> None:
     editor, edit = editor_of("sd15", tiny_pipeline), EDITS["move"][0]
     with counted(editor.backbone.unet) as rows:
@@ -120,6 +121,7 @@ def test_what_a_generation_saw_is_not_looked_at_again(tiny_pipeline: Any) -> Non
     assert first.image.tobytes() == again.image.tobytes() == recomputed.image.tobytes()
 
 
+@pytest.mark.slow
 def test_what_an_inversion_saw_close_to_where_it_ended_is_not_looked_at_again(tiny_pipeline: Any) -> None:
     """Three iterations: the last one sees the latents to a few thousandths. Whatever is kept, the picture is the same to the bit."""
     editor, edit = editor_of("sd15", tiny_pipeline), EDITS["move"][0]

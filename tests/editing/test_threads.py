@@ -93,7 +93,7 @@ def of_another_family(pipeline: Any) -> Callable[[int], Editor]:
         (one_editor, 3),
         pytest.param(one_editor, THREADS, marks=pytest.mark.slow),
         (editors_on_one_backbone, 3),
-        (backbones_on_one_pipeline, 3),
+        pytest.param(backbones_on_one_pipeline, 3, marks=pytest.mark.slow),
         (of_another_family, 4),
     ],
 )

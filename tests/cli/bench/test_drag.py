@@ -66,6 +66,7 @@ def test_a_data_set(bench: Invoke, folder: Path, tiny_model_folder: str) -> None
     assert len(list((folder / "DragBench-dragonkit").rglob("dragged_image.png"))) == 3
 
 
+@pytest.mark.slow
 def test_json(bench: Invoke, folder: Path) -> None:
     for number in range(3):
         write_good_drag(folder / "set", f"fish_{number}", seed=number)

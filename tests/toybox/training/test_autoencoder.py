@@ -100,6 +100,7 @@ def test_reconstruction_is_measured_on_scenes_never_trained_on(autoencoder: Any)
     assert reconstruction_psnr(autoencoder, 32, 8) == pytest.approx(10 * torch.log10(255**2 / error).item(), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_writes_a_better_autoencoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(range(10**6))
     monkeypatch.setattr(fit, "time", SimpleNamespace(perf_counter=lambda: next(ticks) / 10))  # as many steps on every machine
