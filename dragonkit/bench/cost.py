@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from multiprocessing import get_context
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,15 +22,13 @@ from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.shapes import SHAPES
 from dragonkit.bench.tasks.catalogue import move_task
 from dragonkit.editing.editor import Editor
-from dragonkit.edits.settings import Settings
+from dragonkit.edits.settings import Memory, Settings
 from dragonkit.imaging.images import psnr
 from dragonkit.modes.move import Move
 
-__all__ = ["DTYPES", "MEMORIES", "Case", "Cost", "cases", "measure_case", "measure_costs", "timed"]
+__all__ = ["DTYPES", "Case", "Cost", "cases", "measure_case", "measure_costs", "timed"]
 
 DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-Memory = Literal["bank", "offload", "recompute"]
-MEMORIES: tuple[Memory, ...] = ("bank", "offload", "recompute")
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,11 @@ SDXL_UNET = {
 
 def _editor(card: str, device: str, dtype: torch.dtype, side: int, unet: Mapping[str, Any], velocity: bool = False) -> Editor:
     """With the settings of that card; the pipeline is SDXL's where the network is."""
-    from diffusers import DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    from dragonkit.toybox.training.denoiser import build_scheduler
+    from dragonkit.toybox.training.recipe import RECIPES
 
     torch.manual_seed(0)
     xl = "addition_embed_type" in unet
@@ -45,8 +48,7 @@ def _editor(card: str, device: str, dtype: torch.dtype, side: int, unet: Mapping
         parts |= {"text_encoder": CLIPTextModel(words), "tokenizer": _tokenizer()}
         if xl:
             parts |= {"text_encoder_2": CLIPTextModelWithProjection(_words(1280, 32)), "tokenizer_2": _tokenizer()}
-    betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1, "clip_sample": False}
-    parts["scheduler"] = DDIMScheduler(**betas, prediction_type="v_prediction" if velocity else "epsilon")
+    parts["scheduler"] = build_scheduler(RECIPES["gpu128" if velocity else "cpu32"])  # Stable Diffusion's noise levels
     if xl:
         pipeline = StableDiffusionXLPipeline(**parts, add_watermarker=False)
     else:

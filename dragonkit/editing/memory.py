@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.editing.sources import Sources
-from dragonkit.edits.settings import Settings
+from dragonkit.edits.settings import MEMORIES, Memory, Settings
 from dragonkit.errors import OutOfMemoryError
 from dragonkit.plugins.blame import is_out_of_memory
 
 __all__ = ["advice_on_memory", "with_less_memory"]
 
 Result = TypeVar("Result")
-Memory: TypeAlias = Literal["bank", "offload", "recompute"]
 
 AGAIN = {
     "offload": "memory ran out, so the edit was made again with memory='offload', which keeps what was seen of pictures on the host",
@@ -47,8 +46,7 @@ def with_less_memory(attempt: Callable[..., Result], settings: Settings, sources
 
 def ways_from(memory: Memory, device: str) -> list[Memory]:
     """This and what needs less; a CPU is its own host."""
-    ways: list[Memory] = ["bank", "offload", "recompute"]
-    return [way for way in ways[ways.index(memory) :] if way == memory or way != "offload" or device != "cpu"]
+    return [way for way in MEMORIES[MEMORIES.index(memory) :] if way == memory or way != "offload" or device != "cpu"]
 
 
 def smaller(side: int, multiple: int) -> int:

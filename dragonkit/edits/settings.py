@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, JsonValue, field_validator
 
@@ -13,9 +13,12 @@ from dragonkit.edits.validation import Model
 from dragonkit.errors import EditError
 from dragonkit.words import closest
 
-__all__ = ["PRESETS", "Settings"]
+__all__ = ["MEMORIES", "PRESETS", "Memory", "Settings"]
 
 LayerName = Annotated[str, Field(min_length=1)]
+Memory: TypeAlias = Literal["bank", "offload", "recompute"]
+MEMORIES: tuple[Memory, ...] = get_args(Memory)
+"""The ways to use memory, each with less on the device than the one before."""
 
 
 class Settings(Model):
@@ -38,7 +41,7 @@ class Settings(Model):
         description="when energies guide, noise is added and steps repeat, such as span=0:0.6,every=2",
     )
     attention: bool = Field(default=True, description="let the decoder read the source's keys and values, as the modes ask (eq. 11)")
-    memory: Literal["bank", "offload", "recompute"] = Field(
+    memory: Memory = Field(
         default="bank",
         description="keep what the network sees of pictures for later edits, on the device while there is room, then on the host; on the "
         "host from the start; or compute it again, and what gradients need as well; an edit that runs out of memory goes over to the next",

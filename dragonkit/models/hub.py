@@ -13,7 +13,7 @@ from dragonkit.errors import Cancelled, ModelNotFoundError
 from dragonkit.plugins.card import ModelCard
 from dragonkit.words import first_line
 
-__all__ = ["Fetched", "fetch", "fetch_command"]
+__all__ = ["UNUSED", "VARIANT", "Fetched", "fetch", "fetch_command"]
 
 Fetched = Callable[[int, int], Any]
 """Called with (bytes fetched, bytes in all); 0 in all while the hub has not said."""
@@ -22,11 +22,11 @@ SILENCE = 30.0
 """Seconds without a byte after which the hub is given up."""
 POLL = 0.1
 
-_UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+"""Parts that edits do not use, and that are large."""
+VARIANT = re.compile(r"(?:model|diffusion_pytorch_model)\.([\w-]+?)(?:-\d+-of-\d+)?\.safetensors")
+"""The name of a part's weights in a variant, which is its group."""
 _CONFIGS = r"([\w-]+/)?[\w.-]+\.(json|txt|model)"
-_WEIGHTS = r"[\w-]+/(model|diffusion_pytorch_model)(-\d+-of-\d+)?\.safetensors"
-_HALF = r"[\w-]+/(model|diffusion_pytorch_model)\.fp16(-\d+-of-\d+)?\.safetensors"
-_ANY_VARIANT = r"[\w-]+/(?:model|diffusion_pytorch_model)\.([\w-]+?)(?:-\d+-of-\d+)?\.safetensors"
 _PICKLED = r"[\w-]+/(pytorch_model|diffusion_pytorch_model)(-\d+-of-\d+)?\.bin"
 
 
@@ -40,10 +40,10 @@ def fetch(card: ModelCard, progress: Fetched | None = None, weights: bool = True
     Raises:
         ModelNotFoundError: the hub has no such model, revision or variant, or cannot be reached and the cache has none.
     """
-    repo = card.source
     from huggingface_hub import is_offline_mode, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
+    repo = card.source
     try:
         cached = try_to_load_from_cache(repo, "model_index.json", revision=card.revision)
     except HFValidationError as error:
@@ -82,6 +82,12 @@ def fetch_command(card: ModelCard, weights: bool = True) -> str:
     networks = " '*/model*.safetensors' '*/diffusion_pytorch_model*.safetensors' --exclude 'safety_checker/*'" if weights else ""
     revision = f" --revision {card.revision}" if card.revision else ""
     return f"hf download {card.source}{revision} --include '*.json' '*.txt'{networks}"
+
+
+def _weights(variant: str = "") -> str:
+    """The files of a part's weights; of a variant, or the plain ones."""
+    named = rf"\.{re.escape(variant)}" if variant else ""
+    return rf"[\w-]+/(model|diffusion_pytorch_model){named}(-\d+-of-\d+)?\.safetensors"
 
 
 class _Silence(Exception):
@@ -136,20 +142,18 @@ class _Download(threading.Thread):
 
     def _chosen(self, names: Iterable[str]) -> list[str]:
         """The files that are wanted: of each part in use the weights as asked for, else in full, else in half precision, else pickled."""
-        names = sorted(name for name in names if name.partition("/")[0] not in _UNUSED)
+        names = sorted(name for name in names if name.partition("/")[0] not in UNUSED)
         if "model_index.json" not in names:
             raise ModelNotFoundError(f"the hub's {self._repo} has no model_index.json: it is not in diffusers' format; give another one")
         chosen = [name for name in names if re.fullmatch(_CONFIGS, name)]
         if not self._weights:
             return chosen
-        asked = _WEIGHTS.replace(")(-", rf")\.{re.escape(self._variant)}(-", 1) if self._variant else None
-        if asked and not any(re.fullmatch(asked, name) for name in names):
-            there = sorted({match[1] for name in names if (match := re.fullmatch(_ANY_VARIANT, name))})
-            raise ModelNotFoundError(
-                f"the hub's {self._repo} has no variant {self._variant!r}; " + (f"it has {', '.join(there)}" if there else "leave it out")
-            )
+        asked, there = self._variant, sorted({match[1] for name in names if (match := VARIANT.fullmatch(name.partition("/")[2]))})
+        if asked and asked not in there:
+            instead = f"it has {', '.join(there)}" if there else "leave it out"
+            raise ModelNotFoundError(f"the hub's {self._repo} has no variant {asked!r}; {instead}")
         parts = set[str]()
-        for pattern in filter(None, (asked, _WEIGHTS, _HALF, _PICKLED)):
+        for pattern in (_weights(asked or ""), _weights(), _weights("fp16"), _PICKLED):
             found = [name for name in names if re.fullmatch(pattern, name) and name.partition("/")[0] not in parts]
             chosen += found
             parts |= {name.partition("/")[0] for name in found}

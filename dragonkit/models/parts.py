@@ -12,16 +12,14 @@ from typing import Any
 import torch
 
 from dragonkit.errors import ModelError, UnsupportedModelError
+from dragonkit.models.hub import UNUSED, VARIANT
 
 __all__ = ["load_parts", "networks_of", "pipeline_class", "refuse_family", "refuse_meta", "unused_in"]
 
 PARTS = ("text_encoder", "text_encoder_2", "unet", "vae")
-UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
-"""Parts that edits do not use, and that are large."""
 SMALL = 256 << 20
 """Bytes of a part's files up to which it may be built in another precision than it is wanted in: larger ones cost too much memory."""
 LIBRARIES = ("diffusers", "transformers")
-_VARIANT = re.compile(r"(?:model|diffusion_pytorch_model)\.([\w-]+?)(?:-\d+-of-\d+)?\.safetensors")
 _PLAIN = re.compile(r"(?:model|pytorch_model|diffusion_pytorch_model)(?:-\d+-of-\d+)?\.(?:safetensors|bin)")
 
 
@@ -110,7 +108,7 @@ def _variant_of(part: Path, wanted: str | None = None) -> dict[str, str]:
 
 def _variants_of(part: Path) -> list[str]:
     names = sorted(file.name for file in part.iterdir()) if part.is_dir() else []
-    return [match[1] for name in names if (match := _VARIANT.fullmatch(name))]
+    return [match[1] for name in names if (match := VARIANT.fullmatch(name))]
 
 
 def refuse_meta(name: str, pipeline: Any) -> None:

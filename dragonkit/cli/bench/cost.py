@@ -40,8 +40,8 @@ def cost(
     """What one edit takes of time and memory, by precision."""
     import torch
 
-    from dragonkit.bench.cost import DTYPES, MEMORIES, cases, measure_costs
-    from dragonkit.edits.settings import Settings
+    from dragonkit.bench.cost import DTYPES, cases, measure_costs
+    from dragonkit.edits.settings import MEMORIES, Settings
 
     for name in dtype or ():
         if name not in DTYPES:

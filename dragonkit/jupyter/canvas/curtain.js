@@ -7,7 +7,9 @@ class Curtain {
   constructor(model) {
     this.model = model;
     this.pair = null; // what can be pushed: the same with pictures
+    this.held = null; // what is pushed, whatever else is shown meanwhile
     this.sheet = null; // laid over the canvas while it is pushed
+    this.x = null; // of the line while it is pushed
     this.files = new Set();
     this.prepare = this.prepare.bind(this);
     model.on("change:comparing", this.prepare);
@@ -19,7 +21,7 @@ class Curtain {
     this.pair = null;
     if (!asked?.after) return this.lift();
     const load = async (place) => {
-      const file = await this.model.widget_manager.get_model(place.file.replace("IPY_MODEL_", ""));
+      const file = await this.model.widget_manager.get_model(place.file);
       if (!this.files.has(file)) file.on("change:value", this.prepare);
       this.files.add(file);
       return { ...place, picture: await createImageBitmap(new Blob([file.get("value")])) };
@@ -46,17 +48,18 @@ class Curtain {
     const place = { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` };
     Object.assign(this.sheet.style, { position: "fixed", zIndex: 1000, pointerEvents: "none", ...place });
     this.canvas = canvas;
+    this.held = this.pair;
     document.body.append(this.sheet);
     this.to(x);
     return true;
   }
 
   get pushed() {
-    return this.sheet !== null && this.x !== null;
+    return this.x !== null;
   }
 
   to(x) {
-    const { before, after } = this.pair;
+    const { before, after } = this.held;
     const [left, right] = [Math.max(0, after.x), Math.min(this.sheet.width, after.x + after.width)];
     this.x = Math.min(Math.max(x, left), right);
     const brush = this.sheet.getContext("2d");
@@ -74,7 +77,7 @@ class Curtain {
   }
 
   line(brush) {
-    const { fine } = this.pair;
+    const { fine } = this.held;
     const [x, height] = [this.x / fine, this.sheet.height / fine];
     brush.save();
     brush.scale(fine, fine);

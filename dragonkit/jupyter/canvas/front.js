@@ -72,7 +72,7 @@ function render({ model, el }) {
 
   const up = (event) => {
     if (curtain.pushed && event.button === 0) {
-      send("slid", { x: curtain.end(), y: 0 });
+      send("slid", { x: curtain.end() });
       swallow(event);
     } else if (pushing && (event.button === 1 || event.button === 0)) {
       pushing = null;
