@@ -12,6 +12,7 @@ import numpy as np
 from helpers.boat import until, wait_for
 from helpers.notebook_page import NotebookPage
 from helpers.notebook_server import chromium, serve
+from helpers.pictures import stored
 from PIL import Image
 
 import dragonkit as dk
@@ -62,11 +63,7 @@ def _carry(lab: NotebookPage) -> None:
 def _save(page: Any, path: Path, lab: NotebookPage) -> None:
     """The window from where the editor begins."""
     lab.editor.evaluate("editor => editor.scrollIntoView({block: 'start'})")
-    _store(Image.open(io.BytesIO(page.screenshot())), path)
-
-
-def _store(image: Image.Image, path: Path) -> None:
-    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    stored(Image.open(io.BytesIO(page.screenshot())), path)
 
 
 if __name__ == "__main__":

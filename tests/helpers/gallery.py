@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from helpers.pages import DOCS
-from PIL import Image
+from helpers.pictures import stored
 
 import dragonkit as dk
 from dragonkit.bench.outcomes import FIRST_SEED, Outcome, done
@@ -35,7 +35,7 @@ def gallery(tasks: list[str]) -> None:
             (f"{gained(one):+.1f} dB", [one.task.scene.image, wish(one.task), one.image, one.task.answer.image]) for one in (best, worst)
         ]
         sheet = contact_sheet(rows, ("before", "the wish", "dragonkit", "known answer"))
-        sheet.quantize(256, dither=Image.Dither.NONE).save(IMAGES / f"{name}.png", optimize=True)
+        stored(sheet, IMAGES / f"{name}.png")
         print(name, *(title for title, _ in rows), flush=True)
 
 

@@ -50,12 +50,13 @@ def _sheet(path: Path, *options: str) -> None:
     """The sheet of `dragonkit demo`."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "dragonkit", "demo", *options, "--out", folder, "--overwrite"], check=True)
-        _save(Image.open(Path(folder) / "contact-sheet.png"), path)
+        stored(Image.open(Path(folder) / "contact-sheet.png"), path)
 
 
-def _save(image: Image.Image, path: Path) -> None:
+def stored(image: Image.Image, path: Path) -> None:
+    """As a PNG in its own colours: 256 of them gave a blue car the green of other things, or a smooth ground bands."""
     path.parent.mkdir(exist_ok=True)
-    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    image.convert("RGB").save(path, optimize=True)
 
 
 def _loop(frames: list[Image.Image], path: Path) -> None:
