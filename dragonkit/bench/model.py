@@ -15,7 +15,7 @@ from dragonkit.bench.measures.recognition import plain_scenes, train_recognizer
 from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.reports.statistics import Interval, interval
 from dragonkit.diffusion.backbone import Backbone
-from dragonkit.diffusion.inversion import ddim, sample
+from dragonkit.diffusion.inversion import ddim, extrapolated, sample
 from dragonkit.editing.editor import Editor
 from dragonkit.imaging.images import psnr, to_image, to_tensor
 from dragonkit.plugins.inversion import InversionOptions
@@ -49,7 +49,7 @@ class ModelFigures:
 
     Attributes:
         psnr: dB to the scene's picture by way: the autoencoder alone, and `STEPS` steps of DDIM inversion and sampling without guidance or
-            any injection, by iterations of the inversion.
+            any injection, by inversion.
         recognized: by what was looked at: the samples, and the true pictures of the same captions after the autoencoder.
         spread: how different the samples are from one another: per pixel and channel the deviation over the samples, on average, as a share
             of that over the true pictures of the same captions.
@@ -98,7 +98,10 @@ def reconstructions(editor: Editor, n: int, progress: Progress) -> dict[str, Int
     """PSNR in dB of pictures that went through the autoencoder, and of those that went to noise and back."""
     backbone = editor.backbone
     found: dict[str, list[float]] = {"autoencoder": []}
-    ways = {f"inversion and back, {count} iteration{'s' * (count > 1)}": count for count in {1, editor.settings().inversion_iterations}}
+    ways = {
+        "inversion and back": (extrapolated, editor.settings().inversion_iterations),
+        "inversion and back, plain DDIM": (ddim, 1),
+    }
     size = (backbone.model_size, backbone.model_size)
     schedule = backbone.schedule(STEPS, size)
     for number in range(TIMES * n):
@@ -107,8 +110,8 @@ def reconstructions(editor: Editor, n: int, progress: Progress) -> dict[str, Int
         results = {"autoencoder": clean}
         if number < n:
             condition = backbone.condition([picture.caption], size)
-            for way, iterations in ways.items():
-                noise = ddim(backbone, clean, condition, schedule, InversionOptions(iterations=iterations))[-1:]
+            for way, (invert, iterations) in ways.items():
+                noise = invert(backbone, clean, condition, schedule, InversionOptions(iterations=iterations))[-1:]
                 results[way] = sample(backbone, noise, condition, condition, schedule)[:1]
             progress(number + 1, n)
         for way, latents in results.items():

@@ -85,7 +85,7 @@ Row = dict[str, dict[str, float]]
 def _levels(editor: Editor, seed: int) -> Row:
     """Figure 2: from noise, guided by nothing but the preserve energy over the whole picture, from one layer or two."""
     picture, backbone = scene(seed, editor.backbone.model_size), editor.backbone
-    settings = editor.settings(Settings(inversion_iterations=1))
+    settings = editor.settings()
     source = editor.invert(picture.image, "", settings, check=False)
     every = backbone.feature_layers
 

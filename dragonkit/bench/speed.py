@@ -154,7 +154,7 @@ def _edits(editor: Editor, preset: str, settings: Settings) -> Iterator[Figure]:
 
         def preview(step: Step) -> None:
             if not seen:
-                step.preview()
+                step.glimpse()  # as the editor in a notebook does
                 seen.append(time.perf_counter() - begun)
 
         run(first, preview)

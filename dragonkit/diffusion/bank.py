@@ -68,6 +68,11 @@ class Bank:
         else:
             self._host(picture, level, seen)
 
+    def drop(self, picture: object, level: int) -> None:
+        """Keep nothing of a picture at a level."""
+        self._kept.get(picture, {}).pop(level, None)
+        self._coming.pop(picture, None)
+
     def forget(self) -> None:
         self._kept.clear()
         self._coming.clear()

@@ -47,6 +47,12 @@ def dragonkit_inversions() -> list[Inversion]:
             stepwise=True,
         ),
         Inversion(
+            "extrapolated",
+            "ddim, and the noise at a step's upper end extrapolated from the levels below: as exact as two iterations, for one call",
+            _later("inversion", "extrapolated"),
+            stepwise=True,
+        ),
+        Inversion(
             "direct",
             "ddim, and what each step back misses is added to it: exact under any guidance",
             _later("retracing", "direct"),

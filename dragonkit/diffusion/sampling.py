@@ -15,7 +15,7 @@ from dragonkit.diffusion.reading import PlannedAttention, merged_memory
 from dragonkit.diffusion.replay import Replay, guided_noise, stepped
 from dragonkit.diffusion.schedule import Schedule
 from dragonkit.imaging.masks import Grid
-from dragonkit.shapes import Latents
+from dragonkit.shapes import ImageTensor, Latents
 
 __all__ = ["Anchor", "Guide", "SamplingPlan", "Step", "first_open_step", "guided_sampling"]
 
@@ -57,6 +57,7 @@ class SamplingPlan:
         attention: whose keys and values the decoder reads; empty for its own.
         anchors: applied in order after every step; later ones win.
         guidance_scale: classifier-free guidance, 1 for none.
+        led: the steps at which it acts; all of them when None.
         energy_scale: RMS of the guidance relative to the latents'.
         region: bool (h, w), the cells that the edits change.
         noise: eta of the step inside the region, by step; 0 where it is missing.
@@ -66,6 +67,7 @@ class SamplingPlan:
         pictured: the steps at which it does.
         replay: what the source asks of the loop.
         missed: level -> (1, c, h, w), added to the step down from there where the source is retraced.
+        glimpse: latents -> a rough image tensor; None where only the decoder can tell.
     """
 
     latents: Tensor
@@ -79,6 +81,7 @@ class SamplingPlan:
     attention: Sequence[PlannedAttention] = ()
     anchors: Sequence[Anchor] = ()
     guidance_scale: float = 1.0
+    led: frozenset[int] | None = None
     energy_scale: float = 0.03
     region: Tensor | None = None
     noise: Mapping[int, float] = field(default_factory=dict)
@@ -88,11 +91,12 @@ class SamplingPlan:
     pictured: frozenset[int] = frozenset()
     replay: Replay = field(default_factory=Replay)
     missed: Callable[[int], Tensor] | None = None
+    glimpse: Callable[[Latents], ImageTensor] | None = None
 
     def conditions(self, index: int, level: int) -> tuple[Condition, Condition]:
         """At a step, what guidance leads to, and what it leads away from: the same one for no guidance."""
         negative = self.replay.negative(level, self.negative_condition)
-        led = self.guidance_scale > 1 and negative is not self.condition
+        led = self.guidance_scale > 1 and negative is not self.condition and (self.led is None or index in self.led)
         if self.picture is None or index not in self.pictured:
             return self.condition, negative if led else self.condition
         condition = self.picture(self.condition, True)
@@ -118,6 +122,7 @@ class Step:
         energies: weighted energies by label; empty at unguided steps.
         pred_original_sample: (1, c, h, w), the clean latents as far as they can be told now.
         preview: decodes `pred_original_sample` to an image tensor (1, 3, H, W) in [-1, 1]; costs one decoding when called.
+        glimpse: the same, roughly, at once, and of at most four pixels a cell of the latents; for people who wait.
     """
 
     index: int
@@ -127,7 +132,8 @@ class Step:
     time: float
     energies: dict[str, float]
     pred_original_sample: Tensor = field(repr=False)
-    preview: Callable[[], Tensor] = field(repr=False)
+    preview: Callable[[], ImageTensor] = field(repr=False)
+    glimpse: Callable[[], ImageTensor] = field(repr=False)
 
 
 def first_open_step(held: Sequence[tuple[Tensor, float]], steps: int) -> int:
@@ -184,7 +190,9 @@ def guided_sampling(
         above = here
         if on_step is not None:
             done, total = index - first + 1, steps - first
-            on_step(Step(index, steps, done, total, schedule.time(level), energies, clean, partial(backbone.decode, clean)))
+            preview = partial(backbone.decode, clean)
+            glimpse = preview if plan.glimpse is None else partial(plan.glimpse, clean)
+            on_step(Step(index, steps, done, total, schedule.time(level), energies, clean, preview, glimpse))
     return latents
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from dragonkit.diffusion.backbone import Backbone, Condition, Pictured
+from dragonkit.diffusion.glimpse import Glimpse
 from dragonkit.diffusion.reading import PlannedAttention
 from dragonkit.diffusion.sampling import SamplingPlan, first_open_step
 from dragonkit.diffusion.source import Source, feature_grid, latent_grid
@@ -137,6 +138,7 @@ def plan_edits(
         ],
         anchors=anchors_of(holds, source, placed, pasted_latents, top, settings.seed),
         guidance_scale=settings.guidance_scale,
+        led=settings.schedule.led(steps),
         energy_scale=settings.energy_scale,
         region=to_mask(~np.logical_and.reduce([masks.preserve for masks in latent_masks]), pasted_latents),
         noise=settings.schedule.noise_at(settings.steps),
@@ -145,6 +147,7 @@ def plan_edits(
         picture=_picture(backbone, source, settings),
         pictured=settings.schedule.pictured(settings.steps),
         replay=source.replay,
+        glimpse=Glimpse(pasted_latents, resized(pasted, source.size)),
         missed=None if misses is None else moved_misses(source, placed, misses, settings.seed),
     )
     given_latents = torch.where(to_mask(untouched, pasted_latents), source.latents_at(0), pasted_latents)

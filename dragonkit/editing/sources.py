@@ -16,7 +16,7 @@ from dragonkit.diffusion.backbone import Backbone, Condition, Prediction
 from dragonkit.diffusion.bank import bank_on
 from dragonkit.diffusion.inversion import Progress, sample
 from dragonkit.diffusion.lending import lent, state_of
-from dragonkit.diffusion.overhearing import Overheard
+from dragonkit.diffusion.overhearing import Answer, Overheard
 from dragonkit.diffusion.reconstruction import reconstructed
 from dragonkit.diffusion.replay import Replay, missed
 from dragonkit.diffusion.schedule import Part, Schedule
@@ -145,7 +145,8 @@ class Sources:
         def miss(source: Source, level: int) -> Tensor:
             noise_pred = self.guide(source, settings)(level, False).noise_pred
             negative = source.replay.negative(level, source.negative_condition)
-            if settings.guidance_scale > 1 and negative is not source.condition:
+            led = len(source.schedule) - level in settings.schedule.led(len(source.schedule))
+            if led and settings.guidance_scale > 1 and negative is not source.condition:
                 unconditional = self._unconditional(source, level, negative, settings)
                 noise_pred = unconditional + settings.guidance_scale * (noise_pred - unconditional)
             return missed(source.schedule, source.way.upto(level).latents, noise_pred, level, source.replay.eta)
@@ -194,12 +195,12 @@ class Sources:
         first = Part(schedule, 0, 0) if inversion.stepwise else schedule
         trajectory, replay = inversion.climbed(backbone, clean, condition, first, progress)
 
-        state = self._state
+        state, answers = self._state, list[Answer]()
 
         def climb(way: Way, level: int, progress: Progress | None) -> Levels:
             with turn_on(backbone), lent(backbone):
                 refuse_changed(state, backbone)
-                return self._climbed(way, level, inversion, condition, schedule, settings, replay, progress)
+                return self._climbed(way, level, inversion, condition, schedule, settings, replay, answers, progress)
 
         return Source(
             Way(Levels(trajectory), climb),
@@ -225,27 +226,35 @@ class Sources:
         schedule: Schedule,
         settings: Settings,
         replay: Replay,
+        answers: list[Answer],
         progress: Progress | None,
     ) -> Levels:
-        """The levels up to this one, step by step; what the network saw close to where a step ends is what edits will need of it."""
-        latents, seen = [way.levels.latents], dict(way.levels.seen)
-        known, heard = len(latents[0]) - 1, dict[str, tuple[Tensor, Prediction]]()
+        """The levels up to this one; what the network saw close to where they are found is what edits will need of it."""
+        levels = {schedule.time(one): one for one in range(1, level + 1)}
+        known, heard = len(way.levels.latents) - 1, dict[int, Tensor]()
         keep = settings.memory != "recompute"
 
-        def hear(latents: Tensor, _: float, prediction: Prediction) -> None:
-            heard["last"] = latents, prediction
+        def hear(latents: Tensor, time: float, prediction: Prediction) -> None:
+            if time in levels:
+                heard[levels[time]] = latents
+                self._keep(way, levels[time], prediction, settings)
 
-        for low in range(known, level):
-            heard.clear()
-            layers = _guiding(settings, low + 1) if keep else ()
-            watched = Overheard(self.backbone, condition, lambda _, layers=layers: layers, hear)  # type: ignore[misc]
-            report = None if progress is None else lambda done, of, low=low: progress(low - known + done, level - known)  # type: ignore[misc]
-            found, _ = inversion.climbed(watched, latents[-1][-1:], condition, Part(schedule, low, low + 1), report)
-            latents.append(found[1:])
-            if "last" in heard and not replay.retrace and _close(heard["last"][0], found[1:]):
-                seen[low + 1] = heard["last"][0]
-                self._keep(way, low + 1, heard["last"][1], settings)
-        return Levels(torch.cat(latents), seen)
+        def layers(time: float) -> tuple[str, ...]:
+            return _guiding(settings, levels[time]) if keep and time in levels else ()
+
+        def report(done: int, of: int) -> None:
+            if progress is not None and done > known:
+                progress(done - known, of - known)
+
+        watched = Overheard(self.backbone, condition, layers, hear, answers)
+        found, _ = inversion.climbed(watched, way.levels.latents[:1], condition, Part(schedule, 0, level), report)
+        seen = dict(way.levels.seen)
+        for one, latents in heard.items():
+            if not replay.retrace and _close(latents, found[one : one + 1]):
+                seen[one] = latents
+            else:
+                self._bank.drop(way, one)
+        return Levels(found, seen)
 
 
 def _working_size(size: tuple[int, int], backbone: Backbone, settings: Settings) -> tuple[int, int]:

@@ -36,6 +36,9 @@ class GuidanceSchedule(Model):
     regional: bool = Field(
         default=False, description="let each energy's gradient act in its own region only: the edit's in the target, the others' outside"
     )
+    guidance: Span = Field(
+        default=(0.0, 1.0), description="between which classifier-free guidance acts; a step without needs half the network calls"
+    )
     attention: Span | None = Field(
         default=None, description="between which the decoder reads the source's keys and values; as the mode asks when left out"
     )
@@ -58,7 +61,7 @@ class GuidanceSchedule(Model):
             raise ValueError("as text it is a list such as 'span=0:0.6, every=2'")
         return {name.strip(): text.split(":") if ":" in text else text.strip() for name, _, text in parts}
 
-    @field_validator("span", "attention", "noise_span", "image_prompt", "rounds_span")
+    @field_validator("span", "guidance", "attention", "noise_span", "image_prompt", "rounds_span")
     @classmethod
     def _in_order(cls, span: Span | None) -> Span | None:
         if span is not None and span[0] > span[1]:
@@ -84,6 +87,10 @@ class GuidanceSchedule(Model):
     def noise_at(self, steps: int) -> dict[int, float]:
         """eta by step, where it is not 0."""
         return {index: self.noise for index in range(*_within(self.noise_span, steps))} if self.noise else {}
+
+    def led(self, steps: int) -> frozenset[int]:
+        """The steps at which classifier-free guidance acts (Kynkäänniemi et al., 2024, "limited interval" guidance)."""
+        return frozenset(range(*_within(self.guidance, steps)))
 
     def pictured(self, steps: int) -> frozenset[int]:
         """The steps at which the source picture prompts beside the words."""

@@ -72,8 +72,10 @@ class Settings(Model):
     layers: tuple[LayerName, ...] = Field(
         default=("up.1", "up.2"), min_length=1, description="layers whose features the energies compare; a plain number N means up.N"
     )
-    inversion: str = Field(default="ddim", min_length=1, description="how the noise behind the picture is found: see dragonkit inversions")
-    inversion_iterations: int = Field(default=3, ge=1, le=50, description="network calls per inversion step; 1 is plain DDIM inversion")
+    inversion: str = Field(
+        default="extrapolated", min_length=1, description="how the noise behind the picture is found: see dragonkit inversions"
+    )
+    inversion_iterations: int = Field(default=1, ge=1, le=50, description="network calls per inversion step")
     inversion_options: dict[str, JsonValue] = Field(
         default_factory=dict, description="what else the inversion may be told, by its options' names"
     )
@@ -137,11 +139,15 @@ _PAPER = {
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "default": {},
-        # DragonDiffusion as written: plain inversion, guidance at each of the first 30 of 50 steps, nothing held; z_T, of which it
+        # DragonDiffusion as written: guidance at each of the first 30 of 50 steps, nothing held; z_T, of which it
         # says little, as in the released code
         "paper": {**_PAPER, "schedule": GuidanceSchedule(span=(0.0, 0.6), every=1)},
         # the numbers in the released code, with DiffEditor's refinements
-        "reference": {**_PAPER, "schedule": GuidanceSchedule(span=(0.0, 0.6), every=2, dense=0.2, regional=True, noise=0.4, rounds=3)},
+        "reference": {
+            **_PAPER,
+            "inversion": "ddim",
+            "schedule": GuidanceSchedule(span=(0.0, 0.6), every=2, dense=0.2, regional=True, noise=0.4, rounds=3),
+        },
         "fast": {"steps": 20, "inversion_iterations": 1, "schedule": GuidanceSchedule(every=2)},
     }
 )

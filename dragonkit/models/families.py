@@ -30,5 +30,5 @@ def with_family(card: ModelCard, backbone: Backbone) -> ModelCard:
     family = WIDTHS.get(config.cross_attention_dim) if isinstance(config.cross_attention_dim, int) else None
     if family is not None:
         distilled = config.get("time_cond_proj_dim") is not None  # guided already: it is told the scale
-        settings |= {"inversion_iterations": 1} | ({} if distilled else {"guidance_scale": 4.0})
+        settings |= {} if distilled else {"guidance_scale": 4.0}
     return replace(card, settings=settings, description=card.description or f"a model of the shape of {family or 'Stable Diffusion'}")

@@ -26,7 +26,7 @@ class InversionOptions(Model):
     One named `guidance_scale` is `Settings.guidance_scale` where those leave it out, and binds later edits of the source to it.
     """
 
-    iterations: int = Field(default=3, ge=1, description="network calls per step")
+    iterations: int = Field(default=1, ge=1, description="network calls per step")
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class Inversion:
             `dragonkit.diffusion.inversion.InversionFunction` has the types, shapes and meanings, and what it may give besides. It imports
             torch when it is called.
         options: the class of its options.
-        stepwise: whether it climbs level by level, each from the one below alone, so that it may be asked for a part of the way: it gets
-            a schedule of that part, and latents of its lower end as `clean`. What is replayed must not depend on the part.
+        stepwise: whether it climbs level by level, so that it may be asked for the lower part of the way: it gets a schedule of that part.
+            Asked for more later, it begins again, and calls of the network that it made before are answered from memory. What is replayed
+            must not depend on the part.
 
     Raises:
         EditError: a field is unusable.

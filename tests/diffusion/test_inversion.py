@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from dragonkit.diffusion.inversion import ddim, sample
+from dragonkit.diffusion.inversion import ddim, extrapolated, sample
 from dragonkit.diffusion.stable_diffusion import StableDiffusion
 from dragonkit.plugins.inversion import InversionOptions
 
@@ -45,6 +45,31 @@ def test_the_trajectory_begins_at_the_picture_and_moves_at_every_level(backbone6
         noise_pred = backbone64.predict(trajectory[level : level + 1], schedule.time(level + 1), embeds).noise_pred
         expected = schedule.move(trajectory[level : level + 1], noise_pred, level, level + 1)
         assert torch.allclose(trajectory[level + 1], expected[0], atol=1e-12)
+
+
+def test_extrapolating_comes_back_better_for_as_many_calls(backbone64: StableDiffusion, clean: torch.Tensor) -> None:
+    embeds, fine = backbone64.condition(["a fish"], SIZE), backbone64.schedule(50, SIZE)
+    schedule = replace(fine, timesteps=fine.timesteps[:25], alphas=fine.alphas[:26])
+
+    def error(invert: Any) -> float:
+        calls = backbone64.calls
+        up = invert(backbone64, clean, embeds, schedule, InversionOptions(iterations=1))
+        assert backbone64.calls - calls == 25
+        return (up - sample(backbone64, up[-1:], embeds, embeds, schedule)).square().mean().item()
+
+    assert error(extrapolated) < error(ddim) / 4
+
+
+def test_extrapolating_goes_on_from_what_two_levels_saw(backbone64: StableDiffusion, clean: torch.Tensor) -> None:
+    embeds, schedule = backbone64.condition(["a fish"], SIZE), backbone64.schedule(6, SIZE)
+    up = extrapolated(backbone64, clean, embeds, schedule, InversionOptions())
+    assert torch.equal(up[:1], clean)
+    seen = [backbone64.predict(up[level : level + 1], schedule.time(max(level, 1)), embeds).noise_pred for level in range(6)]
+    for level in range(6):
+        noise = seen[level] if level < 2 else 2 * seen[level] - seen[level - 1]
+        alpha, above = (float(schedule.alphas[one]) for one in (level, level + 1))
+        pure = (up[level] - (1 - alpha) ** 0.5 * noise[0]) / alpha**0.5
+        assert torch.allclose(up[level + 1], above**0.5 * pure + (1 - above) ** 0.5 * noise[0], atol=1e-10)
 
 
 def test_an_inversion_costs_steps_times_iterations(backbone: StableDiffusion, latents: torch.Tensor, embeds: torch.Tensor) -> None:

@@ -132,6 +132,21 @@ def test_a_guided_step_costs_no_more_calls_than_a_plain_one(setting: Setting, gu
     assert setting.backbone.calls == calls
 
 
+def test_guidance_in_an_interval_is_none_outside_of_it(setting: Setting) -> None:
+    """As many steps under guidance, then as many without, one after the other; and so many calls fewer."""
+    seen = setting.steps(guidance_scale=3.0, led=frozenset({0, 1}))
+    assert setting.backbone.calls == STEPS + 2
+    latents = setting.plan.latents
+    for index, step in enumerate(seen):
+        level = STEPS - index
+        with torch.no_grad():
+            words, none = (setting.backbone.predict(latents, step.time, one).noise_pred for one in (setting.embeds, setting.negative))
+        noise = none + 3.0 * (words - none) if index < 2 else words
+        assert torch.allclose(step.pred_original_sample, setting.schedule.predict_clean(latents, noise, level), atol=1e-5)
+        latents = setting.schedule.move(latents, noise, level, level - 1)
+    assert torch.equal(setting.run(guidance_scale=3.0, led=frozenset()), setting.run(guidance_scale=1.0))
+
+
 def test_terms_without_guided_steps_and_the_other_way_round_change_nothing(setting: Setting) -> None:
     plain = setting.run()
     assert torch.equal(setting.run(terms=TERMS), plain)
@@ -275,6 +290,9 @@ def test_observers_see_every_step(setting: Setting) -> None:
     preview = seen[1].preview()
     assert torch.equal(preview, setting.backbone.decode(seen[1].pred_original_sample))
     assert not torch.equal(preview, seen[2].preview())  # each decodes its own step
+    assert torch.equal(seen[1].glimpse(), preview)  # where nothing quicker is known
+    quick = setting.steps(glimpse=lambda latents: latents[:, :3])
+    assert torch.equal(quick[1].glimpse(), quick[1].pred_original_sample[:, :3])
 
 
 def test_the_last_step_sees_the_result(setting: Setting) -> None:

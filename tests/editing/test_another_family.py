@@ -81,11 +81,11 @@ def test_straight_paths_keep_the_laws_of_a_schedule(level: int) -> None:
 
 
 def test_a_picture_goes_to_noise_and_back(editor: Editor) -> None:
-    once, often = (editor.invert(picture(), "a fish", Settings(inversion_iterations=count)) for count in (1, 20))
+    once, often = (editor.invert(picture(), "a fish", Settings(inversion_iterations=count)) for count in (1, 40))
     assert once.trajectory.shape == (6, 3, 8, 12)
     assert once.reconstruction_psnr and often.reconstruction_psnr and often.autoencoder_psnr
     assert often.reconstruction_psnr == pytest.approx(often.autoencoder_psnr, abs=0.1)
-    assert once.reconstruction_psnr < often.reconstruction_psnr - 0.5
+    assert once.reconstruction_psnr < often.reconstruction_psnr - 0.3
 
 
 @pytest.mark.parametrize("preset", ["default", "paper", "reference"])

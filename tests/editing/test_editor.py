@@ -167,7 +167,10 @@ def test_an_edit_of_a_picture_inverts_it_once(editor: Editor) -> None:
     calls = editor.backbone.calls
     second = editor.edit(picture(), Move(mask=thing(), shift=(4, 4)), prompt="a fish")
     assert editor.backbone.calls == calls + STEPS
-    assert (first.report.network_evaluations, second.report.network_evaluations) == (2 * STEPS, STEPS)
+    assert (first.report.network_evaluations, second.report.network_evaluations) == (
+        1 + STEPS,
+        STEPS,
+    )  # the noisy end was not seen by the inversion
 
 
 @pytest.mark.parametrize("size", [(32, 32), (50, 37)])
@@ -332,7 +335,7 @@ def test_settings_that_the_source_was_not_made_with_are_refused(editor: Editor, 
 
 
 def test_the_sources_own_settings_are_no_contradiction(editor: Editor, source: Source) -> None:
-    result = editor.edit(source, MOVE, Settings(steps=STEPS, inversion="ddim", inversion_iterations=1))
+    result = editor.edit(source, MOVE, Settings(steps=STEPS, inversion="extrapolated", inversion_iterations=1))
     assert len(result.report.steps) == result.edit_file.settings.steps == STEPS
     assert not any("steps" in warning for warning in result.report.warnings)
     generated = editor.generate("a red fish", 1, Settings(steps=3))
@@ -403,7 +406,7 @@ def test_steps_are_shown_as_they_happen(editor: Editor, source: Source) -> None:
     seen: list[Step] = []
     editor.edit(source, MOVE, on_step=seen.append)
     assert [step.index for step in seen] == list(range(STEPS))
-    assert seen[0].preview().shape == (1, 3, 32, 32)
+    assert seen[0].preview().shape == seen[0].glimpse().shape == (1, 3, 32, 32)
 
 
 def test_steps_count_what_is_run(editor: Editor, source: Source) -> None:

@@ -154,7 +154,7 @@ def test_within_the_network(fault: str, tiny_pipeline: Any, monkeypatch: pytest.
     monkeypatch.setattr(attention, "attend", points.watched(attention.attend))
     unet = tiny_pipeline.unet
     before = dict(unet.attn_processors)
-    assert strike_everywhere(editor, points, error, step=29) > 150
+    assert strike_everywhere(editor, points, error, step=29) > 120
     assert all(unet.attn_processors[name] is processor for name, processor in before.items())
     assert not any(module._forward_hooks for module in unet.modules())
 

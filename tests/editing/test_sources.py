@@ -16,6 +16,7 @@ from dragonkit.diffusion.sampling import Step
 from dragonkit.editing.editor import Editor
 from dragonkit.editing.layout import Layout
 from dragonkit.editing.planning import plan_edits
+from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import Cancelled, EditError, OutOfMemoryError, PluginHookError
 from dragonkit.modes.move import Move
@@ -188,6 +189,20 @@ def test_under_strong_guidance_a_retraced_source_changes_less_elsewhere(memory: 
     plain = change("ddim")
     assert change("direct") < plain / 4
     assert change("edit-friendly") < plain / 4
+
+
+def test_a_step_misses_what_guidance_does_to_it_only_where_it_acts() -> None:
+    editor = editor_with()
+    settings = Settings(inversion="direct", guidance_scale=5.0, schedule={"guidance": (0.0, 0.4)})
+    source = editor.invert(PICTURE, "a fish", settings, check=False)
+
+    def missed(level: int, **changes: Any) -> torch.Tensor:
+        return editor._sources.misses(editor.settings(settings.model_copy(update=changes)))(source, level)
+
+    everywhere, nowhere = {"schedule": GuidanceSchedule()}, {"guidance_scale": 1.0}
+    for step in range(STEPS):
+        level, (same, other) = STEPS - step, (everywhere, nowhere) if step < 2 else (nowhere, everywhere)
+        assert torch.equal(missed(level), missed(level, **same)) and not torch.equal(missed(level), missed(level, **other))
 
 
 def test_what_a_step_misses_moves_with_the_content() -> None:

@@ -102,8 +102,8 @@ class Edit:
 
 @dataclass
 class Source:
-    """The guidance branch, by level: z_0 to z_T of plain DDIM inversion, keys and values as the inversion had them and of z at its
-    own level, and that one's features."""
+    """The guidance branch, by level: z_0 to z_T of DDIM inversion, keys and values as the inversion had them and of z at its own level,
+    and that one's features."""
 
     way: list[Tensor]
     keys_of_inversion: list[dict]
@@ -112,10 +112,14 @@ class Source:
 
 
 @torch.no_grad()
-def source_of(network: Network, clean: Tensor, words: Tensor, layers: Sequence[int] = (1, 2)) -> Source:
-    source = Source([clean], [{}], [{}], [[]])
+def source_of(network: Network, clean: Tensor, words: Tensor, layers: Sequence[int] = (1, 2), extrapolated: bool = False) -> Source:
+    """With plain DDIM inversion, or with the noise of the upper end extrapolated from the two levels below."""
+    source, below = Source([clean], [{}], [{}], [[]]), list[Tensor]()
     for level, time in enumerate(network.times):
         eps, _, noted = network(source.way[-1], time, words)
+        if extrapolated and level:
+            below.append(network(source.way[-1], network.times[level - 1], words)[0])
+            eps = below[-1] if level == 1 else 2 * below[-1] - below[-2]
         source.way.append(network.moved(source.way[-1], eps, level, level + 1))
         source.keys_of_inversion.append(noted)
         _, features, noted = network(source.way[-1], time, words, layers)

@@ -41,7 +41,7 @@ def test_what_is_unusable_is_refused_when_it_is_made(field: str, value: object, 
 def test_options_come_from_the_settings() -> None:
     assert DAMPED.options_of(Settings(inversion_iterations=4)) == Damping(iterations=4, damping=0.5)
     assert DAMPED.options_of(Settings(inversion_options={"damping": 0.25})).damping == 0.25  # type: ignore[attr-defined]
-    assert Inversion("mine", "a way", print).options_of(Settings()) == InversionOptions(iterations=3)
+    assert Inversion("mine", "a way", print).options_of(Settings()) == InversionOptions(iterations=1)
 
 
 @pytest.mark.parametrize(

@@ -94,14 +94,14 @@ class Watch:
             self._report(done // 10**6, -(-total // 10**6), {}, "MB")
 
     def on_step(self, step: Step) -> None:
-        """For `Editor.edit(on_step=...)`. A preview costs a decoding, so it is made only when it is due."""
+        """For `Editor.edit(on_step=...)`. A preview is a glimpse, which costs no decoding, and is made only when it is due."""
         self._last = step.done, step.total, step.energies
         self._report(step.done, step.total, step.energies)
         if self._on_preview is not None and self._clock() >= self._next_preview:
             from dragonkit.imaging.images import to_image
 
             self._next_preview = self._clock() + PREVIEW_EVERY
-            self._on_preview(to_image(step.preview()))
+            self._on_preview(to_image(step.glimpse()))
 
     def _report(self, done: int, steps: int, energies: Mapping[str, float], unit: str = "step") -> None:
         self.check()

@@ -32,7 +32,7 @@ class Clock:
 
 
 def step(index: int, steps: int, energies: dict[str, float] | None = None, preview: Any = lambda: torch.zeros(1, 3, 4, 4)) -> Any:
-    return SimpleNamespace(done=index + 1, total=steps, energies=energies or {}, preview=preview)
+    return SimpleNamespace(done=index + 1, total=steps, energies=energies or {}, glimpse=preview)
 
 
 def test_start_returns_at_once_and_the_result_is_there_in_the_end() -> None:
@@ -113,7 +113,7 @@ def test_progress_and_previews_come_no_more_often_than_allowed() -> None:
         assert 0.8 * most * 5 <= len(times) <= most * 5
         for start in times:
             assert sum(start <= time < start + 1 for time in times) <= most
-    assert len(decoded) == len(previews), "what nobody looks at is not decoded"
+    assert len(decoded) == len(previews), "what nobody looks at is not made"
     picture = previews[0][1]
     assert isinstance(picture, Image.Image) and picture.size == (4, 6)
 
