@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from dragonkit.bench.cost import DTYPES, timed
+from dragonkit.bench.floor import measure_floor
 from dragonkit.bench.network_rows import counted
 from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.shapes import SHAPES
@@ -28,6 +29,7 @@ from dragonkit.bench.tasks.catalogue import TASKS, move_task
 from dragonkit.diffusion.sampling import Step
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.edit import Edit
+from dragonkit.edits.schedules import GuidanceSchedule
 from dragonkit.edits.settings import Settings
 from dragonkit.modes.move import Move
 
@@ -36,15 +38,20 @@ __all__ = ["GOALS", "Figure", "loaded", "measure_memory", "measure_speed"]
 GOALS: Mapping[str, float | None] = {
     "paper, first edit": 1.75,
     "paper, another edit": 1.25,
+    "paper, guidance in its first 30 %, first edit": 1.75,
+    "paper, guidance in its first 30 %, another edit": 1.25,
     "default, first edit": None,
     "default, another edit": 0.8,
     "fast, first edit": None,
     "fast, another edit": 0.3,
     "three edits at once / one": 1.2,
     "first preview / edit": 0.1,
+    "one call of the network / its floor": None,
     "peak memory, recompute / generation": 1.6,
 }
 """By what is measured: the most that it should be, where there is a goal."""
+BRIEF = "paper, guidance in its first 30 %"
+"""The preset `paper`, but for classifier-free guidance, without which a step needs half the calls."""
 
 
 @dataclass
@@ -87,16 +94,17 @@ def measure_speed(
     editor: Editor,
     repeats: int = 3,
     steps: int | None = None,
-    presets: Sequence[str] = ("paper", "default", "fast"),
+    presets: Sequence[str] = ("paper", BRIEF, "default", "fast"),
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Figure]:
     """Every ratio but that of memory, `repeats` times, each edit right after the generation that it is compared with.
 
     Args:
         steps: instead of the presets' own.
+        presets: their names, and `BRIEF`.
     """
     figures: dict[str, Figure] = {}
-    total, finished = repeats * (len(presets) + 1), count(1)
+    total, finished = repeats * (len(presets) + 2), count(1)
 
     def tick() -> None:
         if progress is not None:
@@ -105,11 +113,15 @@ def measure_speed(
     values: dict[str, Any] = {} if steps is None else {"steps": steps}
     for _ in range(repeats):
         for preset in presets:
-            for figure in _edits(editor, preset, Settings.preset(preset, **values)):
+            brief = {"schedule": GuidanceSchedule(guidance=(0.0, 0.3))} if preset == BRIEF else {}
+            for figure in _edits(editor, preset, Settings.preset(preset.partition(",")[0], **values, **brief)):
                 _note(figures, figure)
             tick()
         for figure in _together(editor, Settings(**values)):
             _note(figures, figure)
+        tick()
+        floor = measure_floor(editor.backbone)
+        _note(figures, Figure("one call of the network / its floor", [floor.call / floor.seconds], [floor.call]))
         tick()
     return list(figures.values())
 

@@ -57,6 +57,7 @@ def speed(
         "in plain generations of the same model, size, steps and guidance scale, each edit right after its generation; least, median, most"
     )
     show("rows: of the network, forward + differentiated, and of what it is compared with")
+    show("its floor: its operations at the rate of a large matrix product here, or reading its weights, whichever takes longer")
     show("network, autoencoder: their share of the edit's time, the way back not included; energies, gradients and masks are the rest")
 
 
