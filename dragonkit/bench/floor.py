@@ -1,0 +1,86 @@
+"""How fast a call of the network could be: its operations at the rate of matrix products measured here, its weights at that of memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from dragonkit.diffusion.backbone import Backbone
+
+__all__ = ["Floor", "measure_floor"]
+
+SIDE = 2048
+"""Of the matrices: large enough for the full rate."""
+STREAMED = 2**26
+"""Numbers summed up: too many for any cache."""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """One row of a network, and the machine.
+
+    Attributes:
+        operations: floating-point operations of matrix products, convolutions and attention.
+        weights: bytes that have to be read.
+        rate: operations per second of a large matrix product.
+        bandwidth: bytes per second of a sum over a large tensor.
+        call: seconds that a call takes, at best of several.
+    """
+
+    operations: float
+    weights: float
+    rate: float
+    bandwidth: float
+    call: float
+
+    @property
+    def seconds(self) -> float:
+        """What no call can be faster than."""
+        return max(self.operations / self.rate, self.weights / self.bandwidth)
+
+
+@torch.no_grad()
+def measure_floor(backbone: Backbone, repeats: int = 5) -> Floor:
+    """Of one row, no gradient, at the model's own size."""
+    side = backbone.model_size // backbone.pixels_per_latent
+    schedule = backbone.schedule(2, (backbone.model_size, backbone.model_size))
+    latents = torch.zeros(1, backbone.latent_channels, side, side, device=backbone.device, dtype=backbone.dtype)
+    condition = backbone.condition([""], (backbone.model_size, backbone.model_size))
+
+    def call() -> Any:
+        return backbone.predict(latents, schedule.time(1), condition)
+
+    with FlopCounterMode(display=False) as counter:
+        call()
+    matrix = torch.randn(SIDE, SIDE, device=backbone.device, dtype=backbone.dtype)
+    stream = torch.zeros(STREAMED, device=backbone.device, dtype=backbone.dtype)
+    return Floor(
+        counter.get_total_flops(),
+        sum(each.numel() * each.element_size() for each in _parameters(backbone)),
+        2 * SIDE**3 / _best(lambda: matrix @ matrix, backbone, repeats),
+        stream.numel() * stream.element_size() / _best(lambda: stream.sum(), backbone, repeats),
+        _best(call, backbone, repeats),
+    )
+
+
+def _parameters(backbone: Backbone) -> list[torch.Tensor]:
+    """The network's, where it is known which these are."""
+    unet = getattr(backbone, "unet", None)
+    return list(unet.parameters()) if isinstance(unet, torch.nn.Module) else []
+
+
+def _best(work: Callable[[], Any], backbone: Backbone, repeats: int) -> float:
+    """Seconds, the least of several after one that does not count."""
+    found = list[float]()
+    for _ in range(repeats + 1):
+        begun = time.perf_counter()
+        work()
+        if backbone.device.type == "cuda":
+            torch.cuda.synchronize(backbone.device)
+        found.append(time.perf_counter() - begun)
+    return min(found[1:])
