@@ -70,6 +70,12 @@ def _rewoven(it: Attempt) -> Image.Image | None:
     return round_trip(it.editor, it.task.answer.rewoven(it.task.index, it.task.seed).image) if it.task.name == "appearance" else None
 
 
+def _one_pixel_off(it: Attempt) -> Image.Image | None:
+    """The answer with the edited object a pixel further right and down, half of the way each, as the autoencoder carries it."""
+    answer, index = it.task.answer, it.task.index
+    return None if it.task.name == "remove" else round_trip(it.editor, answer.moved(index, (0.5**0.5, 0.5**0.5)).image)
+
+
 def _paper(**changes: Any) -> Settings:
     return Settings.preset("paper", **changes)
 
@@ -99,6 +105,7 @@ ROWS: Mapping[str, Row] = {
     "hold 0.5": _edit("default, moved content held for half of the steps", Settings(hold=0.5)),
     "no energies": _edit("default without energies", Settings(energy_scale=0.0)),
     "pattern anew": Row("the answer but for where the pattern lies, which no reference tells; appearance only", _rewoven),
+    "one pixel off": Row("the answer with the object a pixel off its place: what the way says of so little", _one_pixel_off),
     "ceiling": Row("the autoencoder's round trip of the answer", lambda it: ceiling(it.editor, it.task)),
 }
 """Rows by name, in the order of the table."""

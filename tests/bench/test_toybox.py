@@ -47,9 +47,18 @@ def test_an_edits_cost_is_without_inversions() -> None:
 
 
 def test_every_row_that_edits_names_its_settings() -> None:
-    without = {"untouched", "copy, Telea", "copy, Navier-Stokes", "pattern anew", "ceiling"}
+    without = {"untouched", "copy, Telea", "copy, Navier-Stokes", "pattern anew", "one pixel off", "ceiling"}
     assert {name for name, row in ROWS.items() if row.settings is None} == without
     assert all(row.about for row in ROWS.values())
+
+
+@pytest.mark.slow
+def test_a_pixel_off_is_far_from_the_answer() -> None:
+    """What a way of a half means for what is drawn anew: thin outlines forgive nothing."""
+    rows = ["untouched", "one pixel off", "ceiling"]
+    untouched, off, ceiling = (record.measures.psnr_changed for record in run_tasks(["drag"], rows, 1))
+    assert 0.2 < (off - untouched) / (ceiling - untouched) < 0.8
+    assert [record.row for record in run_tasks(["remove"], rows, 1)] == ["untouched", "ceiling"]
 
 
 def test_a_page_that_is_there_is_spared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

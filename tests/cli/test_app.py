@@ -147,7 +147,7 @@ def test_plugins(invoke: Invoke, registry: PluginRegistry, nudge: NudgePlugin) -
 def test_inversions(invoke: Invoke) -> None:
     assert "ddim" in invoke("inversions").stdout and "--inversion-iterations" in invoke("inversions").stdout
     found = {one["name"]: one for one in read_json(invoke("inversions", "--json").stdout)}
-    assert found.keys() == {"ddim", "direct", "negative-prompt", "null-text", "bdia", "edit-friendly"}
+    assert found.keys() == {"extrapolated", "ddim", "direct", "negative-prompt", "null-text", "bdia", "edit-friendly"}
     assert all(one["description"] for one in found.values())
     assert [option["name"] for option in found["ddim"]["options"]] == ["iterations"]
     assert [option["name"] for option in found["bdia"]["options"]] == ["iterations", "guidance_scale", "gamma"]
