@@ -18,6 +18,8 @@ SIDE = 2048
 """Of the matrices: large enough for the full rate."""
 STREAMED = 2**26
 """Numbers summed up: too many for any cache."""
+ROWS = 4
+"""In one call."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Floor:
         rate: operations per second of a large matrix product.
         bandwidth: bytes per second of a sum over a large tensor.
         call: seconds that a call takes, at best of several.
+        together: the same of a call for `ROWS` rows.
     """
 
     operations: float
@@ -37,6 +40,7 @@ class Floor:
     rate: float
     bandwidth: float
     call: float
+    together: float
 
     @property
     def seconds(self) -> float:
@@ -49,11 +53,14 @@ def measure_floor(backbone: Backbone, repeats: int = 5) -> Floor:
     """Of one row, no gradient, at the model's own size."""
     side = backbone.model_size // backbone.pixels_per_latent
     schedule = backbone.schedule(2, (backbone.model_size, backbone.model_size))
-    latents = torch.zeros(1, backbone.latent_channels, side, side, device=backbone.device, dtype=backbone.dtype)
-    condition = backbone.condition([""], (backbone.model_size, backbone.model_size))
+    latents = torch.zeros(ROWS, backbone.latent_channels, side, side, device=backbone.device, dtype=backbone.dtype)
+    one, several = (backbone.condition([""] * rows, (backbone.model_size, backbone.model_size)) for rows in (1, ROWS))
 
     def call() -> Any:
-        return backbone.predict(latents, schedule.time(1), condition)
+        return backbone.predict(latents[:1], schedule.time(1), one)
+
+    def together() -> Any:
+        return backbone.predict(latents, schedule.time(1), several)
 
     with FlopCounterMode(display=False) as counter:
         call()
@@ -65,6 +72,7 @@ def measure_floor(backbone: Backbone, repeats: int = 5) -> Floor:
         2 * SIDE**3 / _best(lambda: matrix @ matrix, backbone, repeats),
         stream.numel() * stream.element_size() / _best(lambda: stream.sum(), backbone, repeats),
         _best(call, backbone, repeats),
+        _best(together, backbone, repeats),
     )
 
 

@@ -46,6 +46,7 @@ def test_every_ratio_is_measured_as_often_as_asked() -> None:
         "three edits at once / one",
         "first preview / edit",
         "one call of the network / its floor",
+        "four rows in one call / four calls",
     }
     assert found["one call of the network / its floor"].median > 1
     assert all(len(one.ratios) == 2 and min(one.ratios) > 0 for one in found.values())
