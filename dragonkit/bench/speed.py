@@ -45,7 +45,8 @@ GOALS: Mapping[str, float | None] = {
     "fast, first edit": None,
     "fast, another edit": 0.3,
     "three edits at once / one": 1.2,
-    "first preview / edit": 0.1,
+    "first preview, a draft / edit": 0.1,
+    "first glimpse of the model's / edit": None,
     "one call of the network / its floor": None,
     "four rows in one call / four calls": None,
     "peak memory, recompute / generation": 1.6,
@@ -157,23 +158,23 @@ def _edits(editor: Editor, preset: str, settings: Settings) -> Iterator[Figure]:
         _, generation = timed(lambda: editor.generate(task.scene.caption, settings=unit))
         unit_rows = rows.forward
 
-    def run(edit: Edit, on_step: Callable[[Step], None] | None = None) -> Any:
-        return editor.edit(task.scene.image, edit, settings, task.scene.caption, on_step)
+    def run(edit: Edit, on_step: Callable[[Step], None] | None = None, on_draft: Callable[[Any], None] | None = None) -> Any:
+        return editor.edit(task.scene.image, edit, settings, task.scene.caption, on_step, on_draft=on_draft)
 
     yield _timed_edit(editor, f"{preset}, first edit", lambda: run(first), generation, unit_rows)
     yield _timed_edit(editor, f"{preset}, another edit", lambda: run(half), generation, unit_rows)
     if preset == "default":
-        seen: list[float] = []
+        draft, glimpses = list[float](), list[float]()
         begun = time.perf_counter()
 
-        def preview(step: Step) -> None:
-            if not seen:
-                step.glimpse()  # as the editor in a notebook does
-                seen.append(time.perf_counter() - begun)
+        def glimpse(step: Step) -> None:
+            step.glimpse()  # as the editor in a notebook does
+            glimpses.append(time.perf_counter() - begun)
 
-        run(first, preview)
+        run(first, glimpse, lambda _: draft.append(time.perf_counter() - begun))
         whole = time.perf_counter() - begun
-        yield Figure("first preview / edit", [seen[0] / whole], [seen[0]])
+        yield Figure("first preview, a draft / edit", [draft[0] / whole], [draft[0]])
+        yield Figure("first glimpse of the model's / edit", [glimpses[0] / whole], [glimpses[0]])
 
 
 def _together(editor: Editor, settings: Settings) -> Iterator[Figure]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from PIL import Image
 
 from dragonkit.diffusion.backbone import Backbone, checked_layers, frugal
 from dragonkit.diffusion.inversion import Progress
@@ -33,7 +34,7 @@ from dragonkit.edits.naming import with_lora, with_revision
 from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
-from dragonkit.imaging.images import ImageSource
+from dragonkit.imaging.images import ImageSource, to_image
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
 from dragonkit.models.devices import checked_device, checked_dtype, refuse_deleted_folder
@@ -206,6 +207,7 @@ class Editor:
         prompt: str = "",
         on_step: Callable[[Step], None] | None = None,
         progress: Progress | None = None,
+        on_draft: Callable[[Image.Image], None] | None = None,
     ) -> EditResult:
         """Edit a picture. Several edits run in one pass.
 
@@ -215,6 +217,7 @@ class Editor:
             settings: what differs from the model's defaults. How a Source was made stays as it was: see Raises.
             on_step: called after every step with a `Step`; raise `dragonkit.Cancelled` in it to stop at once.
             progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself.
+            on_draft: called once before the steps, with the edit done by scissors, paste and a smooth fill: for people who wait.
 
         Raises:
             EditError: an edit does not fit the picture; or a Source was made with other words, steps or inversion than are asked for.
@@ -222,6 +225,7 @@ class Editor:
         """
         given, settings, prompt = settings, self.settings(settings), checked_prompt(prompt)
         checked_callback(on_step, "on_step", "a Step")
+        checked_callback(on_draft, "on_draft", "a picture")
         with advice_on_memory(self._sources):
             picture, layout, prompt = self._laid_out(source, edits, prompt)
             if isinstance(picture, Source):  # what it was not made for is refused before anybody waits
@@ -229,7 +233,8 @@ class Editor:
 
             def attempt(settings: Settings, *notes: str) -> EditResult:
                 inverted = picture if isinstance(picture, Source) else self._sources.open(picture, prompt, settings, progress)
-                return self._edited(inverted, layout, settings_for(inverted, settings, self.card, given), on_step, progress, notes)
+                settings = settings_for(inverted, settings, self.card, given)
+                return self._edited(inverted, layout, settings, on_step, progress, on_draft, notes)
 
             with self._turn(progress, settings):
                 return with_less_memory(attempt, settings, self._sources, self.backbone)
@@ -241,6 +246,7 @@ class Editor:
         settings: Settings,
         on_step: Callable[[Step], None] | None,
         progress: Progress | None,
+        on_draft: Callable[[Image.Image], None] | None,
         notes: Sequence[str] = (),
     ) -> EditResult:
         references = [None if one is None else self._inverted(one, source, settings, progress) for one in layout.references]
@@ -251,6 +257,8 @@ class Editor:
                 one.way.upto(level, progress)
 
         plan = plan_edits(self.registry, self.backbone, source, layout, settings, references, self._sources.misses(settings), reach)
+        if on_draft is not None:
+            on_draft(to_image(plan.pasted))
         guide = self._sources.guides(source, [one for one in references if one is not None], settings)
         with frugal(self.backbone) if settings.memory == "recompute" else nullcontext():
             latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)

@@ -44,7 +44,8 @@ def test_every_ratio_is_measured_as_often_as_asked() -> None:
         "default, first edit",
         "default, another edit",
         "three edits at once / one",
-        "first preview / edit",
+        "first preview, a draft / edit",
+        "first glimpse of the model's / edit",
         "one call of the network / its floor",
         "four rows in one call / four calls",
     }
@@ -55,7 +56,7 @@ def test_every_ratio_is_measured_as_often_as_asked() -> None:
         6,
     )  # inverted, the noisy end recorded, edited
     assert found["paper, another edit"].rows == (6, 2)
-    assert 0 < found["first preview / edit"].median < 1
+    assert 0 < found["first preview, a draft / edit"].median < found["first glimpse of the model's / edit"].median < 1
     assert found["three edits at once / one"].rows[0] == found["three edits at once / one"].unit_rows  # type: ignore[index]
 
 

@@ -162,6 +162,30 @@ def test_an_inversion_is_remembered(editor: Editor) -> None:
         assert other.trajectory.shape != first.trajectory.shape or not torch.equal(other.trajectory, first.trajectory)
 
 
+def test_a_draft_comes_before_the_first_step(editor: Editor) -> None:
+    """The object in its place, the ground it left filled, all else as it was; what is raised there ends the edit."""
+    told: list[Any] = []
+    editor.edit(picture(), MOVE, prompt="a fish", on_step=lambda step: told.append(step.done), on_draft=told.append)
+    draft, *steps = told
+    assert steps == list(range(1, STEPS + 1))
+    before, after = np.asarray(picture()), np.asarray(draft)
+    rows, columns = np.nonzero(thing())
+    inner = slice(len(rows) // 2, len(rows) // 2 + 2)  # away from the object's soft edge
+    (dx, dy) = (int(part) for part in MOVE.shift)
+    assert np.array_equal(after[rows + dy, columns + dx][inner], before[rows, columns][inner])
+    assert (after != before)[thing()].any() and np.array_equal(after[-1], before[-1])
+
+    def stop(draft: Any) -> None:
+        raise Cancelled
+
+    calls = editor.backbone.calls
+    with pytest.raises(Cancelled):
+        editor.edit(picture(), MOVE, prompt="a fish", on_draft=stop)
+    assert editor.backbone.calls == calls
+    with pytest.raises(EditError, match="on_draft must be a function of a picture or None, got 3"):
+        editor.edit(picture(), MOVE, on_draft=3)  # type: ignore[arg-type]
+
+
 def test_an_edit_of_a_picture_inverts_it_once(editor: Editor) -> None:
     first = editor.edit(picture(), MOVE, prompt="a fish")
     calls = editor.backbone.calls

@@ -93,7 +93,7 @@ def test_progress_energies_and_previews_are_shown(open_editor: Any, gate: Gate) 
     editor.wait(SOON)
     assert seen[0][0].startswith("editing: step ") and "; move.edit" in seen[0][0] and seen[0][1]
     layout = editor._panel._preview.layout
-    assert Image.open(io.BytesIO(previews[0])).size == (32, 32), "as large as the model sees it,"
+    assert Image.open(io.BytesIO(previews[0])).size == (40, 32), "what the edit starts from, before any step,"
     assert (layout.width, layout.height) == ("160px", "128px"), "in the picture's own proportions"
     assert editor._panel._words.value == "" and editor._panel._preview.layout.display == "none", "all quiet in the end"
 

@@ -28,6 +28,8 @@ __all__ = ["EditJob", "Progress", "Watch", "in_words"]
 
 PROGRESS_EVERY, PREVIEW_EVERY = 0.1, 0.5
 """Seconds between two reports, and between two previews: more would flood a notebook's connection."""
+DRAFT = 512
+"""The longer side of a first preview, in pixels: a photo of many megapixels would take longer to send than the model to begin."""
 _POLL = 0.02  # seconds between two looks at whether somebody wants to stop
 
 _jobs: WeakSet[EditJob] = WeakSet()
@@ -92,6 +94,15 @@ class Watch:
         self.check()
         if total:
             self._report(done // 10**6, -(-total // 10**6), {}, "MB")
+
+    def on_draft(self, draft: Image.Image) -> None:
+        """For `Editor.edit(on_draft=...)`."""
+        self.check()
+        if self._on_preview is not None:
+            draft = draft.copy()
+            draft.thumbnail((DRAFT, DRAFT))
+            self._next_preview = self._clock() + PREVIEW_EVERY
+            self._on_preview(draft)
 
     def on_step(self, step: Step) -> None:
         """For `Editor.edit(on_step=...)`. A preview is a glimpse, which costs no decoding, and is made only when it is due."""

@@ -129,7 +129,10 @@ class Session:
             watch.wait_for(lambda: not preparation.running)
             if preparation.error is not None:
                 raise preparation.error
-            result = self.editor.edit(preparation.result, layout, self.settings, on_step=watch.on_step, progress=watch.on_progress)
+            source = preparation.result
+            result = self.editor.edit(
+                source, layout, self.settings, on_step=watch.on_step, progress=watch.on_progress, on_draft=watch.on_draft
+            )
             self.history.add(entry := Entry(photo.picture, tuple(edits), result, state, photo))
             return entry
 

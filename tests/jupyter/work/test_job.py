@@ -144,6 +144,18 @@ def test_waiting_ends_when_ready_or_cancelled() -> None:
         watch.wait_for(lambda: False)
 
 
+def test_a_draft_is_a_preview_of_modest_size() -> None:
+    clock, previews, cancelled = Clock(), [], threading.Event()
+    watch = Watch(cancelled, lambda progress: None, previews.append, clock)
+    large = Image.new("RGB", (4000, 3000))
+    watch.on_draft(large)
+    assert [one.size for one in previews] == [(512, 384)] and large.size == (4000, 3000)
+    watch.on_step(step(0, 5, preview=lambda: pytest.fail("too soon")))
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        watch.on_draft(large)
+
+
 def test_an_edit_reports_previews_and_can_be_cancelled() -> None:
     editor = tiny_editor("dragonkit.modes.move")
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
