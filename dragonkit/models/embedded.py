@@ -23,7 +23,7 @@ def dragonkit_models() -> list[ModelCard]:
                 "steps": 25,
                 "hold": 1.0,
                 "hold_guess": 0.5,
-                "hold_vacated": 0.8,
+                "hold_vacated": 0.7,
                 "schedule": GuidanceSchedule(span=(0.0, 1.0), every=2),
                 "energy_scale": 0.05,
                 "layers": ("up.2", "up.3"),

@@ -333,7 +333,7 @@ def test_the_example_of_stopping_stops(
     }
     execute(stopping, namespace)
     first, *_, last = capsys.readouterr().out.splitlines()
-    assert first.startswith("1/5 ") and last == "stopped"
+    assert first.startswith("1/8 ") and last == "stopped"
 
 
 def test_the_edit_file_written_by_hand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,10 +49,10 @@ EDITS: dict[str, tuple[Edit, Edit]] = {
 
 # (rows forward, rows backward) of a picture that is edited straight away, and of another edit of it
 ROWS: dict[tuple[str, str, str], list[tuple[int, int]]] = {
-    ("toybox", "default", "move"): [(5, 1), (2, 1)],
+    ("toybox", "default", "move"): [(7, 1), (3, 1)],
     ("toybox", "default", "drag"): [(11, 2), (5, 2)],
     ("toybox", "default", "appearance"): [(3, 0), (1, 0)],
-    ("toybox", "fast", "move"): [(5, 1), (2, 1)],
+    ("toybox", "fast", "move"): [(7, 1), (3, 1)],
     ("toybox", "fast", "drag"): [(11, 2), (5, 2)],
     ("toybox", "fast", "appearance"): [(3, 0), (1, 0)],
     ("toybox", "paper", "move"): [(31, 6), (20, 6)],
@@ -94,14 +94,14 @@ def test_an_edit_costs_so_many_rows(card: str, preset: str, mode: str, tiny_pipe
 
 
 def test_an_inversion_goes_on_where_a_later_edit_needs_more(tiny_pipeline: Any) -> None:
-    """The first of the toybox card's edits reads two levels, one that holds nothing all ten; the pictures are the same as ever."""
+    """The first of the toybox card's edits reads three levels, one that holds nothing all ten; the pictures are the same as ever."""
     free = Settings(steps=STEPS, hold=0.0, hold_vacated=0.0)
     edit, pixels = EDITS["move"][0], []
     for whole in (False, True):
         editor = editor_of("toybox", tiny_pipeline)
         source = editor.invert(picture(0), "a fish", Settings(steps=STEPS), check=False) if whole else picture(0)
         with counted(editor.backbone.unet) as rows:
-            for settings, expected in ((Settings(steps=STEPS), (2, 5)), (free, (11, 19))):
+            for settings, expected in ((Settings(steps=STEPS), (3, 7)), (free, (11, 19))):
                 pixels.append(editor.edit(source, edit, settings, "" if whole else "a fish").image.tobytes())
                 assert rows.taken()[0] == expected[not whole]
     assert pixels[:2] == pixels[2:]
