@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from dragonkit.bench.cost import timed
 from dragonkit.diffusion.backbone import Backbone
 
 __all__ = ["Floor", "measure_floor"]
@@ -71,10 +71,10 @@ def measure_floor(backbone: Backbone, repeats: int = 5) -> Floor:
     return Floor(
         counter.get_total_flops(),
         sum(each.numel() * each.element_size() for each in _parameters(backbone)),
-        2 * SIDE**3 / _best(lambda: matrix @ matrix, backbone, repeats),
-        stream.numel() * stream.element_size() / _best(lambda: stream.sum(), backbone, repeats),
-        _best(call, backbone, repeats),
-        _best(together, backbone, repeats),
+        2 * SIDE**3 / _best(lambda: matrix @ matrix, repeats),
+        stream.numel() * stream.element_size() / _best(lambda: stream.sum(), repeats),
+        _best(call, repeats),
+        _best(together, repeats),
     )
 
 
@@ -84,13 +84,9 @@ def _parameters(backbone: Backbone) -> list[torch.Tensor]:
     return list(unet.parameters()) if isinstance(unet, torch.nn.Module) else []
 
 
-def _best(work: Callable[[], Any], backbone: Backbone, repeats: int) -> float:
+def _best(work: Callable[[], Any], repeats: int) -> float:
     """Seconds, the least of several after one that does not count; of a call that takes long, the first will do."""
     found = list[float]()
     while len(found) <= repeats and sum(found) < ENOUGH:
-        begun = time.perf_counter()
-        work()
-        if backbone.device.type == "cuda":
-            torch.cuda.synchronize(backbone.device)
-        found.append(time.perf_counter() - begun)
+        found.append(timed(work)[1])
     return min(found[1:] or found)

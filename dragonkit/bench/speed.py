@@ -35,11 +35,19 @@ from dragonkit.modes.move import Move
 
 __all__ = ["GOALS", "Figure", "loaded", "measure_memory", "measure_speed"]
 
+BRIEF = "paper, guidance in its first 30 %"
+COMPARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "paper": ("paper", {}),
+    BRIEF: ("paper", {"schedule": GuidanceSchedule(guidance=(0.0, 0.3))}),
+    "default": ("default", {}),
+    "fast": ("fast", {}),
+}
+"""The settings of edits, by what they are called: a preset, and what differs from it."""
 GOALS: Mapping[str, float | None] = {
     "paper, first edit": 1.75,
     "paper, another edit": 1.25,
-    "paper, guidance in its first 30 %, first edit": 1.75,
-    "paper, guidance in its first 30 %, another edit": 1.25,
+    f"{BRIEF}, first edit": 1.75,
+    f"{BRIEF}, another edit": 1.25,
     "default, first edit": None,
     "default, another edit": 0.8,
     "fast, first edit": None,
@@ -52,8 +60,6 @@ GOALS: Mapping[str, float | None] = {
     "peak memory, recompute / generation": 1.6,
 }
 """By what is measured: the most that it should be, where there is a goal."""
-BRIEF = "paper, guidance in its first 30 %"
-"""The preset `paper`, but for classifier-free guidance, without which a step needs half the calls."""
 
 
 @dataclass
@@ -96,17 +102,17 @@ def measure_speed(
     editor: Editor,
     repeats: int = 3,
     steps: int | None = None,
-    presets: Sequence[str] = ("paper", BRIEF, "default", "fast"),
+    compared: Sequence[str] = tuple(COMPARED),
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Figure]:
     """Every ratio but that of memory, `repeats` times, each edit right after the generation that it is compared with.
 
     Args:
         steps: instead of the presets' own.
-        presets: their names, and `BRIEF`.
+        compared: keys of `COMPARED`.
     """
     figures: dict[str, Figure] = {}
-    total, finished = repeats * (len(presets) + 2), count(1)
+    total, finished = repeats * (len(compared) + 2), count(1)
 
     def tick() -> None:
         if progress is not None:
@@ -114,9 +120,9 @@ def measure_speed(
 
     values: dict[str, Any] = {} if steps is None else {"steps": steps}
     for _ in range(repeats):
-        for preset in presets:
-            brief = {"schedule": GuidanceSchedule(guidance=(0.0, 0.3))} if preset == BRIEF else {}
-            for figure in _edits(editor, preset, Settings.preset(preset.partition(",")[0], **values, **brief)):
+        for name in compared:
+            preset, changes = COMPARED[name]
+            for figure in _edits(editor, name, Settings.preset(preset, **values, **changes)):
                 _note(figures, figure)
             tick()
         for figure in _together(editor, Settings(**values)):
@@ -148,7 +154,7 @@ def _note(figures: dict[str, Figure], found: Figure) -> None:
     known.rows, known.unit_rows, known.shares = found.rows, found.unit_rows, found.shares
 
 
-def _edits(editor: Editor, preset: str, settings: Settings) -> Iterator[Figure]:
+def _edits(editor: Editor, name: str, settings: Settings) -> Iterator[Figure]:
     """The first edit of a picture, its inversion included, another one of the same picture, and of that one when something is seen."""
     editor = Editor(editor.backbone, editor.card, editor.registry)  # one that remembers nothing
     task = move_task(FIRST_SEED, editor.backbone.model_size)
@@ -161,9 +167,9 @@ def _edits(editor: Editor, preset: str, settings: Settings) -> Iterator[Figure]:
     def run(edit: Edit, on_step: Callable[[Step], None] | None = None, on_draft: Callable[[Any], None] | None = None) -> Any:
         return editor.edit(task.scene.image, edit, settings, task.scene.caption, on_step, on_draft=on_draft)
 
-    yield _timed_edit(editor, f"{preset}, first edit", lambda: run(first), generation, unit_rows)
-    yield _timed_edit(editor, f"{preset}, another edit", lambda: run(half), generation, unit_rows)
-    if preset == "default":
+    yield _timed_edit(editor, f"{name}, first edit", lambda: run(first), generation, unit_rows)
+    yield _timed_edit(editor, f"{name}, another edit", lambda: run(half), generation, unit_rows)
+    if name == "default":
         draft, glimpses = list[float](), list[float]()
         begun = time.perf_counter()
 

@@ -57,11 +57,7 @@ def ddim(
     """
     latents, trajectory = clean, [clean]
     for level in range(len(schedule)):
-        guess = latents
-        for _ in range(options.iterations):
-            noise_pred = backbone.predict(guess, schedule.time(level + 1), condition).noise_pred
-            guess = schedule.move(latents, noise_pred, level, level + 1)
-        latents = guess
+        latents = _retraced(backbone, condition, schedule, latents, latents, level, options.iterations)
         trajectory.append(latents)
         if progress is not None:
             progress(level + 1, len(schedule))
@@ -87,14 +83,21 @@ def extrapolated(
     for level in range(len(schedule)):
         here = backbone.predict(trajectory[-1], schedule.time(max(level, 1)), condition).noise_pred
         guess = schedule.move(trajectory[-1], here if below is None else 2 * here - below, level, level + 1)
-        for _ in range(options.iterations - 1):
-            above = backbone.predict(guess, schedule.time(level + 1), condition).noise_pred
-            guess = schedule.move(trajectory[-1], above, level, level + 1)
-        trajectory.append(guess)
+        trajectory.append(_retraced(backbone, condition, schedule, trajectory[-1], guess, level, options.iterations - 1))
         below = here if level else None  # the clean end has no time of its own
         if progress is not None:
             progress(level + 1, len(schedule))
     return torch.cat(trajectory)
+
+
+def _retraced(
+    backbone: Backbone, condition: Condition, schedule: Schedule, latents: Latents, guess: Latents, level: int, times: int
+) -> Latents:
+    """A guess of what lies a level above the latents, brought nearer to where denoising retraces the step, by a call each time."""
+    for _ in range(times):
+        noise_pred = backbone.predict(guess, schedule.time(level + 1), condition).noise_pred
+        guess = schedule.move(latents, noise_pred, level, level + 1)
+    return guess
 
 
 @torch.no_grad()

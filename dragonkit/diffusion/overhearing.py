@@ -43,7 +43,7 @@ class Overheard(Backbone):
         answers: list[Answer] | None = None,
     ):
         self._backbone, self._condition, self._layers, self._hear = backbone, condition, layers, hear
-        self._answers, self._asked = answers, 0
+        self._answers, self._asked = [] if answers is None else answers, 0
         self.feature_layers = backbone.feature_layers
 
     @property
@@ -99,14 +99,13 @@ class Overheard(Backbone):
     ) -> Prediction:
         if condition is not self._condition or len(latents) != 1 or features or record or read is not None or torch.is_grad_enabled():
             return self._backbone.predict(latents, time, condition, features=features, record=record, read=read, form=form)
-        if self._answers is not None:
-            self._asked += 1
-            for known in self._answers[self._asked - 1 : self._asked]:
-                if known.time == time and torch.equal(known.latents, latents):
-                    return Prediction(known.noise_pred, {})
-                del self._answers[self._asked - 1 :]
+        at, self._asked = self._asked, self._asked + 1
+        if at < len(self._answers):
+            known = self._answers[at]
+            if known.time == time and torch.equal(known.latents, latents):
+                return Prediction(known.noise_pred, {})
+            del self._answers[at:]  # from here on this run goes another way
         seen = self._backbone.predict(latents, time, condition, features=self._layers(time), record=True)
         self._hear(latents, time, seen)
-        if self._answers is not None:
-            self._answers.append(Answer(latents, time, seen.noise_pred))
+        self._answers.append(Answer(latents, time, seen.noise_pred))
         return Prediction(seen.noise_pred, {})

@@ -93,7 +93,8 @@ def plan_edits(
     known_cutouts = [cutout for cutout in cutouts if cutout is not None]
     pasted = cut_and_paste(_tensor(source), *known_cutouts)
     alpha = None if source.photo.alpha is None else pasted_alpha(source.photo.alpha, known_cutouts, region)
-    pasted_latents = backbone.encode(resized(pasted, source.size))
+    pasted_there = resized(pasted, source.size)
+    pasted_latents = backbone.encode(pasted_there)
     # an encoder sees further than a cell: the source's latents up to two cells from an object know of it
     untouched = ~dilate(cell_coverage(touched, latent_cells) > 0, 2)
     certain = [masks.target if one.certain is None else one.certain for one, masks in zip(layout.placements, image_masks, strict=True)]
@@ -147,7 +148,7 @@ def plan_edits(
         picture=_picture(backbone, source, settings),
         pictured=settings.schedule.pictured(settings.steps),
         replay=source.replay,
-        glimpse=Glimpse(pasted_latents, resized(pasted, source.size)),
+        glimpse=Glimpse(pasted_latents, pasted_there),
         missed=None if misses is None else moved_misses(source, placed, misses, settings.seed),
     )
     given_latents = torch.where(to_mask(untouched, pasted_latents), source.latents_at(0), pasted_latents)

@@ -145,8 +145,8 @@ class Sources:
         def miss(source: Source, level: int) -> Tensor:
             noise_pred = self.guide(source, settings)(level, False).noise_pred
             negative = source.replay.negative(level, source.negative_condition)
-            led = len(source.schedule) - level in settings.schedule.led(len(source.schedule))
-            if led and settings.guidance_scale > 1 and negative is not source.condition:
+            steps = len(source.schedule)
+            if steps - level in settings.schedule.led(steps) and settings.guidance_scale > 1 and negative is not source.condition:
                 unconditional = self._unconditional(source, level, negative, settings)
                 noise_pred = unconditional + settings.guidance_scale * (noise_pred - unconditional)
             return missed(source.schedule, source.way.upto(level).latents, noise_pred, level, source.replay.eta)
@@ -235,7 +235,7 @@ class Sources:
         keep = settings.memory != "recompute"
 
         def hear(latents: Tensor, time: float, prediction: Prediction) -> None:
-            if time in levels:
+            if time in levels and not replay.retrace:  # what is retraced is seen where it was found itself
                 heard[levels[time]] = latents
                 self._keep(way, levels[time], prediction, settings)
 
@@ -250,7 +250,7 @@ class Sources:
         found, _ = inversion.climbed(watched, way.levels.latents[:1], condition, Part(schedule, 0, level), report)
         seen = dict(way.levels.seen)
         for one, latents in heard.items():
-            if not replay.retrace and _close(latents, found[one : one + 1]):
+            if _close(latents, found[one : one + 1]):
                 seen[one] = latents
             else:
                 self._bank.drop(way, one)

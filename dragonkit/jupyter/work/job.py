@@ -101,8 +101,7 @@ class Watch:
         if self._on_preview is not None:
             draft = draft.copy()
             draft.thumbnail((DRAFT, DRAFT))
-            self._next_preview = self._clock() + PREVIEW_EVERY
-            self._on_preview(draft)
+            self._show(draft, self._on_preview)
 
     def on_step(self, step: Step) -> None:
         """For `Editor.edit(on_step=...)`. A preview is a glimpse, which costs no decoding, and is made only when it is due."""
@@ -111,8 +110,11 @@ class Watch:
         if self._on_preview is not None and self._clock() >= self._next_preview:
             from dragonkit.imaging.images import to_image
 
-            self._next_preview = self._clock() + PREVIEW_EVERY
-            self._on_preview(to_image(step.glimpse()))
+            self._show(to_image(step.glimpse()), self._on_preview)
+
+    def _show(self, image: Image.Image, on_preview: Callable[[Image.Image], None]) -> None:
+        self._next_preview = self._clock() + PREVIEW_EVERY
+        on_preview(image)
 
     def _report(self, done: int, steps: int, energies: Mapping[str, float], unit: str = "step") -> None:
         self.check()
