@@ -12,7 +12,7 @@ import dragonkit as dk
 
 __all__ = [
     "CELL", "SCENE", "STEPS", "WINDOW", "box_the_boat", "drag_the_boat", "mask_of", "painted", "result_of", "run_to_the_end", "to_picture",
-    "to_window", "until", "until_shown", "wait_for",
+    "to_window", "until", "until_inverted", "until_shown", "wait_for",
 ]  # fmt: skip
 
 SCENE = dk.toybox.scene(seed=7, size=64)
@@ -84,9 +84,14 @@ def _take(notebook: NotebookPage, tool: str) -> None:
 
 
 def run_to_the_end(notebook: NotebookPage) -> None:
-    wait_for(notebook, "status", "is inverted")
+    until_inverted(notebook)
     notebook.press("Run")
     wait_for(notebook, "status", "done in")
+
+
+def until_inverted(notebook: NotebookPage) -> None:
+    """Not by the message that says so, whose place another may have taken: opening a file may take longer than inverting it."""
+    until(notebook, "editor._session.prepared")
 
 
 def wait_for(notebook: NotebookPage, kind: str, words: str) -> None:

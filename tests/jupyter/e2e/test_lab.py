@@ -22,6 +22,7 @@ from helpers.boat import (
     to_picture,
     to_window,
     until,
+    until_inverted,
     until_shown,
     wait_for,
 )  # fmt: skip
@@ -78,7 +79,7 @@ def test_drag_run_watch_see_undo(lab: NotebookPage, measured: list[str]) -> None
     lab.page.mouse.up()
     until(lab, "len(editor.marks.drags) == 1")
     assert lab.python("editor.form.values()['shift']") == [-16, 17]
-    wait_for(lab, "status", "is inverted")
+    until_inverted(lab)
     lab.look("ready")
 
     # the page itself writes down what it shows: a few steps are over before anything outside has looked twice
@@ -123,7 +124,7 @@ def test_a_second_run_is_cancelled_and_the_first_stays(lab: NotebookPage, measur
     run_to_the_end(lab)
     first = result_of(lab)
     lab.do("editor._session.settings = dk.Settings(steps=60)\neditor._runs.prepare()")  # so long that the hand comes in time
-    wait_for(lab, "status", "is inverted")
+    until_inverted(lab)
     lab.press("Run")
     wait_for(lab, "progress", "editing: step")
     lab.look("running")

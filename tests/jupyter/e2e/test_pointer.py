@@ -17,6 +17,7 @@ from helpers.boat import (
     to_picture,
     to_window,
     until,
+    until_inverted,
     until_shown,
     wait_for,
 )
@@ -132,7 +133,7 @@ def test_an_interrupt_of_the_kernel_stops_a_run(lab: NotebookPage) -> None:
     box_the_boat(lab)
     drag_the_boat(lab)
     lab.do("editor._session.settings = dk.Settings(steps=120)\neditor._runs.prepare()")
-    wait_for(lab, "status", "is inverted")
+    until_inverted(lab)
     lab.press("Run")
     wait_for(lab, "progress", "editing: step")
     lab.command("notebook:interrupt-kernel")
@@ -171,7 +172,7 @@ def test_click_the_object_drag_it_run(lab: NotebookPage) -> None:
     (point,) = to_window(lab, middle)
     lab.page.mouse.click(*point)
     until(lab, "bool(editor.mask.any())")
-    wait_for(lab, "status", "is inverted")
+    until_inverted(lab)
     assert (mask_of(lab) & boat).sum() > 0.8 * boat.sum()
     start, end = to_window(lab, middle, (middle[0] - 14, middle[1] + 9))
     lab.drag(start, end, release=False)

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.boat import SCENE, box_the_boat, drag_the_boat, mask_of, result_of, run_to_the_end, to_window, until, until_shown, wait_for
+from helpers.boat import SCENE, box_the_boat, drag_the_boat, mask_of, result_of, run_to_the_end, to_window, until, until_inverted, until_shown, wait_for
 from helpers.notebook_page import NotebookPage
 from PIL import Image
 
@@ -27,7 +27,7 @@ def test_every_field_explains_itself_and_no_mode_greets_with_an_error(lab: Noteb
         assert lab.editor.locator("[role=alert]:visible").count() == 0, mode
     lab.do("editor.mode = 'resize'")
     wait_for(lab, "hint", "set scale")
-    wait_for(lab, "status", "is inverted")
+    until_inverted(lab)
     lab.press("Run")
     wait_for(lab, "error", "nothing would change")
     lab.look("refused")
@@ -38,7 +38,7 @@ def test_every_field_explains_itself_and_no_mode_greets_with_an_error(lab: Noteb
 def test_the_script_is_copied_and_files_are_handed_over(lab: NotebookPage) -> None:
     lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     lab.do("editor.mask = scene.objects[0].mask\neditor.form.update({'shift': (-9, 4)})")
-    wait_for(lab, "status", "is inverted")
+    until_inverted(lab)
     lab.press("Copy as Python")
     wait_for(lab, "status", "on the clipboard")
     assert lab.page.evaluate("navigator.clipboard.readText()") == lab.python("editor.script()")
