@@ -35,10 +35,10 @@ from dragonkit.modes.move import Move
 
 __all__ = ["GOALS", "Figure", "loaded", "measure_memory", "measure_speed"]
 
-BRIEF = "paper, guidance in its first 30 %"
+LED = "paper, guidance at every step"
 COMPARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "paper": ("paper", {}),
-    BRIEF: ("paper", {"schedule": GuidanceSchedule(guidance=(0.0, 0.3))}),
+    LED: ("paper", {"schedule": GuidanceSchedule(guidance=(0.0, 1.0))}),
     "default": ("default", {}),
     "fast": ("fast", {}),
 }
@@ -46,8 +46,8 @@ COMPARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 GOALS: Mapping[str, float | None] = {
     "paper, first edit": 1.75,
     "paper, another edit": 1.25,
-    f"{BRIEF}, first edit": 1.75,
-    f"{BRIEF}, another edit": 1.25,
+    f"{LED}, first edit": None,
+    f"{LED}, another edit": None,
     "default, first edit": None,
     "default, another edit": 0.8,
     "fast, first edit": None,

@@ -419,7 +419,7 @@ def test_what_a_schedule_leaves_out_is_the_models(tiny_pipeline: Any) -> None:
     card = ModelCard("tiny", "nowhere", settings={"schedule": GuidanceSchedule(span=(0.5, 1.0), every=3)})
     editor = Editor(StableDiffusion(tiny_pipeline), card, PluginRegistry(discover=False))
     assert editor.settings(Settings(schedule="every=2")).schedule == GuidanceSchedule(span=(0.5, 1.0), every=2)
-    assert editor.settings(Settings.preset("paper")).schedule == GuidanceSchedule()
+    assert editor.settings(Settings.preset("paper")).schedule == GuidanceSchedule(guidance=(0, 0.4))
     assert editor.settings(Settings.preset("fast")).schedule == GuidanceSchedule(span=(0.5, 1.0), every=2)
 
 

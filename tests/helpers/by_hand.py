@@ -83,6 +83,8 @@ class Edit:
     beside: bool = False
     scale: float = 0.03
     guidance_scale: float = 4.0
+    led: float = 1.0
+    """The share of the steps, from the first on, at which there is classifier-free guidance."""
     target: Tensor | None = None
     """bool (h, w): gradients are regional, the edit's inside, the others' outside."""
     region: Tensor | None = None
@@ -146,9 +148,10 @@ def edited(network: Network, source: Source, words: Tensor, no_words: Tensor, ed
             eps, generated, _ = network(z, time, words, edit.layers, read, edit.beside)
             if edit.separate:
                 generated = network(z, time, words, edit.layers)[1]
-            with torch.no_grad():
-                plain = network(z, time, no_words, read=read, beside=edit.beside)[0]
-                eps = plain + edit.guidance_scale * (eps - plain)
+            if index < edit.led * steps:
+                with torch.no_grad():
+                    plain = network(z, time, no_words, read=read, beside=edit.beside)[0]
+                    eps = plain + edit.guidance_scale * (eps - plain)
             push = _push(edit, z, generated, source.features[level]) if index in edit.guided else 0
             with torch.no_grad():
                 clean = (z - (1 - alpha) ** 0.5 * (eps + push)) / alpha**0.5
