@@ -27,6 +27,7 @@ __all__ = [
     "Pictured",
     "Prediction",
     "Reader",
+    "Stacking",
     "checked_layers",
     "frugal",
 ]
@@ -48,11 +49,14 @@ class Prediction:
         noise_pred: (b, c, h, w), like the latents.
         features: (b, f, h', w') of the layers asked for, by name, in the order in which the network computes them.
         keys_values: detached, of every layer that can read recorded ones; empty when nothing was recorded.
+        pull: gradients with respect to the features, by layer, to that with respect to the latents, or None where they have no say in it;
+            None where autograd knows the way.
     """
 
     noise_pred: Tensor
     features: Mapping[str, Tensor]
     keys_values: KeyValues = field(default_factory=dict)
+    pull: Callable[[Mapping[str, Tensor]], Tensor | None] | None = None
 
 
 @runtime_checkable
@@ -170,6 +174,14 @@ class Pairing(Protocol):
 
     def paired(self, condition: Condition, other: Condition) -> Condition | None:
         """A condition of two rows, both of one row before; None where two calls are no slower than one of two rows."""
+
+
+@runtime_checkable
+class Stacking(Protocol):
+    """What a backbone may offer besides, so that edits of several pictures share its calls."""
+
+    def stacked(self, conditions: Sequence[Condition], rows: Sequence[int]) -> Condition | None:
+        """One condition for all rows of several calls, given each one's and how many rows it has; None where they cannot share one."""
 
 
 @runtime_checkable

@@ -65,6 +65,7 @@ def energy_gradient(
     size: tuple[int, int],
     step: int,
     references: Sequence[tuple[Mapping[str, Tensor], Grid]] = (),
+    pull: Callable[[Mapping[str, Tensor]], Tensor | None] | None = None,
 ) -> Guidance:
     """Sum every term over every layer, and differentiate once; once per region where gradients are regional.
 
@@ -76,6 +77,7 @@ def energy_gradient(
         size: (height, width) of the common feature grid.
         step: for messages.
         references: the same of every reference picture, each with the raster its features are brought to.
+        pull: as in `Prediction`; the features are where gradients end then.
 
     Raises:
         NonFiniteEnergyError: a term or its gradient is NaN or infinite.
@@ -99,15 +101,17 @@ def energy_gradient(
     gradient = torch.zeros_like(latents, dtype=torch.promote_types(latents.dtype, torch.float32))
     for key, total in wanted.items():
         try:
-            (part,) = torch.autograd.grad(lift * total, latents, retain_graph=True, allow_unused=True)
+            ends = [latents] if pull is None else list(generated.values())
+            parts = torch.autograd.grad(lift * total, ends, retain_graph=True, allow_unused=True)
         except (Exception, SystemExit) as error:  # whatever an operation of a plugin's own does on the way back
             if not is_out_of_memory(error):
-                _differentiate_each(summands, latents)
+                _differentiate_each(summands, ends)
             raise
+        part = parts[0] if pull is None else pull({layer: one for layer, one in zip(generated, parts, strict=True) if one is not None})
         if part is None:  # the latents have no say in it, but something of the plugin's own has
             continue
         if not torch.isfinite(part).all():
-            raise _culprit(summands, latents, step)
+            raise _culprit(summands, ends, step)
         region = regions[key]
         gradient = gradient + (_wide(part) if region is None else _wide(part) * region) / lift
     return Guidance(gradient, energies)
@@ -127,20 +131,20 @@ def _values(terms: Sequence[PlannedTerm], summands: Sequence[tuple[PlannedTerm, 
     return energies
 
 
-def _differentiate_each(summands: Sequence[tuple[PlannedTerm, Tensor]], latents: Latents) -> None:
+def _differentiate_each(summands: Sequence[tuple[PlannedTerm, Tensor]], ends: Sequence[Tensor]) -> None:
     """Each term's own gradient: the one that cannot be had says whose it is."""
     for planned, energy in summands:
         if energy.requires_grad:
             with planned.blamed():
-                torch.autograd.grad(energy, latents, retain_graph=True, allow_unused=True)
+                torch.autograd.grad(energy, ends, retain_graph=True, allow_unused=True)
 
 
-def _culprit(summands: Sequence[tuple[PlannedTerm, Tensor]], latents: Latents, step: int) -> NonFiniteEnergyError:
+def _culprit(summands: Sequence[tuple[PlannedTerm, Tensor]], ends: Sequence[Tensor], step: int) -> NonFiniteEnergyError:
     """The first term whose own gradient is no number; "the sum of all" where only their sum is."""
     for planned, energy in summands:
         if energy.requires_grad:
-            (part,) = torch.autograd.grad(energy, latents, retain_graph=True, allow_unused=True)
-            if part is not None and not torch.isfinite(part).all():
+            parts = torch.autograd.grad(energy, ends, retain_graph=True, allow_unused=True)
+            if not all(torch.isfinite(part).all() for part in parts if part is not None):
                 return NonFiniteEnergyError(f"gradient of {planned.label}", step, None, planned.origin)
     return NonFiniteEnergyError("the sum of all", step)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -46,9 +46,11 @@ def encoded(pipeline: Any, picture: np.ndarray, device: torch.device) -> tuple[t
     return with_it, without
 
 
-def stacked(one: WithPicture, other: WithPicture, words: Condition) -> WithPicture:
-    """Both in one, given both words in one."""
-    return WithPicture(words, tuple(torch.cat(both) for both in zip(one.pictures, other.pictures, strict=True)), one.scale)
+def stacked(conditions: Sequence[WithPicture], rows: Sequence[int], words: Condition) -> WithPicture:
+    """Conditions of one scale in one, each as often as it has rows, given all words in one."""
+    pictures = zip(*(one.pictures for one in conditions), strict=True)  # by adapter
+    several = (torch.cat([each.expand(count, *each.shape[1:]) for each, count in zip(one, rows, strict=True)]) for one in pictures)
+    return WithPicture(words, tuple(several), conditions[0].scale)
 
 
 @contextmanager

@@ -227,7 +227,7 @@ def _predict(
         noise_pred = unconditional + plan.guidance_scale * (noise_pred - unconditional)
     source, *others = (one.features for one in recorded)
     references = list(zip(others, plan.references, strict=True))
-    guidance = energy_gradient(plan.terms, prediction.features, source, latents, plan.feature_size, index, references)
+    guidance = energy_gradient(plan.terms, prediction.features, source, latents, plan.feature_size, index, references, prediction.pull)
     return noise_pred, noise_pred + normalized(guidance.gradient, latents.detach(), plan.energy_scale), guidance.energies
 
 

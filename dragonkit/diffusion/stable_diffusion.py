@@ -163,12 +163,20 @@ class StableDiffusion(Backbone):
 
     def paired(self, condition: Condition, other: Condition) -> Condition | None:
         """As `dragonkit.diffusion.backbone.Pairing` says: a GPU has room for two rows, a CPU takes twice the time for them."""
-        return self._stacked(condition, other) if self.device.type == "cuda" else None
+        return self.stacked([condition, other], [1, 1]) if self.device.type == "cuda" else None
 
-    def _stacked(self, condition: Condition, other: Condition) -> Condition:
-        if isinstance(condition, WithPicture):
-            return stacked(condition, other, self._stacked(condition.words, other.words))
-        return torch.cat([condition, other])
+    def stacked(self, conditions: Sequence[Condition], rows: Sequence[int]) -> Condition | None:
+        """As `dragonkit.diffusion.backbone.Stacking` says."""
+        pictured = [one for one in conditions if isinstance(one, WithPicture)]
+        if not pictured:
+            return self._stacked(conditions, rows)
+        if len(pictured) < len(conditions) or len({one.scale for one in pictured}) > 1:
+            return None
+        return stacked(pictured, rows, self._stacked([one.words for one in pictured], rows))
+
+    def _stacked(self, conditions: Sequence[Condition], rows: Sequence[int]) -> Condition:
+        """Words alone, in one."""
+        return torch.cat([each.expand(count, -1, -1) for each, count in zip(conditions, rows, strict=True)])
 
     @property
     def takes_pictures(self) -> bool:

@@ -25,12 +25,12 @@ class WordsAndSizes:
     Attributes:
         words: (b, words, embedding), of both encoders side by side.
         summary: (b, embedding), of the second encoder.
-        sizes: (1, 6): height and width of the original, top and left of the crop, height and width of the picture, in pixels.
+        sizes: (1 or b, 6): height and width of the original, top and left of the crop, height and width of the picture, in pixels.
     """
 
     words: PromptEmbeds
     summary: Float[Tensor, "prompts summary"]
-    sizes: Float[Tensor, "1 6"]
+    sizes: Float[Tensor, "any 6"]
 
 
 class StableDiffusionXL(StableDiffusion):
@@ -56,11 +56,13 @@ class StableDiffusionXL(StableDiffusion):
         sizes = torch.tensor([[size[1], size[0], 0, 0, size[1], size[0]]], dtype=dtype, device=self.device)
         return WordsAndSizes(embedded.to(dtype), (summary * said[:, None]).to(dtype), sizes)
 
-    def _stacked(self, condition: Condition, other: Condition) -> Condition:
-        if not isinstance(condition, WordsAndSizes):
-            return super()._stacked(condition, other)
-        words, summary = torch.cat([condition.words, other.words]), torch.cat([condition.summary, other.summary])
-        return WordsAndSizes(words, summary, condition.sizes)
+    def _stacked(self, conditions: Sequence[Condition], rows: Sequence[int]) -> Condition:
+        words = super()._stacked([one.words for one in conditions], rows)
+        summary, sizes = (
+            torch.cat([getattr(each, part).expand(count, -1) for each, count in zip(conditions, rows, strict=True)])
+            for part in ("summary", "sizes")
+        )
+        return WordsAndSizes(words, summary, sizes)
 
     def _told(self, condition: WordsAndSizes, rows: int) -> dict[str, Any]:
         summary, sizes = condition.summary.expand(rows, -1), condition.sizes.expand(rows, -1)

@@ -8,13 +8,15 @@ from typing import Any
 from dragonkit.diffusion.backbone import Adviser, Backbone, Reader
 from dragonkit.diffusion.sampling import SamplingPlan
 from dragonkit.diffusion.source import Source
+from dragonkit.editing.layout import Layout
+from dragonkit.editing.places import advice_on_places
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.imaging.images import MAX_ASPECT
 from dragonkit.plugins.card import ModelCard
 from dragonkit.words import short
 
-__all__ = ["advice_of", "advice_on", "advice_on_guidance", "advice_on_plan", "advice_on_prompt", "carries", "settings_for"]
+__all__ = ["advice_before", "advice_of", "advice_on", "advice_on_guidance", "advice_on_plan", "advice_on_prompt", "carries", "settings_for"]
 
 RECONSTRUCTION_LOSS = 3.0
 """dB below the autoencoder's round trip from which a reconstruction is worth a warning."""
@@ -81,6 +83,15 @@ def advice_on_prompt(backbone: Backbone, prompt: str, what: str = "prompt") -> I
     lost = backbone.unread(prompt) if isinstance(backbone, Reader) else ""
     if lost:
         yield f"the model's text encoder is full before the end of the {what} and never reads {short(lost)}; say it in fewer words"
+
+
+def advice_before(backbone: Backbone, card: ModelCard, source: Source, layout: Layout | None = None) -> list[str]:
+    """All that is known before an edit, of the model, the source and where the edits act."""
+    said = [*advice_on(source, card), *advice_of(backbone), *advice_on_prompt(backbone, source.prompt)]
+    for reference in () if layout is None else layout.references:
+        if reference is not None and reference.prompt is not None:
+            said += advice_on_prompt(backbone, reference.prompt, "reference_prompt")
+    return [*said, *(() if layout is None else advice_on_places(layout)), *source.photo.notes]
 
 
 def advice_on_plan(plan: SamplingPlan, steps: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from dragonkit.diffusion.backbone import Backbone, Pictured
@@ -15,7 +15,16 @@ from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.words import short
 
-__all__ = ["checked_callback", "checked_seed", "checked_settings", "checked_source", "refuse_changed", "refuse_picture", "settings_apart"]
+__all__ = [
+    "as_many",
+    "checked_callback",
+    "checked_seed",
+    "checked_settings",
+    "checked_source",
+    "refuse_changed",
+    "refuse_picture",
+    "settings_apart",
+]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 LARGEST_SEED = 2**63 - 1
@@ -35,6 +44,19 @@ def settings_apart(method: Method) -> Method:
         return method(*args, **named)
 
     return checked  # type: ignore[return-value]
+
+
+def as_many(sources: Sequence[Any], edits: Any, prompts: Any) -> list[tuple[Any, Any, str]]:
+    """Every picture with its edits and its words. EditError where there are not as many of them."""
+    count = len(sources)
+    if isinstance(edits, (str, bytes, Mapping)) or not isinstance(edits, Sequence) or len(edits) != count:
+        got = len(edits) if isinstance(edits, (list, tuple)) else short(edits)
+        raise EditError(f"for a list of {count} pictures the edits must be a list of as many, one entry for each, but got {got}")
+    prompts = [prompts] * count if isinstance(prompts, str) else prompts
+    if not isinstance(prompts, Sequence) or len(prompts) != count:
+        got = len(prompts) if isinstance(prompts, (list, tuple)) else short(prompts)
+        raise EditError(f"for a list of {count} pictures the prompt must be one for all of them, or a list of as many, but got {got}")
+    return list(zip(sources, edits, prompts, strict=True))
 
 
 def checked_settings(settings: Any) -> Settings | None:

@@ -4,48 +4,55 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias, overload
 
 import torch
 from PIL import Image
 
-from dragonkit.diffusion.backbone import Backbone, checked_layers, frugal
+from dragonkit.diffusion.backbone import Backbone, checked_layers
 from dragonkit.diffusion.inversion import Progress
 from dragonkit.diffusion.lending import lent
-from dragonkit.diffusion.sampling import Step, guided_sampling
+from dragonkit.diffusion.sampling import Step
 from dragonkit.diffusion.source import Source
 from dragonkit.diffusion.stable_diffusion_xl import backbone_of
 from dragonkit.diffusion.turns import turn_on
-from dragonkit.editing.advice import advice_of, advice_on, advice_on_guidance, advice_on_plan, advice_on_prompt, carries, settings_for
-from dragonkit.editing.arguments import checked_callback, checked_seed, checked_settings, checked_source, refuse_picture, settings_apart
-from dragonkit.editing.energies import idle_terms
-from dragonkit.editing.finishing import finish
+from dragonkit.editing.advice import advice_before, settings_for
+from dragonkit.editing.arguments import (
+    as_many,
+    checked_callback,
+    checked_seed,
+    checked_settings,
+    checked_source,
+    refuse_picture,
+    settings_apart,
+)
 from dragonkit.editing.layout import EditLike, Layout
-from dragonkit.editing.memory import advice_on_memory, with_less_memory
-from dragonkit.editing.places import advice_on_places
-from dragonkit.editing.planning import plan_edits
+from dragonkit.editing.memory import advice_on_memory
 from dragonkit.editing.results import EditResult
+from dragonkit.editing.running import Engine, Job, edited
+from dragonkit.editing.several import all_edited, numbered
 from dragonkit.editing.sources import Sources
-from dragonkit.editing.watching import Watch
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.naming import with_lora, with_revision
 from dragonkit.edits.prompts import checked_prompt
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
-from dragonkit.imaging.images import ImageSource, to_image
+from dragonkit.imaging.images import ImageSource
 from dragonkit.imaging.photo_files import open_photo
 from dragonkit.imaging.photos import Photo
 from dragonkit.models.devices import checked_device, checked_dtype, refuse_deleted_folder
 from dragonkit.models.families import card_of, with_family
 from dragonkit.models.hub import Fetched
 from dragonkit.models.loading import find_card, load_backbone
-from dragonkit.plugins.answers import Reference
 from dragonkit.plugins.card import ModelCard
 from dragonkit.plugins.registry import PluginRegistry, get_registry
 
 __all__ = ["Editor"]
+
+Picture: TypeAlias = "Source | EditResult | ImageSource | Photo"
+Edits: TypeAlias = "EditLike | Sequence[EditLike] | Layout"
 
 
 class Editor:
@@ -181,11 +188,7 @@ class Editor:
         Args:
             layout: the edits, where they are known.
         """
-        said = [*advice_on(source, self.card), *advice_of(self.backbone), *advice_on_prompt(self.backbone, source.prompt)]
-        for reference in () if layout is None else layout.references:
-            if reference is not None and reference.prompt is not None:
-                said += advice_on_prompt(self.backbone, reference.prompt, "reference_prompt")
-        return [*said, *(() if layout is None else advice_on_places(layout)), *source.photo.notes]
+        return advice_before(self.backbone, self.card, source, layout)
 
     def forget(self) -> None:
         """Let go of the features, keys and values kept of sources (`memory="bank"`); their inversions stay remembered."""
@@ -198,78 +201,84 @@ class Editor:
         with advice_on_memory(self._sources), self._turn(progress, settings):
             return self._sources.generate(prompt, seed, settings, progress)
 
-    @settings_apart
+    @overload
     def edit(
         self,
-        source: Source | EditResult | ImageSource | Photo,
-        edits: EditLike | Sequence[EditLike] | Layout,
+        source: Picture,
+        edits: Edits,
         settings: Settings | None = None,
         prompt: str = "",
         on_step: Callable[[Step], None] | None = None,
         progress: Progress | None = None,
         on_draft: Callable[[Image.Image], None] | None = None,
-    ) -> EditResult:
-        """Edit a picture. Several edits run in one pass.
+    ) -> EditResult: ...
+    @overload
+    def edit(
+        self,
+        source: list[Any] | tuple[Any, ...],
+        edits: Sequence[Edits],
+        settings: Settings | None = None,
+        prompt: str | Sequence[str] = "",
+        on_step: Callable[[Step], None] | None = None,
+        progress: Progress | None = None,
+        on_draft: Callable[[Image.Image], None] | None = None,
+    ) -> list[EditResult]: ...
+    @settings_apart
+    def edit(
+        self,
+        source: Picture | Sequence[Picture],
+        edits: Edits | Sequence[Edits],
+        settings: Settings | None = None,
+        prompt: str | Sequence[str] = "",
+        on_step: Callable[[Step], None] | None = None,
+        progress: Progress | None = None,
+        on_draft: Callable[[Image.Image], None] | None = None,
+    ) -> EditResult | list[EditResult]:
+        """Edit a picture, or several at a time. Several edits of a picture run in one pass.
+
+        Given a list of pictures and a list of as many edits, it gives a list of results: the network is called for up to eight pictures
+        at once, which takes less time than one after the other, and more memory. A picture may be there more than once.
 
         Args:
-            source: from `invert` or `generate`, an earlier result, or a picture, which is inverted with `prompt` as far as this edit asks.
-            edits: one or several, or dicts as `Edit.to_dict` writes them; or their `Layout`, where it has been made already.
+            source: from `invert` or `generate`, an earlier result, or a picture, which is inverted with `prompt` as far as this edit asks;
+                or a list of them.
+            edits: one or several, or dicts as `Edit.to_dict` writes them; or their `Layout`, where it has been made already. For a list of
+                pictures a list with all that for each.
             settings: what differs from the model's defaults. How a Source was made stays as it was: see Raises.
-            on_step: called after every step with a `Step`; raise `dragonkit.Cancelled` in it to stop at once.
-            progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself.
-            on_draft: called once before the steps, with the edit done by scissors, paste and a smooth fill: for people who wait.
+            prompt: what the picture shows; for a list of pictures one for all, or a list.
+            on_step: called after every step with a `Step`, of each picture; raise `dragonkit.Cancelled` in it to stop at once.
+            progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself; with
+                those of all pictures of up to eight at a time, added up.
+            on_draft: called once before the steps, with the edit done by scissors, paste and a smooth fill: for people who wait. For a list
+                of pictures, once for each, in no order.
 
         Raises:
-            EditError: an edit does not fit the picture; or a Source was made with other words, steps or inversion than are asked for.
+            EditError: an edit does not fit the picture; or a Source was made with other words, steps or inversion than are asked for; or
+                lists are of different lengths. One picture's error ends the others' edits, and has a note that says which one it is.
             Cancelled: `on_step`, `progress` or a plugin said so.
         """
-        given, settings, prompt = settings, self.settings(settings), checked_prompt(prompt)
+        given, settings = settings, self.settings(settings)
         checked_callback(on_step, "on_step", "a Step")
         checked_callback(on_draft, "on_draft", "a picture")
-        with advice_on_memory(self._sources):
-            picture, layout, prompt = self._laid_out(source, edits, prompt)
+
+        def job(source: Any, edits: Any, prompt: Any) -> Job:
+            picture, layout, prompt = self._laid_out(source, edits, checked_prompt(prompt))
             if isinstance(picture, Source):  # what it was not made for is refused before anybody waits
                 settings_for(checked_source(picture, self.backbone, prompt), settings, self.card, given)
+            return Job(picture, layout, prompt, settings, given, on_step, progress, on_draft)
 
-            def attempt(settings: Settings, *notes: str) -> EditResult:
-                inverted = picture if isinstance(picture, Source) else self._sources.open(picture, prompt, settings, progress)
-                settings = settings_for(inverted, settings, self.card, given)
-                return self._edited(inverted, layout, settings, on_step, progress, on_draft, notes)
-
+        with advice_on_memory(self._sources):
+            engine = Engine(self.backbone, self.card, self.registry, self._sources)
+            if isinstance(source, (list, tuple)):
+                jobs, several = [], as_many(source, edits, prompt)
+                for number, each in enumerate(several):
+                    with numbered(number, len(several)):
+                        jobs.append(job(*each))
+                with self._turn(progress, settings):
+                    return all_edited(engine, jobs)
+            one = job(source, edits, prompt)
             with self._turn(progress, settings):
-                return with_less_memory(attempt, settings, self._sources, self.backbone)
-
-    def _edited(
-        self,
-        source: Source,
-        layout: Layout,
-        settings: Settings,
-        on_step: Callable[[Step], None] | None,
-        progress: Progress | None,
-        on_draft: Callable[[Image.Image], None] | None,
-        notes: Sequence[str] = (),
-    ) -> EditResult:
-        references = [None if one is None else self._inverted(one, source, settings, progress) for one in layout.references]
-        watch = Watch(self.backbone, self.registry, on_step, progress)
-
-        def reach(one: Source, level: int) -> None:
-            with watch.apart():
-                one.way.upto(level, progress)
-
-        plan = plan_edits(self.registry, self.backbone, source, layout, settings, references, self._sources.misses(settings), reach)
-        if on_draft is not None:
-            on_draft(to_image(plan.pasted))
-        guide = self._sources.guides(source, [one for one in references if one is not None], settings)
-        with frugal(self.backbone) if settings.memory == "recompute" else nullcontext():
-            latents = guided_sampling(self.backbone, source.schedule, plan.sampling, guide, watch)
-        # where the autoencoder fails all is held for that reason, which the advice names
-        on_plan = advice_on_plan(plan.sampling, len(source.schedule)) if carries(source, self.card) else ()
-        photo = finish(self.backbone, latents, plan, source, settings.keep == "pixels")
-        warnings = [*self.advice(source, layout), *advice_on_guidance(source, settings), *on_plan, *notes, *idle_terms(plan.sampling.terms)]
-        report = watch.report(self.card.name, layout, source, settings, warnings)
-        picture = source.photo if source.seed is None else source.seed
-        file = EditFile.of(self.card.name, picture, source.prompt, settings, layout.edits, source.guidance_scale)
-        return EditResult(photo.image, report, file, plan.region, photo)
+                return edited(engine, one)
 
     def run(
         self,
@@ -310,7 +319,3 @@ class Editor:
             (width, height), (w, h) = layout.size, size
             raise EditError(f"the layout was made for a picture of {width}x{height}, but this one has {w}x{h}; make one of its size")
         return picture, layout, prompt
-
-    def _inverted(self, reference: Reference, source: Source, settings: Settings, progress: Progress | None) -> Source:
-        prompt = source.prompt if reference.prompt is None else reference.prompt
-        return self._sources.open(open_photo(reference.image), checked_prompt(prompt), settings, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -48,6 +49,12 @@ class Sources:
         self._inversions: OrderedDict[str, Source] = OrderedDict()
         self._bank = bank_on(backbone.device)
         self._negatives: WeakKeyDictionary[Way, dict[int, Tensor]] = WeakKeyDictionary()
+
+    def on(self, backbone: Backbone) -> Sources:
+        """The same memory, with another backbone of the same network."""
+        other = copy.copy(self)
+        other.backbone = backbone
+        return other
 
     def open(self, photo: Photo, prompt: str, settings: Settings, progress: Progress | None = None) -> Source:
         """The picture's source, whose way to noise is found as far up as somebody asks, where its inversion goes step by step."""

@@ -264,7 +264,7 @@ def test_a_run_that_ends_early_writes_nothing(
     def fail(*_: Any, **__: Any) -> None:
         raise raised
 
-    monkeypatch.setattr("dragonkit.editing.editor.guided_sampling", fail)
+    monkeypatch.setattr("dragonkit.editing.running.guided_sampling", fail)
     result = move("-o", "new/out.png")
     assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.splitlines()[-1].startswith(line)

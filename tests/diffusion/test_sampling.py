@@ -109,7 +109,7 @@ def test_both_conditions_in_one_call_are_the_same_picture(setting: Setting, monk
         return predict(latents, *args, **options)
 
     monkeypatch.setattr(setting.backbone, "predict", watched)
-    monkeypatch.setattr(setting.backbone, "paired", setting.backbone._stacked)
+    monkeypatch.setattr(setting.backbone, "paired", lambda one, other: setting.backbone.stacked([one, other], [1, 1]))
     assert torch.allclose(setting.run(**asked), expected, atol=1e-5)
     assert setting.backbone.calls == 2 * calls and batches == [2, 1, 1, 2, 2, 2], (
         "the guided step keeps no graph of what it leads away from"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 import threading
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +54,41 @@ def test_backbones_of_one_network_share_its_turn() -> None:
             assert not free_for_others(one)
         assert not free_for_others(one)
     assert free_for_others(one) and free_for_others(two)
+
+
+def test_a_thread_that_works_for_who_has_the_turn_has_it_too() -> None:
+    one, got = Network(), list[bool]()
+
+    def work() -> None:
+        with turn_on(one):
+            got.append(True)
+        got.append(free_for_others(one))
+
+    with turn_on(one):
+        context = contextvars.copy_context()
+        helper = threading.Thread(target=context.run, args=(work,))
+        helper.start()
+        helper.join(10)
+    assert got == [True, False] and free_for_others(one)
+    with turn_on(one):  # the context outlives the turn, which is another one by now
+        assert not context.run(free_for_others_in_it, one)
+
+
+def free_for_others_in_it(network: Network) -> bool:
+    """Whether a thread in a copy of this context gets the turn at once."""
+    got = list[bool]()
+
+    def ask() -> None:
+        with suppress(InterruptedError), turn_on(network, stop):
+            got.append(True)
+
+    def stop() -> None:
+        raise InterruptedError
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(ask,))
+    thread.start()
+    thread.join(10)
+    return bool(got)
 
 
 def test_a_backbone_without_a_network_of_its_own_is_its_own() -> None:

@@ -161,7 +161,7 @@ def test_energies_change_something_or_the_report_says_that_they_did_not(
         ends.append(latents)
         return source.photo
 
-    monkeypatch.setattr("dragonkit.editing.editor.finish", end)
+    monkeypatch.setattr("dragonkit.editing.running.finish", end)
     editor.card = replace(card, autoencoder_psnr=None)  # the same editor, which remembers its inversions
     for fields in FIELDS[mode]:
         ends.clear()

@@ -6,7 +6,19 @@ import json
 
 import numpy as np
 import pytest
-from helpers.boat import SCENE, box_the_boat, drag_the_boat, mask_of, result_of, run_to_the_end, to_window, until, until_inverted, until_shown, wait_for
+from helpers.boat import (
+    SCENE,
+    box_the_boat,
+    drag_the_boat,
+    mask_of,
+    result_of,
+    run_to_the_end,
+    to_window,
+    until,
+    until_inverted,
+    until_shown,
+    wait_for,
+)
 from helpers.notebook_page import NotebookPage
 from PIL import Image
 
