@@ -18,8 +18,6 @@ SIDE = 2048
 """Of the matrices: large enough for the full rate."""
 STREAMED = 2**26
 """Numbers summed up: too many for any cache."""
-ROWS = 4
-"""In one call."""
 ENOUGH = 5.0
 """Seconds of measuring, for each figure."""
 
@@ -34,7 +32,6 @@ class Floor:
         rate: operations per second of a large matrix product.
         bandwidth: bytes per second of a sum over a large tensor.
         call: seconds that a call takes, at best of several.
-        together: the same of a call for `ROWS` rows.
     """
 
     operations: float
@@ -42,7 +39,6 @@ class Floor:
     rate: float
     bandwidth: float
     call: float
-    together: float
 
     @property
     def seconds(self) -> float:
@@ -55,14 +51,11 @@ def measure_floor(backbone: Backbone, repeats: int = 5) -> Floor:
     """Of one row, no gradient, at the model's own size."""
     side = backbone.model_size // backbone.pixels_per_latent
     schedule = backbone.schedule(2, (backbone.model_size, backbone.model_size))
-    latents = torch.zeros(ROWS, backbone.latent_channels, side, side, device=backbone.device, dtype=backbone.dtype)
-    one, several = (backbone.condition([""] * rows, (backbone.model_size, backbone.model_size)) for rows in (1, ROWS))
+    latents = torch.zeros(1, backbone.latent_channels, side, side, device=backbone.device, dtype=backbone.dtype)
+    condition = backbone.condition([""], (backbone.model_size, backbone.model_size))
 
     def call() -> Any:
-        return backbone.predict(latents[:1], schedule.time(1), one)
-
-    def together() -> Any:
-        return backbone.predict(latents, schedule.time(1), several)
+        return backbone.predict(latents, schedule.time(1), condition)
 
     with FlopCounterMode(display=False) as counter:
         call()
@@ -74,7 +67,6 @@ def measure_floor(backbone: Backbone, repeats: int = 5) -> Floor:
         2 * SIDE**3 / _best(lambda: matrix @ matrix, repeats),
         stream.numel() * stream.element_size() / _best(lambda: stream.sum(), repeats),
         _best(call, repeats),
-        _best(together, repeats),
     )
 
 

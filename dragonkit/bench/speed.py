@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from dragonkit.bench.cost import DTYPES, timed
-from dragonkit.bench.floor import ROWS, measure_floor
+from dragonkit.bench.floor import measure_floor
 from dragonkit.bench.network_rows import counted
 from dragonkit.bench.outcomes import FIRST_SEED
 from dragonkit.bench.shapes import SHAPES
@@ -35,6 +35,8 @@ from dragonkit.modes.move import Move
 
 __all__ = ["GOALS", "Figure", "loaded", "measure_memory", "measure_speed"]
 
+PICTURES, AT_ONCE = 8, (2, 4, 8)
+"""How many are edited one by one, and so many at a time."""
 LED = "paper, guidance at every step"
 COMPARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "paper": ("paper", {}),
@@ -56,7 +58,7 @@ GOALS: Mapping[str, float | None] = {
     "first preview, a draft / edit": 0.1,
     "first glimpse of the model's / edit": None,
     "one call of the network / its floor": None,
-    "four rows in one call / four calls": None,
+    **{f"{PICTURES} pictures, {at_once} at a time / one by one": None for at_once in AT_ONCE},
     "peak memory, recompute / generation": 1.6,
 }
 """By what is measured: the most that it should be, where there is a goal."""
@@ -112,7 +114,7 @@ def measure_speed(
         compared: keys of `COMPARED`.
     """
     figures: dict[str, Figure] = {}
-    total, finished = repeats * (len(compared) + 2), count(1)
+    total, finished = repeats * (len(compared) + 3), count(1)
 
     def tick() -> None:
         if progress is not None:
@@ -130,7 +132,9 @@ def measure_speed(
         tick()
         floor = measure_floor(editor.backbone)
         _note(figures, Figure("one call of the network / its floor", [floor.call / floor.seconds], [floor.call]))
-        _note(figures, Figure("four rows in one call / four calls", [floor.together / (ROWS * floor.call)], [floor.together]))
+        tick()
+        for figure in _several(editor, Settings(**values)):
+            _note(figures, figure)
         tick()
     return list(figures.values())
 
@@ -198,6 +202,24 @@ def _together(editor: Editor, settings: Settings) -> Iterator[Figure]:
         _, one = timed(lambda: run(edits[:1]))
         unit_rows = rows.forward
     yield _timed_edit(editor, "three edits at once / one", lambda: run(edits), one, unit_rows)
+
+
+def _several(editor: Editor, settings: Settings) -> Iterator[Figure]:
+    """First edits of pictures, several at a time against one by one."""
+    tasks = [move_task(FIRST_SEED + number, editor.backbone.model_size) for number in range(PICTURES)]
+    pictures, prompts = [task.scene.image for task in tasks], [task.scene.caption for task in tasks]
+    edits = [Move(**task.edits[0][1]) for task in tasks]
+
+    def run(at_once: int) -> None:
+        fresh = Editor(editor.backbone, editor.card, editor.registry)
+        for parts in (slice(start, start + at_once) for start in range(0, PICTURES, at_once)):
+            fresh.edit(pictures[parts], edits[parts], settings, prompts[parts])
+
+    with counted(editor.backbone) as rows:
+        _, one_by_one = timed(lambda: run(1))
+        unit_rows = rows.forward
+    for at_once in AT_ONCE:
+        yield _timed_edit(editor, f"{PICTURES} pictures, {at_once} at a time / one by one", lambda n=at_once: run(n), one_by_one, unit_rows)  # type: ignore[misc]
 
 
 def _timed_edit(editor: Editor, what: str, work: Callable[[], Any], unit: float, unit_rows: int) -> Figure:

@@ -37,7 +37,7 @@ def test_rows_are_those_of_the_network() -> None:
 def test_every_ratio_is_measured_as_often_as_asked() -> None:
     told: list[tuple[int, int]] = []
     found = {one.what: one for one in measure_speed(tiny_editor(), 2, 3, ["paper", "default"], lambda *of: told.append(of))}
-    assert told == [(done, 8) for done in range(1, 9)]
+    assert told == [(done, 10) for done in range(1, 11)]
     assert found.keys() == {
         "paper, first edit",
         "paper, another edit",
@@ -47,7 +47,7 @@ def test_every_ratio_is_measured_as_often_as_asked() -> None:
         "first preview, a draft / edit",
         "first glimpse of the model's / edit",
         "one call of the network / its floor",
-        "four rows in one call / four calls",
+        *(f"8 pictures, {at_once} at a time / one by one" for at_once in (2, 4, 8)),
     }
     assert found["one call of the network / its floor"].median > 1
     assert all(len(one.ratios) == 2 and min(one.ratios) > 0 for one in found.values())
