@@ -177,6 +177,15 @@ def shares(found: Json) -> Table:
     return table
 
 
+def ways(found: Json) -> Table:
+    table = [["one row", "a call, ms", "of plain", "with the way back, ms", "of plain", "the first of both, s", "noise off by"]]
+    plain = found[0]
+    for one in found:
+        times = [text for part in ("call", "back") for text in (f"{1e3 * one[part]:.0f}", f"{one[part] / plain[part]:.2f}")]
+        table.append([one["what"], *times, f"{one['ready']:.1f}", f"{one['error']:.0e}" if one["error"] else ""])
+    return table
+
+
 def layers(found: Json) -> Table:
     """Figure 2 of the paper."""
     rows = found["2"]["values"].items()

@@ -166,6 +166,7 @@ FIGURES = {
     "wishes": Figure(DOCS / "bench-drag.md", "dragonkit bench drag wishes", str, _printed),
     "speed": _bench(_performance, "speed", tables.speed),
     "shares": _bench(_performance, "speed", tables.shares),
+    "ways": _bench(_performance, "ways", tables.ways),
 }
 """By the name in the marker. What one command measures is measured once."""
 

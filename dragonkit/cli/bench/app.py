@@ -19,6 +19,7 @@ from dragonkit.cli.bench.model import judge
 from dragonkit.cli.bench.speed import speed
 from dragonkit.cli.bench.tables import grid, mean_of, written
 from dragonkit.cli.bench.tune import JobsOption, JsonOption, scale, tune
+from dragonkit.cli.bench.ways import ways
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import ModelOption
 from dragonkit.cli.json_output import print_json
@@ -46,6 +47,7 @@ bench.command()(tune)
 bench.command()(scale)
 bench.command("model")(judge)
 bench.command()(speed)
+bench.command()(ways)
 bench.command()(cost)
 bench.command()(batch)
 bench.command()(fills)
