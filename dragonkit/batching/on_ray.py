@@ -68,7 +68,7 @@ class _Actor:
         if not tries:
             return {"idle": self.name}
         try:
-            record = self.worker.run(task) if tries <= TRIES else task.record("failed", error=GIVEN_UP)
+            (record,) = self.worker.run(task) if tries <= TRIES else [task.record("failed", error=GIVEN_UP)]
         except NoRoomError as error:
             return {"no room": str(error)}
         self.desk.end.remote(task.job.name)

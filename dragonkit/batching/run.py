@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
@@ -68,6 +69,7 @@ def batch(
     threads: int = 1,
     gpus: float | None = None,
     batch_size: int = 8,
+    together: int = 1,
     model: str | None = None,
     device: str | None = None,
     settings: Settings | None = None,
@@ -90,6 +92,8 @@ def batch(
         threads: of PyTorch, of each worker, where it computes on a CPU; results differ by it in their last bits.
         gpus: for each worker of Ray; may be a fraction. One, where this machine has any, when left out.
         batch_size: how many jobs a worker of Ray gets at once.
+        together: how many jobs the engine "plain" edits at a time, where they have one model and the same settings: quicker, and of the
+            same pixels but for the rounding of larger matrix products, which depends on what else is edited.
         model: in place of those that the jobs name.
         settings: on top of the jobs' own.
         metadata: as in `EditResult.save`.
@@ -106,8 +110,11 @@ def batch(
         raise EditError(f"engine is {engine!r}, but must be {' or '.join(map(repr, ENGINES))}.{closest(str(engine), ENGINES)}")
     if metadata not in METADATA:
         raise EditError(f"metadata is {metadata!r}, but must be {' or '.join(map(repr, METADATA))}.{closest(str(metadata), METADATA)}")
-    if min(workers, threads, batch_size) < 1 or (gpus or 0) < 0 or (max_errors is not None and max_errors < 1):
-        raise EditError("workers, threads, batch_size and max_errors must be 1 or more, and gpus 0 or more; leave them out otherwise.")
+    if min(workers, threads, batch_size, together) < 1 or (gpus or 0) < 0 or (max_errors is not None and max_errors < 1):
+        counted = "workers, threads, batch_size, together and max_errors"
+        raise EditError(f"{counted} must be 1 or more, and gpus 0 or more; leave them out otherwise.")
+    if together > 1 and engine != "plain":
+        raise EditError(f"together is {together}, but the engine {engine!r} edits one job at a time in each worker; take more workers.")
     select, name, box = Select(select) if isinstance(select, str) else select, "", outbox(out)
     folder = _folder(box.root, manifest)
     if isinstance(jobs, (str, os.PathLike)):
@@ -146,7 +153,8 @@ def batch(
                     yield task
 
         make_worker = partial(Worker, box.root, model, device, settings, metadata, threads)
-        run = _engine(engine, out=box.root, address=address, workers=workers, threads=threads, gpus=gpus, batch_size=batch_size)
+        options = {"address": address, "workers": workers, "threads": threads, "gpus": gpus, "batch_size": batch_size}
+        run = partial(_run_here, together=together) if engine == "plain" else _on_ray(out=box.root, **options)
         for record in run(to_do(), make_worker, stopping):
             records.add(record)
             told(record, record.status)
@@ -167,18 +175,16 @@ def _once(job: Job, names: set[bytes]) -> Job:
     return job
 
 
-def _engine(name: str, **options: Any) -> EngineRun:
-    if name == "plain":
-        return _run_here
-    from dragonkit.batching.on_ray import run_on_ray
+def _on_ray(**options: Any) -> EngineRun:
+    from dragonkit.batching.on_ray import run_on_ray  # it imports Ray, which not everybody has
 
     return partial(run_on_ray, **options)
 
 
-def _run_here(tasks: Iterator[Task], make_worker: Callable[[], Worker], stopping: Callable[[], bool]) -> Iterator[Record]:
+def _run_here(tasks: Iterator[Task], make_worker: Callable[[], Worker], stopping: Callable[[], bool], *, together: int) -> Iterator[Record]:
     worker = make_worker()
-    for task in tasks:  # which end at a stop
-        yield worker.run(task)
+    while several := tuple(islice(tasks, together)):  # which end at a stop
+        yield from worker.run(*several)
 
 
 def _folder(root: str, manifest: str | os.PathLike[str] | None) -> Path:

@@ -62,6 +62,9 @@ def batch(
         typer.Option("--gpus", metavar="NUMBER", min=0, help="For each worker of Ray, such as 0.5; one by default where there is any."),
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", metavar="INTEGER", min=1, help="Jobs that a worker of Ray gets at once.")] = 8,
+    together: Annotated[
+        int, typer.Option("--together", metavar="INTEGER", min=1, help="Jobs edited at a time without Ray: quicker, other last bits.")
+    ] = 1,
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME", help="Another model than the jobs name.", show_default=False)
     ] = None,
@@ -104,6 +107,7 @@ def batch(
             threads=threads,
             gpus=gpus,
             batch_size=batch_size,
+            together=together,
             model=model,
             device=device,
             settings=Settings.preset(preset),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from helpers.batches import FAST, pixels_in, records_in, write_jobs, write_pictures
@@ -268,3 +269,55 @@ def test_wrong_arguments_are_told(run: Run, tmp_path: Path) -> None:
     with pytest.raises(EditFileError, match="--manifest"):
         run(jobs, "memory://out")
     assert not (tmp_path / "out").exists()
+
+
+# --- several at a time ----------------------------------------------------------------------------------------------------
+
+
+def test_together_gives_what_each_gives_alone(run_real: Run, tmp_path: Path) -> None:
+    jobs, seen = write_jobs(tmp_path / "jobs", 5), list[Record]()
+    assert counts(run_real(jobs)) == (5, 0, 0, 0)
+    assert counts(run_real(jobs, tmp_path / "together", together=2, on_record=seen.append)) == (5, 0, 0, 0)
+    assert [one.job for one in seen] == [f"job-{number}" for number in range(5)] and all(one.seconds > 0 for one in seen)
+    alone, together = (
+        {path.name: np.asarray(Image.open(path), int) for path in (tmp_path / name).glob("*.png")} for name in ("out", "together")
+    )
+    assert alone.keys() == together.keys() and all(np.abs(alone[name] - together[name]).max() <= 1 for name in alone)
+    assert counts(run_real(jobs, tmp_path / "together", together=3)) == (0, 0, 5, 0)
+
+
+def test_together_calls_the_editor_once_for_what_is_alike(run_real: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, edit = list[int](), dk.Editor.edit
+
+    def watched(self: dk.Editor, source: Any, *args: Any, **more: Any) -> Any:
+        asked.append(len(source) if isinstance(source, list) else 1)
+        return edit(self, source, *args, **more)
+
+    monkeypatch.setattr(dk.Editor, "edit", watched)
+    jobs = write_jobs(tmp_path / "jobs", 5)
+    change(jobs, 1, settings={"steps": 3})
+    assert counts(run_real(jobs, together=4)) == (5, 0, 0, 0)
+    assert sorted(asked) == [1, 1, 3], "three are alike, one has other steps, and one is left over"
+
+
+def test_a_job_that_fails_among_others_fails_alone(run_real: Run, registry: PluginRegistry, tmp_path: Path) -> None:
+    class Broken:
+        @hookimpl
+        def dragonkit_energy_terms(self, edit: Any) -> None:
+            if edit.shift == (1, 1):
+                raise RuntimeError("on purpose")
+
+    jobs = write_jobs(tmp_path / "jobs", 4)
+    registry.register(Broken(), "broken")
+    change(jobs, 0, image="gone.png")
+    change(jobs, 2, edits=[{**json.loads(jobs.read_text().splitlines()[2])["edits"][0], "shift": [1, 1]}])
+    assert counts(run_real(jobs, together=4)) == (2, 0, 0, 2)
+    failed = {record.job: record.error for record in records_in(tmp_path / "out") if record.status == "failed"}
+    assert "gone.png" in failed["job-0"] and "on purpose" in failed["job-2"]
+
+
+def test_together_is_for_one_process(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(EditError, match="edits one job at a time in each worker"):
+        run(write_jobs(tmp_path / "jobs", 1), engine="ray", together=2)
+    with pytest.raises(EditError, match="together and max_errors must be 1 or more"):
+        run(write_jobs(tmp_path / "jobs", 1), together=0)
