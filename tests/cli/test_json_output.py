@@ -58,7 +58,21 @@ def test_every_command_with_json_is_read_strictly_in_some_test() -> None:
 
     bench = {
         f"bench {name}"
-        for name in ("toybox", "paper", "selectors", "cost", "drag", "fills", "inversions", "model", "tune", "scale", "speed", "batch")
+        for name in (
+            "toybox",
+            "paper",
+            "selectors",
+            "cost",
+            "drag",
+            "fills",
+            "inversions",
+            "model",
+            "tune",
+            "scale",
+            "speed",
+            "batch",
+            "ways",
+        )
     }
     assert set(names(typer.main.get_command(app))) == {"run", "batch", "modes", "plugins", "models", "inversions", "doctor", *bench}
 
