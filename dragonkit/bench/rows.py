@@ -80,6 +80,10 @@ def _paper(**changes: Any) -> Settings:
     return Settings.preset("paper", **changes)
 
 
+def _let_go(**changes: Any) -> Settings:
+    return _paper(steps=25, start="picture", keep="pixels", hold_guess=0.2, **changes)
+
+
 ROWS: Mapping[str, Row] = {
     "untouched": Row("the source as it is", lambda it: it.task.scene.image),
     "reconstruction": Row("the source, inverted and denoised without any edit", _reconstructed, Settings()),
@@ -99,6 +103,8 @@ ROWS: Mapping[str, Row] = {
     "default": _edit("the model's own settings", Settings()),
     "patches": _drag("default, drags copy 3x3 patches of noise instead of warping the picture; drags only", Settings(start="noise")),
     "warp, paper": _drag("preset paper, drags warp the noise instead of copying patches; drags only", _paper(start="picture")),
+    "let go": _drag("drags that start warped and are held for a fifth of 25 steps only, else preset paper; drags only", _let_go()),
+    "let go, no energies": _drag("the same without energies; drags only", _let_go(energy_scale=0.0)),
     "keep energy": _edit("default, the untouched part kept by the preserve energy only", Settings(keep="energy")),
     "keep latents": _edit("default, the untouched part kept in the latents", Settings(keep="latents")),
     "hold 0": _edit("default, moved content and vacated places never held", Settings(hold=0.0, hold_vacated=0.0)),

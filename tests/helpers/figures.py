@@ -33,7 +33,7 @@ WEIGHTS = ROOT / "dragonkit" / "models" / "weights" / "toybox"
 BEGIN, END = re.compile(r"<!-- figures (?P<name>[\w-]+): (?P<command>.+?); weights (?P<weights>\w+) -->\n"), "<!-- end of figures -->"
 ENERGY_ROWS = ("untouched", "reconstruction", "copy, Telea", "copy, Navier-Stokes", "fast", "default", "no energies", "ceiling")
 PRESET_ROWS = ("untouched", "paper", "reference", "no energies", "default", "ceiling")
-DRAG_ROWS = ("untouched", "default", "patches", "paper", "warp, paper", "reference", "ceiling")
+DRAG_ROWS = ("untouched", "default", "patches", "paper", "warp, paper", "let go", "let go, no energies", "reference", "ceiling")
 WAYS = ("way", "PSNR changed", "PSNR elsewhere", "residual")
 
 
@@ -157,7 +157,7 @@ FIGURES = {
     "refinements": _toybox(
         _benchmark, "--n 3 --task move --task appearance --task drag", partial(tables.by_row, columns=[*WAYS, "UNet calls"])
     ),
-    "drags": _toybox(_benchmark, "--n 5 --task drag --task drag-rigid", tables.drags, DRAG_ROWS),
+    "drags": _toybox(_benchmark, "--n 10 --task drag --task drag-rigid", tables.drags, DRAG_ROWS),
     "layers": _bench(_benchmark, "paper --n 5", tables.layers),
     "contrast": _bench(_benchmark, "paper --n 5", tables.contrast),
     "rounds": _bench(_benchmark, "paper --n 5", tables.rounds),
