@@ -240,3 +240,16 @@ def test_the_embedded_model_rounds_a_little_otherwise(dtype: str, least: float) 
     expected = [alone.edit(scene.image, edit, prompt=scene.caption) for scene, edit in zip(scenes, edits, strict=True)]
     found = together.edit([scene.image for scene in scenes], edits, prompt=[scene.caption for scene in scenes])
     assert all(psnr(one.image, other.image) > least for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("memory", ["bank", "offload", "recompute"])
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_a_gpu_gives_each_what_it_would_get_alone(preset: str, memory: Any) -> None:
+    settings = dk.Settings.preset(preset, steps=10, memory=memory)
+    alone, together = (dk.Editor.from_pretrained(device="cuda", dtype="float32", registry=PluginRegistry(discover=False)) for _ in range(2))
+    scenes = [dk.toybox.scene(seed=1000 + number) for number in range(3)]
+    edits = [dk.Move(mask=scene.objects[0].mask, shift=(20, 4 * number - 4)) for number, scene in enumerate(scenes)]
+    expected = [alone.edit(scene.image, edit, settings, scene.caption) for scene, edit in zip(scenes, edits, strict=True)]
+    found = together.edit([scene.image for scene in scenes], edits, settings, [scene.caption for scene in scenes])
+    assert all(psnr(one.image, other.image) > 50 for one, other in zip(found, expected, strict=True))
