@@ -1,15 +1,14 @@
 """Several runs on one network at a time: each is written as if it were alone, and their calls meet in one of several rows.
 
-meeting = Meeting(backbone, 2)
-one, other = meeting.backbones
-meeting.run({0: lambda: edited(one), 1: lambda: edited(other)})
+meeting = Meeting(backbone, range(2))
+meeting.run({who: partial(edited, backbone) for who, backbone in meeting.backbones.items()})
 """
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from typing import Any, TypeVar
@@ -36,20 +35,20 @@ class Meeting:
 
     Args:
         backbone: whose network it is; it must be the caller's turn on it.
-        count: of runs.
+        runs: their numbers.
 
     Attributes:
-        backbones: one for each run.
+        backbones: by the number of the run.
     """
 
-    def __init__(self, backbone: Backbone, count: int):
+    def __init__(self, backbone: Backbone, runs: Iterable[int]):
         self._backbone, self._downwards = backbone, True
         self._changed, self._whose = threading.Condition(), -1
         self._waiting: dict[int, Call | Pull] = {}
         self._answers: dict[int, Any] = {}
         self._going: set[int] = set()
         self._failed: BaseException | None = None
-        self.backbones = [self._copy(who) for who in range(count)]
+        self.backbones = {who: self._copy(who) for who in runs}
 
     def run(self, works: Mapping[int, Callable[[], Outcome]], downwards: bool = True) -> dict[int, Outcome]:
         """What the works give, by the number of the backbone that each of them calls.
@@ -100,7 +99,7 @@ class Meeting:
 
     def close(self) -> None:
         """Have calls of the backbones be plain ones of the given backbone: what was made with them lives on, and may call again."""
-        for one in self.backbones:
+        for one in self.backbones.values():
             setattr(one, "predict", self._backbone.predict)  # noqa: B010
 
     # --- turns ----------------------------------------------------------------------------------------------------------------

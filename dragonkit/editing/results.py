@@ -45,7 +45,7 @@ class Report(BaseModel):
         reconstruction_psnr: dB, how well the source comes back without any edit; None when that was not checked under this edit's guidance.
         autoencoder_psnr: dB, the most that it could be.
         network_evaluations: UNet calls of this edit, counted per picture in the batch; an inversion made earlier is not in it.
-        seconds: wall time of this edit.
+        seconds: wall time of this edit, and of those that were made at the same time.
         warnings: sentences worth reading.
         attention: whose kernels computed attention: "torch", "xformers", or both; None where the model does not tell.
         places: where each edit acts: how much of the picture its mask covers, how much may change, and which borders cut its target.

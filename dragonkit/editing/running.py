@@ -70,7 +70,7 @@ class Job:
 
 
 class Run:
-    """A job under way.
+    """A job under way: made, its source is opened and all of it planned, with as much of the way to noise as that reads.
 
     Args:
         engine: what it runs on.

@@ -61,9 +61,8 @@ def _edited(engine: Engine, jobs: dict[int, Job], of: int, notes: Sequence[str] 
 
 def _met(engine: Engine, jobs: dict[int, Job], of: int, notes: Sequence[str]) -> list[EditResult]:
     """All jobs at once."""
-    meeting, runs, steps = Meeting(engine.backbone, len(jobs)), dict[int, Run](), _Steps(len(jobs))
-    engines = {number: engine.on(backbone) for number, backbone in zip(jobs, meeting.backbones, strict=True)}
-    places = {number: place for place, number in enumerate(jobs)}
+    meeting, runs, steps = Meeting(engine.backbone, jobs), dict[int, Run](), _Steps(len(jobs))
+    engines = {number: engine.on(backbone) for number, backbone in meeting.backbones.items()}
     jobs = {number: replace(job, progress=steps.of(number, job.progress)) for number, job in jobs.items()}
 
     def begin(number: int) -> None:
@@ -73,12 +72,12 @@ def _met(engine: Engine, jobs: dict[int, Job], of: int, notes: Sequence[str]) ->
     with frugal(engine.backbone) if saving else nullcontext():  # else the first that ends would take it from the others
         try:
             for wave in _waves(jobs):
-                meeting.run({places[number]: _named(partial(begin, number), number, of) for number in wave}, downwards=False)
+                meeting.run({number: _named(partial(begin, number), number, of) for number in wave}, downwards=False)
             steps.begin()
-            done = meeting.run({places[number]: _named(run.result, number, of) for number, run in runs.items()})
+            done = meeting.run({number: _named(run.result, number, of) for number, run in runs.items()})
         finally:
             meeting.close()
-    return [done[places[number]] for number in jobs]
+    return [done[number] for number in jobs]
 
 
 def _waves(jobs: dict[int, Job]) -> Iterator[list[int]]:

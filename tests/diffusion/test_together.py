@@ -39,7 +39,7 @@ class Bench:
     def met(self, *works: Callable[[Any], Any], downwards: bool = True) -> list[Any]:
         """What the works make of a backbone each, in their order; the calls are counted anew."""
         self.batches.clear()
-        meeting = Meeting(self.backbone, len(works))
+        meeting = Meeting(self.backbone, range(len(works)))
         try:
             found = meeting.run({who: lambda who=who: works[who](meeting.backbones[who]) for who in range(len(works))}, downwards)  # type: ignore[misc]
         finally:
