@@ -36,8 +36,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def interrupts_counted() -> Iterator[Callable[[], str]]:
+def interrupts_counted(tell: Callable[[], object] | None = None) -> Iterator[Callable[[], str]]:
     """The first Ctrl-C, or SIGTERM, is remembered, so that jobs in hand are finished; the second ends the run at once.
+
+    Args:
+        tell: called at the first, from the signal's handler.
 
     Yields what says "interrupted" or "terminated" after that, and "" before.
     """
@@ -47,6 +50,8 @@ def interrupts_counted() -> Iterator[Callable[[], str]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
+        if tell is not None:
+            tell()
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: ""

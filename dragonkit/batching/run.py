@@ -79,6 +79,7 @@ def batch(
     retry_failed: bool = False,
     max_errors: int | None = None,
     on_record: Callable[[Record], None] | None = None,
+    on_interrupt: Callable[[], object] | None = None,
 ) -> Summary:
     """Run many edits. What an earlier call has done is not done again, unless the job has changed; so a call that was ended goes on.
 
@@ -101,6 +102,7 @@ def batch(
         retry_failed: try again what failed before and has not changed.
         max_errors: stop after so many failures of this run.
         on_record: called with the record of every job that ends, and of those that ended before, which took 0 seconds.
+        on_interrupt: called at the first Ctrl-C or SIGTERM, from the signal's handler: jobs in hand are finished, a second one ends all.
 
     Raises:
         EditFileError: the jobs cannot be read at all, or the folder is used by another batch, is full or cannot be used.
@@ -123,7 +125,7 @@ def batch(
             raise EditFileError(f"results in {box.root!r} would be jobs the next time; give an --out outside of {os.fspath(jobs)!r}.")
         jobs = read_jobs(jobs, images, masks, select, trust_paths)
     also = f"{model}{settings.model_dump_json(exclude_unset=True) if settings else ''}"
-    with locked(folder), Manifest(folder / MANIFEST, name) as records, interrupts_counted() as interrupted:
+    with locked(folder), Manifest(folder / MANIFEST, name) as records, interrupts_counted(on_interrupt) as interrupted:
         counts = {"done": 0, "kept": 0, "skipped": 0, "failed": 0, "unsure": 0}
         new, reasons = 0, list[str]()  # to stop
 

@@ -20,9 +20,9 @@ from dragonkit.batching.opening import opened
 from dragonkit.batching.outbox import TakenError, outbox
 from dragonkit.diffusion.source import Source
 from dragonkit.editing.editor import Editor
+from dragonkit.editing.layout import Layout
 from dragonkit.editing.results import EditResult
 from dragonkit.editing.storing import Metadata
-from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
 from dragonkit.edits.sharing import without_masks
@@ -63,7 +63,7 @@ class _Ready(NamedTuple):
 
     editor: Editor
     source: Source
-    edits: list[Edit]
+    layout: Layout
     settings: Settings
     replace: bool
     unsure: str
@@ -140,7 +140,9 @@ class Worker:
                 full, scale = editor.settings(settings), file.seed_guidance_scale
                 _check_ours(there, job, EditFile.of(editor.card.name, source, file.prompt, full, edits, scale))
                 return task.record("kept", result=_pixels(there), unsure=unsure)
-        return _Ready(editor, editor.source_of(file), edits, settings, replace, unsure, time.perf_counter() - begun)
+        opened_source = editor.source_of(file)
+        layout = Layout(self.registry, edits, opened_source.image_size)  # which refuses what would cost others their turn
+        return _Ready(editor, opened_source, layout, settings, replace, unsure, time.perf_counter() - begun)
 
     def _stored(self, task: Task, edited: Callable[[], _Edited]) -> Record:
         ready, result, seconds = edited()
@@ -172,7 +174,7 @@ def _edited_together(jobs: Sequence[_Ready]) -> list[Callable[[], _Edited]]:
     if len(jobs) > 1:
         begun, first = time.perf_counter(), jobs[0]
         try:
-            results = first.editor.edit([one.source for one in jobs], [one.edits for one in jobs], first.settings)
+            results = first.editor.edit([one.source for one in jobs], [one.layout for one in jobs], first.settings)
         except Cancelled:
             raise
         except Exception:  # it comes again, and is told then
@@ -185,7 +187,7 @@ def _edited_together(jobs: Sequence[_Ready]) -> list[Callable[[], _Edited]]:
 
 def _edited_alone(job: _Ready) -> _Edited:
     begun = time.perf_counter()
-    return _Edited(job, job.editor.edit(job.source, job.edits, job.settings), time.perf_counter() - begun)
+    return _Edited(job, job.editor.edit(job.source, job.layout, job.settings), time.perf_counter() - begun)
 
 
 def _judged(task: Task, work: Callable[[], Outcome]) -> Outcome | Record:

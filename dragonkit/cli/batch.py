@@ -117,6 +117,7 @@ def batch(
             retry_failed=retry_failed,
             max_errors=max_errors,
             on_record=note,
+            on_interrupt=lambda: print("finishing the jobs in hand; once more ends it at once", file=sys.stderr, flush=True),
         )
     if as_json:
         print_json({**asdict(summary), "manifest": str(summary.manifest), "seconds": round(time.monotonic() - start, 3)})

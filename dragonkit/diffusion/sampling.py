@@ -123,6 +123,7 @@ class Step:
         pred_original_sample: (1, c, h, w), the clean latents as far as they can be told now.
         preview: decodes `pred_original_sample` to an image tensor (1, 3, H, W) in [-1, 1]; costs one decoding when called.
         glimpse: the same, roughly, at once, and of at most four pixels a cell of the latents; for people who wait.
+        picture: of several that are edited at a time, which one, counted from 0.
     """
 
     index: int
@@ -134,6 +135,7 @@ class Step:
     pred_original_sample: Tensor = field(repr=False)
     preview: Callable[[], ImageTensor] = field(repr=False)
     glimpse: Callable[[], ImageTensor] = field(repr=False)
+    picture: int = 0
 
 
 def first_open_step(held: Sequence[tuple[Tensor, float]], steps: int) -> int:

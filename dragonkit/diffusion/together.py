@@ -61,7 +61,7 @@ class Meeting:
             BaseException: what a work raised first, which ends all of them.
         """
         self._downwards, self._failed, self._going, self._whose = downwards, None, set(works), min(works)
-        outcomes: dict[int, Outcome] = {}
+        outcomes, over = dict[int, Outcome](), {who: threading.Event() for who in works}
         grad, stream = torch.is_grad_enabled(), _stream_of(self._backbone.device)
 
         def work(who: int) -> None:
@@ -76,20 +76,17 @@ class Meeting:
                 with self._changed:
                     self._going.discard(who)
                     self._hand_on()
+                over[who].set()
 
         # in copies of this thread's context, whose turn on the network it is
-        threads = [threading.Thread(target=copy_context().run, args=(work, who), daemon=True) for who in works]
+        threads = {who: threading.Thread(target=copy_context().run, args=(work, who), daemon=True) for who in works}
         try:
-            for thread in threads:
+            for thread in threads.values():
                 thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(POLL)
+            _wait_for(over.values())
         except BaseException as error:  # a Ctrl-C, which no other thread is told of
             self._fail(error)
-            for thread in threads:
-                if thread.ident is not None:  # it was started
-                    thread.join()
+            _wait_for(over[who] for who, thread in threads.items() if thread.ident is not None)  # those that were started
         finally:
             self._waiting.clear()
             self._answers.clear()
@@ -167,6 +164,13 @@ class Meeting:
         if not hasattr(one, "network"):
             setattr(one, "network", self._backbone)  # noqa: B010
         return one
+
+
+def _wait_for(events: Iterable[threading.Event]) -> None:
+    """A thread that is joined counts as ended once a Ctrl-C comes meanwhile, though it goes on (Python 3.11)."""
+    for event in events:
+        while not event.wait(POLL):
+            pass
 
 
 def _stream_of(device: torch.device) -> Callable[[], AbstractContextManager[Any]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from dragonkit.diffusion.backbone import Backbone, Pictured
 from dragonkit.diffusion.lending import state_of
 from dragonkit.diffusion.source import Source
+from dragonkit.edits.edit import Edit
 from dragonkit.edits.settings import Settings
 from dragonkit.errors import EditError
 from dragonkit.words import short
@@ -46,17 +47,34 @@ def settings_apart(method: Method) -> Method:
     return checked  # type: ignore[return-value]
 
 
-def as_many(sources: Sequence[Any], edits: Any, prompts: Any) -> list[tuple[Any, Any, str]]:
-    """Every picture with its edits and its words. EditError where there are not as many of them."""
-    count = len(sources)
-    if isinstance(edits, (str, bytes, Mapping)) or not isinstance(edits, Sequence) or len(edits) != count:
-        got = len(edits) if isinstance(edits, (list, tuple)) else short(edits)
+def as_many(sources: Any, edits: Any, prompts: Any) -> list[tuple[Any, Any, str]] | None:
+    """Every picture of a list with its edits and its words; None for a picture that is none.
+
+    Raises:
+        EditError: there are not as many of the others, or the words are a list and the pictures are not.
+    """
+    if not isinstance(sources, (list, tuple)):
+        if not isinstance(prompts, (str, bytes)) and isinstance(prompts, Iterable):
+            raise EditError(
+                f"the prompt is a list, which is for a list of pictures, but the picture is {short(sources)}; "
+                "for several pictures give list(pictures), for one a text"
+            )
+        return None
+    count, every_edit = len(sources), _listed(edits)
+    if every_edit is None or len(every_edit) != count:
+        got = short(edits) if every_edit is None else len(every_edit)
         raise EditError(f"for a list of {count} pictures the edits must be a list of as many, one entry for each, but got {got}")
-    prompts = [prompts] * count if isinstance(prompts, str) else prompts
-    if not isinstance(prompts, Sequence) or len(prompts) != count:
-        got = len(prompts) if isinstance(prompts, (list, tuple)) else short(prompts)
-        raise EditError(f"for a list of {count} pictures the prompt must be one for all of them, or a list of as many, but got {got}")
-    return list(zip(sources, edits, prompts, strict=True))
+    words = [prompts] * count if isinstance(prompts, str) else _listed(prompts)
+    if words is None or len(words) != count:
+        got = short(prompts) if words is None else len(words)
+        raise EditError(f"for a list of {count} pictures the prompt must be one text for all of them, or a list of as many, but got {got}")
+    return list(zip(sources, every_edit, words, strict=True))
+
+
+def _listed(values: Any) -> list[Any] | None:
+    """Values of any kind of list, also an array's or a generator's; None for what is one value itself."""
+    one = isinstance(values, (str, bytes, Mapping, Edit)) or not isinstance(values, Iterable)
+    return None if one else list(values)
 
 
 def checked_settings(settings: Any) -> Settings | None:

@@ -246,11 +246,12 @@ class Editor:
                 pictures a list with all that for each.
             settings: what differs from the model's defaults. How a Source was made stays as it was: see Raises.
             prompt: what the picture shows; for a list of pictures one for all, or a list.
-            on_step: called after every step with a `Step`, of each picture; raise `dragonkit.Cancelled` in it to stop at once.
-            progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself; with
-                those of all pictures of up to eight at a time, added up.
+            on_step: called after every step with a `Step`, which knows its `picture` of a list; raise `dragonkit.Cancelled` in it to
+                stop at once.
+            progress: called with (steps done, steps in all), from 1 on for every picture that is inverted, then for the edit itself. For a
+                list of pictures, with one sum for all of them that only grows.
             on_draft: called once before the steps, with the edit done by scissors, paste and a smooth fill: for people who wait. For a list
-                of pictures, once for each, in no order.
+                of pictures once for each, in their order.
 
         Raises:
             EditError: an edit does not fit the picture; or a Source was made with other words, steps or inversion than are asked for; or
@@ -269,8 +270,9 @@ class Editor:
 
         with advice_on_memory(self._sources):
             engine = Engine(self.backbone, self.card, self.registry, self._sources)
-            if isinstance(source, (list, tuple)):
-                jobs, several = [], as_many(source, edits, prompt)
+            several = as_many(source, edits, prompt)
+            if several is not None:
+                jobs = []
                 for number, each in enumerate(several):
                     with numbered(number, len(several)):
                         jobs.append(job(*each))

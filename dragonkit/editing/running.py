@@ -88,8 +88,11 @@ class Run:
         self._watch = Watch(engine.backbone, engine.registry, job.on_step, job.progress)
         misses = sources.misses(settings)
         self._plan = plan_edits(engine.registry, engine.backbone, self._source, job.layout, settings, self._references, misses, self._reach)
-        if job.on_draft is not None:
-            job.on_draft(to_image(self._plan.pasted))
+
+    def show_draft(self) -> None:
+        """To whoever wants to see it."""
+        if self._job.on_draft is not None:
+            self._job.on_draft(to_image(self._plan.pasted))
 
     def result(self) -> EditResult:
         """Sample it."""
@@ -117,10 +120,13 @@ class Run:
         return self._engine.sources.open(open_photo(reference.image), prompt, self._settings, self._job.progress)
 
 
-def edited(engine: Engine, job: Job, notes: Sequence[str] = ()) -> EditResult:
-    """The result of a job; with less memory where it runs out."""
+def edited(engine: Engine, job: Job, notes: Sequence[str] = (), planned: Callable[[], None] = lambda: None) -> EditResult:
+    """The result of a job; with less memory where it runs out. `planned` is called before it is sampled."""
 
     def attempt(settings: Settings, *more: str) -> EditResult:
-        return Run(engine, job, settings, (*notes, *more)).result()
+        run = Run(engine, job, settings, (*notes, *more))
+        run.show_draft()
+        planned()
+        return run.result()
 
     return with_less_memory(attempt, job.settings, engine.sources, engine.backbone)

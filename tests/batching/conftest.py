@@ -17,7 +17,6 @@ from dragonkit.batching.run import Summary, batch
 from dragonkit.editing.editor import Editor
 from dragonkit.editing.layout import Layout
 from dragonkit.editing.results import EditResult
-from dragonkit.edits.edit import Edit
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
 from dragonkit.plugins import registry as plugins
@@ -63,14 +62,13 @@ def run_real(
 @pytest.fixture
 def run(run_real: Callable[..., Summary], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Summary]:
     """The same, but what is made of a picture is noise that its edit file decides on: no network runs, all around it is real."""
-    monkeypatch.setattr(Editor, "source_of", lambda self, file: file)
+    monkeypatch.setattr(Editor, "source_of", lambda self, file: SimpleNamespace(file=file, image_size=file.photo().size))
     monkeypatch.setattr(Editor, "edit", _noise)
     return run_real
 
 
-def _noise(self: Editor, file: EditFile, edits: list[Edit], settings: Settings) -> EditResult:
-    photo = file.photo()
-    layout = Layout(self.registry, edits, photo.size)
+def _noise(self: Editor, source: Any, layout: Layout, settings: Settings) -> EditResult:
+    file, photo = source.file, source.file.photo()
     made = EditFile.of(self.card.name, photo, file.prompt, self.settings(settings), layout.edits)
     seed = int.from_bytes(hashlib.sha256(made.shareable().model_dump_json().encode()).digest()[:8])
     pixels = np.random.default_rng(seed).integers(0, 255, photo.rgb.shape, dtype=np.uint8)

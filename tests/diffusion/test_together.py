@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -233,15 +234,23 @@ def test_an_error_of_the_network_is_told_once(bench: Bench, monkeypatch: pytest.
         bench.met(descent(bench, 2), descent(bench, 2))
 
 
-def test_an_interrupt_ends_all(bench: Bench) -> None:
+def test_an_interrupt_ends_all_and_waits_for_them(bench: Bench) -> None:
+    """An interpreter that ended while a thread computes would abort."""
+    ended = list[str]()
+
     def interrupted(backbone: Any) -> None:
         _thread.interrupt_main()
-        descent(bench, 900)(backbone)
+        time.sleep(0.5)  # as torch computes
+        ended.append("slept")
+        try:
+            descent(bench, 900)(backbone)
+        finally:
+            ended.append("ended")
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        bench.met(descent(bench, 900), interrupted)
-    assert threading.active_count() == before
+        bench.met(interrupted, descent(bench, 900))
+    assert ended == ["slept", "ended"] and threading.active_count() == before
 
 
 def test_the_works_have_the_turn_of_who_started_them(bench: Bench) -> None:

@@ -150,13 +150,21 @@ def test_a_list_of_one_and_of_none(editor: dk.Editor) -> None:
     assert editor.edit([], [], FREE) == []
 
 
-def test_progress_counts_all_and_steps_come_from_all(editor: dk.Editor) -> None:
+@pytest.mark.parametrize("edits", [MOVES, OTHERS], ids=["moves", "others"])
+def test_progress_only_grows_and_steps_know_their_picture(editor: dk.Editor, edits: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(several, "AT_ONCE", 2)
     told, steps, drafts = list[tuple[int, int]](), list[Any](), list[Image.Image]()
-    found = editor.edit(PICTURES, MOVES, FREE, on_step=steps.append, progress=lambda *of: told.append(of), on_draft=drafts.append)
-    inverting, editing = told[: -3 * STEPS], told[-3 * STEPS :]
-    assert editing == [(done, 3 * STEPS) for done in range(1, 3 * STEPS + 1)] and inverting[-1][0] == inverting[-1][1]
-    assert [done for done, _ in inverting] == sorted(done for done, _ in inverting)
-    assert len(steps) == sum(len(one.report.steps) for one in found) and len(drafts) == 3
+    settings = FREE.model_copy(update={"keep": "pixels"})
+    found = editor.edit(PICTURES, edits, settings, on_step=steps.append, progress=lambda *of: told.append(of), on_draft=drafts.append)
+    assert {of for _, of in told} == {2 * 3 * STEPS}
+    done = [done for done, _ in told]
+    assert done == sorted(done) and done[0] > 0 and done[-1] == 2 * 3 * STEPS
+    for number, result in enumerate(found):
+        assert [step.done for step in steps if step.picture == number] == [1 + index for index in range(len(result.report.steps))]
+    for draft, picture_, edit in zip(drafts, PICTURES, edits, strict=True):
+        alone = list[Image.Image]()
+        editor.edit(picture_, edit, settings, on_draft=alone.append)
+        assert draft.tobytes() == alone[0].tobytes()
 
 
 def test_who_stops_it_stops_all(editor: dk.Editor) -> None:
@@ -164,8 +172,9 @@ def test_who_stops_it_stops_all(editor: dk.Editor) -> None:
         if step.done == 2:
             raise Cancelled()
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(Cancelled) as caught:
         editor.edit(PICTURES, MOVES, FREE, on_step=stop)
+    assert not hasattr(caught.value, "__notes__"), "it is no picture's fault"
     assert len(editor.edit(PICTURES, MOVES, FREE)) == 3, "nothing is left locked"
 
 
@@ -175,13 +184,25 @@ def test_who_stops_it_stops_all(editor: dk.Editor) -> None:
         (MOVES[:2], "", "a list of 3 pictures the edits must be a list of as many, one entry for each, but got 2"),
         (MOVES[0], "", "the edits must be a list of as many"),
         (MOVES[0].to_dict(), "", "the edits must be a list of as many"),
-        (MOVES, ["a", "b"], "the prompt must be one for all of them, or a list of as many, but got 2"),
-        (MOVES, 7, "the prompt must be one for all"),
+        (MOVES, ["a", "b"], "the prompt must be one text for all of them, or a list of as many, but got 2"),
+        (MOVES, 7, "the prompt must be one text for all"),
     ],
 )
 def test_lists_of_other_lengths_are_refused(editor: dk.Editor, edits: Any, prompt: Any, said: str) -> None:
     with pytest.raises(EditError, match=said):
         editor.edit(PICTURES, edits, FREE, prompt)
+
+
+@pytest.mark.parametrize("pictures", [np.stack([np.asarray(one) for one in PICTURES]), iter(PICTURES), PICTURES[0]])
+def test_words_for_a_list_ask_for_a_list_of_pictures(editor: dk.Editor, pictures: Any) -> None:
+    with pytest.raises(EditError, match=r"the prompt is a list, which is for a list of pictures, .*give list\(pictures\)"):
+        editor.edit(pictures, MOVES, FREE, ["a", "b", "c"])
+
+
+def test_edits_and_words_may_be_any_kind_of_list(editor: dk.Editor) -> None:
+    expected = editor.edit(PICTURES, MOVES, FREE, ["a", "b", "c"])
+    found = editor.edit(tuple(PICTURES), iter(MOVES), FREE, np.array(["a", "b", "c"]))  # type: ignore[call-overload]
+    assert all(same(one, other) for one, other in zip(found, expected, strict=True))
 
 
 def test_errors_say_which_picture_they_are_about(editor: dk.Editor, calls: list[int]) -> None:
