@@ -22,6 +22,7 @@ from PIL import Image
 
 import dragonkit as dk
 from dragonkit.diffusion.turns import turn_on
+from dragonkit.editing import editor as editor_module
 from dragonkit.errors import Cancelled, EditError, ImageError, MaskError, ModelNotFoundError, UnknownModeError
 from dragonkit.imaging.images import load_image
 from dragonkit.jupyter.canvas.door import Door
@@ -830,7 +831,7 @@ def test_editors_that_share_a_model_take_turns(open_editor: Any, model: dk.Edito
 
     first = open_editor(mask=blob())
     first.wait(SOON)
-    for owner, name in ((model._sources, "invert"), (model, "_edited")):
+    for owner, name in ((model._sources, "invert"), (editor_module, "edited")):
         monkeypatch.setattr(owner, name, one_at_a_time(getattr(owner, name)))
     gate.open.clear()
     gate.reached.clear()
