@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -56,6 +57,7 @@ def test_a_way_that_cannot_be_had_is_named(loaded: list[StableDiffusion], monkey
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="no C++ compiler")
 def test_compiled_blocks_give_the_same_and_are_plain_again(loaded: list[StableDiffusion]) -> None:
     found = {one.what: one for one in measure_ways(loader(loaded))}["its ResNet blocks compiled"]
     assert not found.failed and found.error < 1e-5 and found.ready > found.call
