@@ -6,13 +6,11 @@ import errno
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-
-import torch
 
 from dragonkit.batching.jobs import Job
 from dragonkit.batching.manifest import Record
@@ -28,6 +26,7 @@ from dragonkit.edits.settings import Settings
 from dragonkit.edits.sharing import without_masks
 from dragonkit.errors import Cancelled, DragonkitError, EditFileError, ModelError
 from dragonkit.imaging.photo_files import open_photo
+from dragonkit.models.devices import torch_threads
 from dragonkit.plugins import registry as plugins
 from dragonkit.plugins.registry import PluginRegistry
 
@@ -112,7 +111,7 @@ class Worker:
             NoRoomError: results cannot be written any more.
         """
         records, alike = dict[int, Record](), defaultdict[tuple[int, str], list[tuple[int, _Ready]]](list)
-        with _torch_threads(self.threads), ExitStack() as files:
+        with torch_threads(self.threads), ExitStack() as files:
             for number, task in enumerate(tasks):
                 ready = _judged(task, partial(self._ready, task, files))
                 if isinstance(ready, Record):
@@ -136,13 +135,13 @@ class Worker:
         with self.out.copy(job.name) as there:
             replace = there is not None and bool(task.ours) and _pixels(there).startswith(task.ours)
             if there is not None and not replace and self.metadata != "none":
-                source = file.photo() if file.image else file.seed or 0
+                picture = file.photo() if file.image else file.seed or 0
                 full, scale = editor.settings(settings), file.seed_guidance_scale
-                _check_ours(there, job, EditFile.of(editor.card.name, source, file.prompt, full, edits, scale))
+                _check_ours(there, job, EditFile.of(editor.card.name, picture, file.prompt, full, edits, scale))
                 return task.record("kept", result=_pixels(there), unsure=unsure)
-        opened_source = editor.source_of(file)
-        layout = Layout(self.registry, edits, opened_source.image_size)  # which refuses what would cost others their turn
-        return _Ready(editor, opened_source, layout, settings, replace, unsure, time.perf_counter() - begun)
+        source = editor.source_of(file)
+        layout = Layout(self.registry, edits, source.image_size)  # which refuses what would cost others their turn
+        return _Ready(editor, source, layout, settings, replace, unsure, time.perf_counter() - begun)
 
     def _stored(self, task: Task, edited: Callable[[], _Edited]) -> Record:
         ready, result, seconds = edited()
@@ -207,16 +206,6 @@ def _judged(task: Task, work: Callable[[], Outcome]) -> Outcome | Record:
         return failed(str(error))
     except Exception as error:  # a plugin's mistake, or ours, costs its job and no other
         return failed(f"this is a bug in dragonkit or a plugin ({type(error).__name__}: {error}); please report it")
-
-
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_ours(there: Path, job: Job, wanted: EditFile) -> None:

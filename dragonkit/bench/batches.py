@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from dragonkit import toybox
@@ -20,6 +19,7 @@ from dragonkit.batching.run import Engine, batch
 from dragonkit.editing.editor import Editor
 from dragonkit.edits.file import EditFile
 from dragonkit.edits.settings import Settings
+from dragonkit.models.devices import torch_threads
 
 __all__ = ["Scaling", "measure_batches", "measure_driver"]
 
@@ -119,9 +119,7 @@ def measure_driver(jobs: int = 1000) -> float:
 
 
 def _loop(source: Path, model: str, settings: Settings | None, device: str | None, note: Callable[[], None]) -> Scaling:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         start, ended = time.perf_counter(), list[float]()
         editor = Editor.from_pretrained(model, device)
         for line in source.read_text().splitlines():
@@ -129,8 +127,6 @@ def _loop(source: Path, model: str, settings: Settings | None, device: str | Non
             editor.run(file.model_copy(update={"settings": settings or Settings()}))
             ended.append(time.perf_counter())
             note()
-    finally:
-        torch.set_num_threads(threads)
     return Scaling("none", 1, ended[0] - start, _rate(ended), 1 / _rate(ended), 0.0)
 
 

@@ -10,9 +10,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dragonkit.bench.cost import timed
-from dragonkit.diffusion.backbone import Backbone
+from dragonkit.diffusion.backbone import Backbone, Condition
+from dragonkit.shapes import Latents
 
-__all__ = ["Floor", "measure_floor"]
+__all__ = ["Floor", "best_of", "measure_floor", "one_row"]
 
 SIDE = 2048
 """Of the matrices: large enough for the full rate."""
@@ -49,13 +50,10 @@ class Floor:
 @torch.no_grad()
 def measure_floor(backbone: Backbone, repeats: int = 5) -> Floor:
     """Of one row, no gradient, at the model's own size."""
-    side = backbone.model_size // backbone.pixels_per_latent
-    schedule = backbone.schedule(2, (backbone.model_size, backbone.model_size))
-    latents = torch.zeros(1, backbone.latent_channels, side, side, device=backbone.device, dtype=backbone.dtype)
-    condition = backbone.condition([""], (backbone.model_size, backbone.model_size))
+    row = one_row(backbone)
 
     def call() -> Any:
-        return backbone.predict(latents, schedule.time(1), condition)
+        return backbone.predict(*row)
 
     with FlopCounterMode(display=False) as counter:
         call()
@@ -64,10 +62,17 @@ def measure_floor(backbone: Backbone, repeats: int = 5) -> Floor:
     return Floor(
         counter.get_total_flops(),
         sum(each.numel() * each.element_size() for each in _parameters(backbone)),
-        2 * SIDE**3 / _best(lambda: matrix @ matrix, repeats),
-        stream.numel() * stream.element_size() / _best(lambda: stream.sum(), repeats),
-        _best(call, repeats),
+        2 * SIDE**3 / best_of(lambda: matrix @ matrix, repeats),
+        stream.numel() * stream.element_size() / best_of(lambda: stream.sum(), repeats),
+        best_of(call, repeats),
     )
+
+
+def one_row(backbone: Backbone) -> tuple[Latents, float, Condition]:
+    """What a call of one row is about, at the model's own size: noise, a time, no words."""
+    side, size = backbone.model_size // backbone.pixels_per_latent, (backbone.model_size, backbone.model_size)
+    noise = torch.randn(1, backbone.latent_channels, side, side, generator=torch.Generator().manual_seed(0))
+    return noise.to(backbone.device, backbone.dtype), backbone.schedule(2, size).time(1), backbone.condition([""], size)
 
 
 def _parameters(backbone: Backbone) -> list[torch.Tensor]:
@@ -76,7 +81,7 @@ def _parameters(backbone: Backbone) -> list[torch.Tensor]:
     return list(unet.parameters()) if isinstance(unet, torch.nn.Module) else []
 
 
-def _best(work: Callable[[], Any], repeats: int) -> float:
+def best_of(work: Callable[[], Any], repeats: int) -> float:
     """Seconds, the least of several after one that does not count; of a call that takes long, the first will do."""
     found = list[float]()
     while len(found) <= repeats and sum(found) < ENOUGH:

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dragonkit.bench.cost import timed
+from dragonkit.bench.floor import best_of, one_row
 from dragonkit.diffusion.backbone import Backbone
 from dragonkit.errors import EditError
+from dragonkit.models.devices import torch_threads
 from dragonkit.words import first_line
 
 __all__ = ["PLAIN", "Way", "measure_ways"]
@@ -45,17 +46,17 @@ class Way:
     failed: str = ""
 
 
-def measure_ways(load: Callable[[torch.dtype], Backbone], compilation: bool = True) -> Iterator[Way]:
+def measure_ways(load: Callable[[str], Backbone], compilation: bool = True) -> Iterator[Way]:
     """Every way, the plain one first, on one thread where nothing else is said.
 
     Args:
-        load: a backbone of that precision, on the device in question.
+        load: name of a precision -> a backbone of it, on the device in question.
         compilation: whether blocks are compiled as well, which takes minutes.
 
     Raises:
         EditError: the network is not of diffusers.
     """
-    backbone, before = load(torch.float32), torch.get_num_threads()
+    backbone = load("float32")
     unet, plain = getattr(backbone, "unet", None), list[Tensor]()
     if not isinstance(unet, nn.Module):
         raise EditError("ways can be compared of diffusers' networks only; name a model in their format")
@@ -67,53 +68,36 @@ def measure_ways(load: Callable[[torch.dtype], Backbone], compilation: bool = Tr
         except Exception as error:  # no compiler, no such kernel: the other ways are worth a row yet
             return Way(what, failed=f"{type(error).__name__}: {first_line(error)}")
 
-    try:
-        torch.set_num_threads(1)
-        yield way(PLAIN, backbone, nullcontext())
+    with torch_threads(1):
+        yield _measured(PLAIN, backbone, plain)
         if backbone.device.type == "cpu" and (cores := os.cpu_count() or 1) > 1:
-            yield way(f"{cores} threads", backbone, _threads(cores))
+            yield way(f"{cores} threads", backbone, torch_threads(cores))
         yield way("channels last", backbone, _channels_last(unet))
         if compilation:
             yield way("its ResNet blocks compiled", backbone, _compiled(unet))
-        for dtype in (torch.bfloat16, torch.float16) if backbone.device.type == "cuda" else (torch.bfloat16,):
-            yield way(str(dtype).removeprefix("torch."), load(dtype), nullcontext())
-    finally:
-        torch.set_num_threads(before)
+        for dtype in ("bfloat16", "float16") if backbone.device.type == "cuda" else ("bfloat16",):
+            yield way(dtype, load(dtype), nullcontext())
 
 
 def _measured(what: str, backbone: Backbone, plain: list[Tensor]) -> Way:
-    side = backbone.model_size // backbone.pixels_per_latent
-    size = (backbone.model_size, backbone.model_size)
-    shape = (1, backbone.latent_channels, side, side)
-    latents = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(backbone.device, backbone.dtype)
-    time_, condition = backbone.schedule(2, size).time(1), backbone.condition([""], size)
+    latents, at, condition = one_row(backbone)
 
     @torch.no_grad()
     def call() -> Tensor:
-        return backbone.predict(latents, time_, condition).noise_pred
+        return backbone.predict(latents, at, condition).noise_pred
 
     @torch.enable_grad()
     def back() -> Any:
         leaf = latents.clone().requires_grad_()
-        return torch.autograd.grad(backbone.predict(leaf, time_, condition).noise_pred.sum(), leaf)
+        return torch.autograd.grad(backbone.predict(leaf, at, condition).noise_pred.sum(), leaf)
 
     begun = time.perf_counter()
     noise, _ = call(), back()
     ready = time.perf_counter() - begun
     plain.append(noise)
     error = (noise - plain[0]).square().mean().sqrt() / plain[0].square().mean().sqrt()
-    fastest, both = (min(timed(work)[1] for _ in range(REPEATS)) for work in (call, back))
+    fastest, both = (best_of(work, REPEATS) for work in (call, back))
     return Way(what, fastest, both, float(error), ready)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -27,11 +27,11 @@ class Call:
     latents: Latents
     time: float
     condition: Condition
-    features: tuple[str, ...]
-    record: bool
-    read: KeyValues | None
-    form: AttentionForm
     grad: bool
+    features: Sequence[str] = ()
+    record: bool = False
+    read: KeyValues | None = None
+    form: AttentionForm = "replace"
 
     @property
     def kind(self) -> object:
@@ -40,7 +40,7 @@ class Call:
             return self
         read = {} if self.read is None else {layer: tuple(part.shape[1:] for part in parts) for layer, parts in self.read.items()}
         what = (self.latents.shape[1:], self.latents.dtype, type(self.condition), tuple(read.items()))
-        return (self.time, *what, self.features, self.record, self.form, self.grad)
+        return (self.time, *what, *self.features, self.record, self.form, self.grad)
 
     @property
     def order(self) -> int:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from typing import Any, TypeVar
 
 import torch
 
-from dragonkit.diffusion.backbone import Backbone, Condition, KeyValues, Prediction
+from dragonkit.diffusion.backbone import Backbone, Condition, Prediction
 from dragonkit.diffusion.joint_calls import Call, Pull, made
 from dragonkit.diffusion.turns import POLL
 from dragonkit.errors import Cancelled
-from dragonkit.plugins.answers import AttentionForm
 from dragonkit.shapes import Latents
 
 __all__ = ["Meeting"]
@@ -145,19 +144,9 @@ class Meeting:
         one = copy.copy(self._backbone)
         one.calls = 0
 
-        def predict(
-            latents: Latents,
-            time: float,
-            condition: Condition,
-            *,
-            features: Sequence[str] = (),
-            record: bool = False,
-            read: KeyValues | None = None,
-            form: AttentionForm = "replace",
-        ) -> Prediction:
+        def predict(latents: Latents, time: float, condition: Condition, **asked: Any) -> Prediction:
             one.calls += len(latents)
-            call = Call(latents, time, condition, tuple(features), record, read, form, torch.is_grad_enabled())
-            seen: Prediction = self._ask(who, call)
+            seen: Prediction = self._ask(who, Call(latents, time, condition, torch.is_grad_enabled(), **asked))
             return seen
 
         setattr(one, "predict", predict)  # noqa: B010

@@ -80,7 +80,7 @@ def _met(engine: Engine, jobs: dict[int, Job], of: int, steps: _Steps, notes: Se
     engines = {number: engine.on(backbone) for number, backbone in meeting.backbones.items()}
 
     def begin(number: int) -> None:
-        runs[number] = Run(engines[number], job := jobs[number], job.settings, notes)
+        runs[number] = Run(engines[number], jobs[number], jobs[number].settings, notes)
 
     saving = any(job.settings.memory == "recompute" for job in jobs.values())
     with frugal(engine.backbone) if saving else nullcontext():  # else the first that ends would take it from the others

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dragonkit.errors import ModelError
@@ -14,7 +15,7 @@ from dragonkit.words import first_line, short
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["checked_device", "checked_dtype", "default_dtype", "refuse_deleted_folder"]
+__all__ = ["checked_device", "checked_dtype", "default_dtype", "refuse_deleted_folder", "torch_threads"]
 
 
 def refuse_deleted_folder() -> None:
@@ -84,3 +85,16 @@ def default_dtype(device: torch.device) -> torch.dtype:
         if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
             return torch.bfloat16
     return torch.float32
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Within this block PyTorch computes with so many threads on a CPU; then with as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

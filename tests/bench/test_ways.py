@@ -27,8 +27,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[StableDiffusion]:
 
 
 def loader(loaded: list[StableDiffusion]) -> Any:
-    def load(dtype: torch.dtype) -> StableDiffusion:
-        loaded.append(StableDiffusion(tiny_pipeline(dtype=dtype)))
+    def load(dtype: str) -> StableDiffusion:
+        loaded.append(StableDiffusion(tiny_pipeline(dtype=getattr(torch, dtype))))
         return loaded[-1]
 
     return load

@@ -6,7 +6,6 @@ import contextvars
 import gc
 import threading
 import weakref
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +24,8 @@ class Unhashable:
     network: Any = None
 
 
-def free_for_others(backbone: Any) -> bool:
-    """Whether another thread gets the turn at once."""
+def free_for_others(backbone: Any, inherits: bool = False) -> bool:
+    """Whether another thread gets the turn at once; one that inherits the context of this one, if asked for."""
     got = list[bool]()
 
     def stop() -> None:
@@ -39,7 +38,8 @@ def free_for_others(backbone: Any) -> bool:
         except InterruptedError:
             got.append(False)
 
-    thread = threading.Thread(target=ask)
+    context = contextvars.copy_context() if inherits else contextvars.Context()
+    thread = threading.Thread(target=context.run, args=(ask,))
     thread.start()
     thread.join(10)
     return got == [True]
@@ -71,24 +71,7 @@ def test_a_thread_that_works_for_who_has_the_turn_has_it_too() -> None:
         helper.join(10)
     assert got == [True, False] and free_for_others(one)
     with turn_on(one):  # the context outlives the turn, which is another one by now
-        assert not context.run(free_for_others_in_it, one)
-
-
-def free_for_others_in_it(network: Network) -> bool:
-    """Whether a thread in a copy of this context gets the turn at once."""
-    got = list[bool]()
-
-    def ask() -> None:
-        with suppress(InterruptedError), turn_on(network, stop):
-            got.append(True)
-
-    def stop() -> None:
-        raise InterruptedError
-
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(ask,))
-    thread.start()
-    thread.join(10)
-    return bool(got)
+        assert not context.run(free_for_others, one, inherits=True)
 
 
 def test_a_backbone_without_a_network_of_its_own_is_its_own() -> None:

@@ -18,14 +18,16 @@ from dragonkit.errors import EditError
 if TYPE_CHECKING:
     from dragonkit.bench.cost import Cost
 
-__all__ = ["cost", "name_of"]
+__all__ = ["ShapeOption", "chosen_device", "cost", "name_of"]
+
+ShapeOption = Annotated[
+    str,
+    typer.Option("--model", metavar="NAME", help="As elsewhere, or sd15-shape, sd21-shape, sdxl-shape: as large, with random weights."),
+]
 
 
 def cost(
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="NAME", help="As elsewhere, or sd15-shape, sd21-shape, sdxl-shape: as large, with random weights."),
-    ] = "toybox",
+    model: ShapeOption = "toybox",
     device: DeviceOption = None,
     dtype: Annotated[
         list[str] | None, typer.Option("--dtype", metavar="NAME", help="float32, bfloat16 or float16; repeatable; all by default.")
@@ -38,7 +40,6 @@ def cost(
     as_json: JsonOption = False,
 ) -> None:
     """What one edit takes of time and memory, by precision."""
-    import torch
 
     from dragonkit.bench.cost import DTYPES, cases, measure_costs
     from dragonkit.edits.settings import MEMORIES, Settings
@@ -48,9 +49,8 @@ def cost(
             raise EditError(f"there is no precision {name!r}; choose among {', '.join(DTYPES)}")
     for name in memory or ():
         Settings(memory=name)  # type: ignore[arg-type]
-    check_device(device)
+    device = chosen_device(device)
     Settings.preset(preset)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     wanted = cases(model, device, dtype or list(DTYPES), memory or MEMORIES, steps, preset)  # type: ignore[arg-type]
     with bars(as_json) as bar:
         found = list(measure_costs(wanted, bar("edits")))
@@ -73,6 +73,14 @@ def cost(
     ]
     show(grid(f"one move with {model} on {name_of(device)}, attention by {found[0].attention}", columns, rows))
     show("generations: the edit's time in plain generations of the same model in the same process, without the inversion")
+
+
+def chosen_device(device: str | None) -> str:
+    """The device asked for, or the best there is."""
+    import torch
+
+    check_device(device)
+    return device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def name_of(device: str) -> str:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dragonkit.cli.bench.cost import name_of
+from dragonkit.cli.bench.cost import ShapeOption, chosen_device, name_of
 from dragonkit.cli.bench.tables import grid
 from dragonkit.cli.bench.tune import JsonOption
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import DeviceOption
 from dragonkit.cli.json_output import print_json
-from dragonkit.cli.places import check_device
 from dragonkit.errors import EditError
 
 if TYPE_CHECKING:
@@ -23,10 +22,7 @@ __all__ = ["speed"]
 
 
 def speed(
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="NAME", help="As elsewhere, or sd15-shape, sd21-shape, sdxl-shape: as large, with random weights."),
-    ] = "toybox",
+    model: ShapeOption = "toybox",
     device: DeviceOption = None,
     dtype: Annotated[str, typer.Option("--dtype", metavar="NAME", help="float32, bfloat16 or float16.")] = "float32",
     steps: Annotated[int | None, typer.Option("--steps", metavar="INTEGER", min=1, help="Instead of the presets' own.")] = None,
@@ -35,15 +31,13 @@ def speed(
     as_json: JsonOption = False,
 ) -> None:
     """What edits cost in plain generations, beside the goals, with rows of the network."""
-    import torch
 
     from dragonkit.bench.cost import DTYPES
     from dragonkit.bench.speed import loaded, measure_memory, measure_speed
 
     if dtype not in DTYPES:
         raise EditError(f"there is no precision {dtype!r}; choose among {', '.join(DTYPES)}")
-    check_device(device)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device(device)
     with bars(as_json) as bar:
         found = measure_speed(loaded(model, device, dtype), repeats, steps, progress=bar("edits"))
         if memory:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dragonkit.cli.bench.cost import name_of
+from dragonkit.cli.bench.cost import ShapeOption, chosen_device, name_of
 from dragonkit.cli.bench.tables import grid
 from dragonkit.cli.bench.tune import JsonOption
 from dragonkit.cli.console import bars, show
 from dragonkit.cli.editing import DeviceOption
 from dragonkit.cli.json_output import print_json
-from dragonkit.cli.places import check_device
 
 if TYPE_CHECKING:
     from dragonkit.bench.ways import Way
@@ -22,10 +21,7 @@ __all__ = ["ways"]
 
 
 def ways(
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="NAME", help="As elsewhere, or sd15-shape, sd21-shape, sdxl-shape: as large, with random weights."),
-    ] = "toybox",
+    model: ShapeOption = "toybox",
     device: DeviceOption = None,
     compilation: Annotated[
         bool, typer.Option("--compile/--no-compile", help="Also with compiled blocks, which takes a C++ compiler and a minute.")
@@ -33,20 +29,15 @@ def ways(
     as_json: JsonOption = False,
 ) -> None:
     """How a call of the network is quickest here: precision, threads, layout, compilation."""
-    import torch
 
     from dragonkit.bench.speed import loaded
     from dragonkit.bench.ways import measure_ways
 
-    check_device(device)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-
-    def load(dtype: torch.dtype) -> object:
-        return loaded(model, device, str(dtype).removeprefix("torch.")).backbone
+    device = chosen_device(device)
 
     with bars(as_json) as bar:
         tick, found = bar("ways"), list["Way"]()
-        for one in measure_ways(load, compilation):  # type: ignore[arg-type]
+        for one in measure_ways(lambda dtype: loaded(model, device, dtype).backbone, compilation):
             found.append(one)
             tick(len(found), max(len(found), 5))
     if as_json:
